@@ -1,7 +1,208 @@
-"""Fine-tune, evaluate and promote language models from product code."""
+"""Fine-tune, evaluate and promote language models from product code.
+
+Knows where each public name lives; imports a module only when one of its names is first used, so that
+`import tunekit` costs a host nothing. The table, the `TYPE_CHECKING` block and `__all__` are the same list three
+times (for the interpreter, for type checkers, for readers); `tests/test_architecture.py` keeps them equal.
+"""
 
 from __future__ import annotations
 
 from tunekit._version import __version__
 
-__all__ = ["__version__"]
+TYPE_CHECKING = (
+    False  # typing.TYPE_CHECKING without the cost of importing typing; type checkers know the name
+)
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tunekit._portal import BlockingCallWarning as BlockingCallWarning
+    from tunekit._settings import Settings as Settings
+    from tunekit.errors import BackendError as BackendError
+    from tunekit.errors import ConflictError as ConflictError
+    from tunekit.errors import DataError as DataError
+    from tunekit.errors import DeadlineError as DeadlineError
+    from tunekit.errors import EvaluationError as EvaluationError
+    from tunekit.errors import InvalidError as InvalidError
+    from tunekit.errors import JobCancelledError as JobCancelledError
+    from tunekit.errors import JobFailedError as JobFailedError
+    from tunekit.errors import MissingExtraError as MissingExtraError
+    from tunekit.errors import ModelError as ModelError
+    from tunekit.errors import NotFoundError as NotFoundError
+    from tunekit.errors import PreflightError as PreflightError
+    from tunekit.errors import RefError as RefError
+    from tunekit.errors import SpecError as SpecError
+    from tunekit.errors import StaleLeaseError as StaleLeaseError
+    from tunekit.errors import StorageError as StorageError
+    from tunekit.errors import TunekitError as TunekitError
+    from tunekit.errors import UnknownOutcomeError as UnknownOutcomeError
+    from tunekit.errors import UnsupportedError as UnsupportedError
+    from tunekit.events import CheckpointSaved as CheckpointSaved
+    from tunekit.events import Evaluated as Evaluated
+    from tunekit.events import JobEvent as JobEvent
+    from tunekit.events import JobState as JobState
+    from tunekit.events import Notice as Notice
+    from tunekit.events import Preflight as Preflight
+    from tunekit.events import StateChanged as StateChanged
+    from tunekit.events import Step as Step
+    from tunekit.events import Usage as Usage
+    from tunekit.examples import ChatExample as ChatExample
+    from tunekit.examples import CompletionExample as CompletionExample
+    from tunekit.examples import Example as Example
+    from tunekit.examples import LabelledExample as LabelledExample
+    from tunekit.examples import Message as Message
+    from tunekit.examples import PreferenceExample as PreferenceExample
+    from tunekit.examples import PromptExample as PromptExample
+    from tunekit.examples import ToolCall as ToolCall
+    from tunekit.refs import JobRef as JobRef
+    from tunekit.refs import ModelRef as ModelRef
+    from tunekit.refs import Target as Target
+    from tunekit.spec import DPO as DPO
+    from tunekit.spec import RFT as RFT
+    from tunekit.spec import SFT as SFT
+    from tunekit.spec import Budget as Budget
+    from tunekit.spec import Classify as Classify
+    from tunekit.spec import FullWeights as FullWeights
+    from tunekit.spec import LoRA as LoRA
+    from tunekit.spec import Probe as Probe
+    from tunekit.spec import Sampling as Sampling
+    from tunekit.spec import TuneSpec as TuneSpec
+
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "tunekit._portal": ("BlockingCallWarning",),
+    "tunekit._settings": ("Settings",),
+    "tunekit.errors": (
+        "BackendError",
+        "ConflictError",
+        "DataError",
+        "DeadlineError",
+        "EvaluationError",
+        "InvalidError",
+        "JobCancelledError",
+        "JobFailedError",
+        "MissingExtraError",
+        "ModelError",
+        "NotFoundError",
+        "PreflightError",
+        "RefError",
+        "SpecError",
+        "StaleLeaseError",
+        "StorageError",
+        "TunekitError",
+        "UnknownOutcomeError",
+        "UnsupportedError",
+    ),
+    "tunekit.events": (
+        "CheckpointSaved",
+        "Evaluated",
+        "JobEvent",
+        "JobState",
+        "Notice",
+        "Preflight",
+        "StateChanged",
+        "Step",
+        "Usage",
+    ),
+    "tunekit.examples": (
+        "ChatExample",
+        "CompletionExample",
+        "Example",
+        "LabelledExample",
+        "Message",
+        "PreferenceExample",
+        "PromptExample",
+        "ToolCall",
+    ),
+    "tunekit.refs": ("JobRef", "ModelRef", "Target"),
+    "tunekit.spec": (
+        "DPO",
+        "RFT",
+        "SFT",
+        "Budget",
+        "Classify",
+        "FullWeights",
+        "LoRA",
+        "Probe",
+        "Sampling",
+        "TuneSpec",
+    ),
+}
+_HOMES = {name: home for home, names in _EXPORTS.items() for name in names}
+
+__all__ = [
+    "DPO",
+    "RFT",
+    "SFT",
+    "BackendError",
+    "BlockingCallWarning",
+    "Budget",
+    "ChatExample",
+    "CheckpointSaved",
+    "Classify",
+    "CompletionExample",
+    "ConflictError",
+    "DataError",
+    "DeadlineError",
+    "Evaluated",
+    "EvaluationError",
+    "Example",
+    "FullWeights",
+    "InvalidError",
+    "JobCancelledError",
+    "JobEvent",
+    "JobFailedError",
+    "JobRef",
+    "JobState",
+    "LabelledExample",
+    "LoRA",
+    "Message",
+    "MissingExtraError",
+    "ModelError",
+    "ModelRef",
+    "NotFoundError",
+    "Notice",
+    "PreferenceExample",
+    "Preflight",
+    "PreflightError",
+    "Probe",
+    "PromptExample",
+    "RefError",
+    "Sampling",
+    "Settings",
+    "SpecError",
+    "StaleLeaseError",
+    "StateChanged",
+    "Step",
+    "StorageError",
+    "Target",
+    "ToolCall",
+    "TuneSpec",
+    "TunekitError",
+    "UnknownOutcomeError",
+    "UnsupportedError",
+    "Usage",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tunekit' has no attribute {name!r}{_nearest(name)}")
+    module = importlib.import_module(home)
+    # A module is exported under its own last name (tunekit.scorers), everything else is an attribute of its home.
+    value = module if home.endswith(f".{name}") else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _nearest(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, __all__, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
