@@ -1,0 +1,38 @@
+"""The plugin seam: what a backend is, what it claims, and how one is found."""
+
+from __future__ import annotations
+
+from tunekit.backends.base import (
+    Backend,
+    EventPage,
+    Failure,
+    GenerateRequest,
+    Generation,
+    Prompt,
+    ScoreRequest,
+    Scores,
+    Snapshot,
+    SubmitRequest,
+)
+from tunekit.backends.capabilities import Capabilities, preflight
+from tunekit.backends.registry import BackendInfo, available, create, register, shared
+
+__all__ = [
+    "Backend",
+    "BackendInfo",
+    "Capabilities",
+    "EventPage",
+    "Failure",
+    "GenerateRequest",
+    "Generation",
+    "Prompt",
+    "ScoreRequest",
+    "Scores",
+    "Snapshot",
+    "SubmitRequest",
+    "available",
+    "create",
+    "preflight",
+    "register",
+    "shared",
+]

@@ -1,0 +1,229 @@
+"""The seam that a plugin implements. Knows what core needs from a backend; not how any backend works.
+
+A backend returns values; core makes behaviour. Waiting, streaming, retry of reads, persistence, exactly-once
+submission and comparison are written once, above this file. Three coroutines are required (`submit`, `snapshot`,
+`events`); every other verb has a default that raises `UnsupportedError`, so adding one never breaks a plugin.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+
+from tunekit.backends.capabilities import Capabilities
+from tunekit.errors import UnsupportedError
+from tunekit.events import JobEvent, JobState, Usage
+from tunekit.examples import Message
+
+if TYPE_CHECKING:
+    from tunekit.data.dataset import Dataset
+    from tunekit.spec import Sampling, TuneSpec
+
+Prompt: TypeAlias = str | tuple[Message, ...]
+"""What a model answers: plain text, or the messages of a chat up to the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRequest:
+    """Everything a backend needs to start one job.
+
+    Attributes:
+        model: Base model, as this backend calls it (the part of the target after the colon).
+        spec: The recipe; it has passed `preflight`.
+        train: Training examples.
+        validation: Held-out examples for metrics during training, or None.
+        idempotency_key: Unique for this submission. Tag the remote job with it, so that `find` can find it.
+    """
+
+    model: str
+    spec: TuneSpec
+    train: Dataset
+    validation: Dataset | None = None
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a job failed.
+
+    Attributes:
+        message: What happened.
+        hint: What to do about it.
+        retryable: Whether the same submission may succeed later.
+    """
+
+    message: str
+    hint: str = ""
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Where a job stands right now.
+
+    Attributes:
+        job_id: What the backend calls the job.
+        state: Its state; map a remote state you do not know to RUNNING.
+        model: What the backend calls the tuned model, once there is one.
+        failure: Why it failed, if it did.
+        usage: What it has consumed so far, where known.
+        raw: The backend's own answer, for people who need more. Never a secret.
+    """
+
+    job_id: str
+    state: JobState
+    model: str | None = None
+    failure: Failure | None = None
+    usage: Usage | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Some events in order, and where to go on.
+
+    Attributes:
+        events: Oldest first. May be empty.
+        cursor: Pass it to the next call. Reading twice from one cursor gives the same events and maybe more.
+    """
+
+    events: tuple[JobEvent, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateRequest:
+    """One prompt to be answered.
+
+    Attributes:
+        prompt: Plain text or chat messages.
+        tools: Tool definitions in OpenAI's shape.
+    """
+
+    prompt: Prompt
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One answer.
+
+    Attributes:
+        text: The answer, without stop strings and special tokens.
+        finish_reason: "stop" (the model ended) or "length" (cut at `max_tokens`); others are kept as given.
+        usage: Tokens in and out.
+    """
+
+    text: str
+    finish_reason: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRequest:
+    """One prompt and the answers to be weighed.
+
+    Attributes:
+        prompt: Plain text or chat messages.
+        choices: Candidate answers.
+    """
+
+    prompt: Prompt
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """How likely each choice is.
+
+    Attributes:
+        log_probs: Summed log-probability (nats) of each choice's tokens, its end-of-answer token included.
+        tokens: How many tokens each choice has.
+    """
+
+    log_probs: tuple[float, ...]
+    tokens: tuple[int, ...]
+
+
+class Backend(ABC):
+    """Somewhere that training runs. Subclass it and name it in the entry-point group `tunekit.backends`.
+
+    Instances are cheap and may be used from several threads and event loops. Errors are `TunekitError`s: a refusal is
+    a `BackendError` (or `PreflightError`), and a call that may have taken effect all the same is a
+    `BackendError(ambiguous=True)` or a `TimeoutError`.
+
+    Class attributes:
+        name: The part before the colon in `"name:model"`.
+        capabilities: What this backend claims to do; the conformance kit checks every claim both ways.
+        poll_interval_s: How long core waits between looks at a running job.
+    """
+
+    name: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+    poll_interval_s: ClassVar[float] = 5.0
+
+    @abstractmethod
+    async def submit(self, request: SubmitRequest) -> str:
+        """Start one job and return its id. Called at most once per key unless `find` proved that nothing came of it."""
+
+    @abstractmethod
+    async def snapshot(self, job_id: str) -> Snapshot:
+        """Where the job stands. Raises `NotFoundError` for an id that was never issued."""
+
+    @abstractmethod
+    async def events(self, job_id: str, cursor: str | None) -> EventPage:
+        """The events after `cursor` (None: from the first), without waiting for more."""
+
+    async def find(self, idempotency_key: str) -> str | None:
+        """The id of the job submitted with this key, or None if there is certainly none (yet)."""
+        self._unsupported("find")
+
+    async def identify(self, model: str) -> str:
+        """A name for the base model's exact content, so that a changed local directory is another submission."""
+        return model
+
+    async def cancel(self, job_id: str) -> None:
+        """Ask the job to stop. Returns at once; a finished job is left as it is."""
+        self._unsupported("cancel")
+
+    async def pause(self, job_id: str) -> None:
+        """Ask the job to stop where it can go on later."""
+        self._unsupported("pause")
+
+    async def resume(self, job_id: str) -> None:
+        """Let a paused job go on."""
+        self._unsupported("resume")
+
+    async def checkpoints(self, job_id: str) -> tuple[str, ...]:
+        """Models saved along the way, oldest first, each usable in `generate`."""
+        self._unsupported("checkpoints")
+
+    async def generate(
+        self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
+    ) -> list[Generation]:
+        """One answer per request, in order."""
+        self._unsupported("generate")
+
+    async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
+        """Log-probabilities of each request's choices, in order."""
+        self._unsupported("score")
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector per text, in order."""
+        self._unsupported("embed")
+
+    async def delete_artifacts(self, job_id: str) -> None:
+        """Remove what the job left behind: uploaded files, checkpoints, the tuned model."""
+        self._unsupported("delete_artifacts")
+
+    async def aclose(self) -> None:
+        """Let go of connections and helper processes. Running jobs go on."""
+
+    def _unsupported(self, verb: str) -> NoReturn:
+        raise UnsupportedError(
+            f"backend {self.name!r} cannot {verb}",
+            hint="see Backend.capabilities for what it does",
+            backend=self.name,
+        )

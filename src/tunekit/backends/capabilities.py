@@ -1,0 +1,125 @@
+"""What a backend claims to do, and the check of a job against it. Does no I/O and knows no backend.
+
+`preflight` runs before anything is sent or spent. A claim is a check: the conformance kit tests each both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from tunekit.errors import PreflightError
+
+if TYPE_CHECKING:
+    from tunekit.data.dataset import Dataset
+    from tunekit.spec import TuneSpec
+
+METHOD_KINDS: dict[str, frozenset[str]] = {
+    "sft": frozenset({"chat", "completion"}),
+    "dpo": frozenset({"preference"}),
+    "rft": frozenset({"prompt"}),
+    "classify": frozenset({"labelled"}),
+    "probe": frozenset({"labelled"}),
+}
+"""Which example kinds each method learns from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a backend claims to do.
+
+    Attributes:
+        methods: Types of `spec.method` it trains: "sft", "dpo", "rft", "classify", "probe".
+        adapters: Types of adapter: "lora", "full". Hosted services that do not say are {"lora", "full"}.
+        verbs: Optional `Backend` methods it implements, such as {"find", "cancel", "generate", "score"}.
+        min_examples: Fewest training examples it accepts.
+        max_examples: Most training examples it accepts, or None.
+        options: Names it understands in `spec.options`.
+        sunset: Day on which it stops taking jobs, where one is announced.
+
+    Example:
+        >>> Capabilities(methods=frozenset({"sft"})).supports("cancel")
+        False
+    """
+
+    methods: frozenset[str]
+    adapters: frozenset[str] = frozenset({"lora", "full"})
+    verbs: frozenset[str] = frozenset()
+    min_examples: int = 1
+    max_examples: int | None = None
+    options: frozenset[str] = frozenset()
+    sunset: date | None = None
+
+    def supports(self, verb: str) -> bool:
+        """Whether an optional `Backend` method is implemented."""
+        return verb in self.verbs
+
+
+def preflight(
+    spec: TuneSpec,
+    train: Dataset,
+    validation: Dataset | None,
+    capabilities: Capabilities,
+    *,
+    backend: str,
+    today: date,
+) -> None:
+    """Check that this job fits the backend. Touches neither network nor disk.
+
+    Args:
+        spec: The recipe.
+        train: Training data.
+        validation: Held-out data for metrics during training, or None.
+        capabilities: The backend's claims.
+        backend: Its name, for the message.
+        today: The date to hold `sunset` against.
+
+    Raises:
+        PreflightError: Naming everything that does not fit at once, and what would.
+    """
+    problems = (
+        *_method_problems(spec, capabilities),
+        *_data_problems(spec, "training data", train, capabilities.min_examples, capabilities.max_examples),
+        *(_data_problems(spec, "validation data", validation, 1, None) if validation is not None else ()),
+        *_sunset_problems(capabilities, today),
+    )
+    if problems:
+        raise PreflightError(problems, backend=backend, hint=_supported(capabilities))
+
+
+def _method_problems(spec: TuneSpec, capabilities: Capabilities) -> Iterable[str]:
+    if spec.method.type not in capabilities.methods:
+        yield f"method {spec.method.type!r} is not supported"
+    adapter = getattr(spec.method, "adapter", None)
+    if adapter is not None and adapter.type not in capabilities.adapters:
+        yield f"adapter {adapter.type!r} is not supported"
+    for name in sorted(set(spec.options) - capabilities.options):
+        yield f"option {name!r} is not known"
+
+
+def _data_problems(
+    spec: TuneSpec, what: str, data: Dataset, minimum: int, maximum: int | None
+) -> Iterable[str]:
+    wrong = data.kinds - METHOD_KINDS[spec.method.type]
+    if wrong:
+        needed = " or ".join(sorted(METHOD_KINDS[spec.method.type]))
+        yield f"{what} holds {' and '.join(sorted(wrong))} examples, method {spec.method.type!r} needs {needed}"
+    if len(data) < minimum:
+        yield f"{what} has {len(data)} examples, at least {minimum} are needed"
+    if maximum is not None and len(data) > maximum:
+        yield f"{what} has {len(data)} examples, at most {maximum} are accepted"
+
+
+def _sunset_problems(capabilities: Capabilities, today: date) -> Iterable[str]:
+    if capabilities.sunset is not None and today >= capabilities.sunset:
+        yield f"it stopped taking jobs on {capabilities.sunset.isoformat()}"
+
+
+def _supported(capabilities: Capabilities) -> str:
+    return (
+        f"it supports methods {', '.join(sorted(capabilities.methods))}"
+        f" with adapters {', '.join(sorted(capabilities.adapters))}"
+        + (f" and options {', '.join(sorted(capabilities.options))}" if capabilities.options else "")
+    )

@@ -1,0 +1,51 @@
+"""The `tunekit` command. Knows which commands there are and how errors become exit codes; each command has a file.
+
+Exit codes: 0 done, 1 a `TunekitError` (printed with its hint), 2 wrong usage. The library never writes to a terminal;
+this package is the one that does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tunekit._version import __version__
+from tunekit.cli import backends, jobs
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        argv: Arguments after the program's name; None takes them from the process.
+
+    Example:
+        >>> main(["backends", "--names"])
+        local
+        0
+    """
+    from tunekit.errors import TunekitError
+
+    arguments = _parser().parse_args(argv)
+    try:
+        for line in arguments.run(arguments):
+            sys.stdout.write(line + "\n")
+    except TunekitError as error:
+        sys.stderr.write(f"tunekit: {error}\n")
+        return 1
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Writing what is buffered at exit would raise once more.
+        sys.stdout = None  # type: ignore[assignment]
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tunekit", description="Fine-tune, evaluate and promote language models.")
+    parser.add_argument("--version", action="version", version=f"tunekit {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (backends, jobs):
+        command.add(commands)
+    return parser

@@ -1,0 +1,45 @@
+"""Statistics of an evaluation, in pure standard library. Knows numbers; not models, items or scorers."""
+
+from __future__ import annotations
+
+from tunekit.evaluation.stats.distributions import (
+    normal_quantile,
+    student_t_quantile,
+    student_t_sf,
+    two_sided_t,
+    two_sided_z,
+)
+from tunekit.evaluation.stats.interval import Interval, Verdict, verdict
+from tunekit.evaluation.stats.means import bca_mean, constant_difference, mean_t, sign_flip, t_test
+from tunekit.evaluation.stats.power import (
+    detectable_difference,
+    detectable_mean,
+    items_needed,
+    items_needed_mean,
+)
+from tunekit.evaluation.stats.proportions import mcnemar_exact, mcnemar_mid_p, newcombe, tango, wilson
+
+__all__ = [
+    "Interval",
+    "Verdict",
+    "bca_mean",
+    "constant_difference",
+    "detectable_difference",
+    "detectable_mean",
+    "items_needed",
+    "items_needed_mean",
+    "mcnemar_exact",
+    "mcnemar_mid_p",
+    "mean_t",
+    "newcombe",
+    "normal_quantile",
+    "sign_flip",
+    "student_t_quantile",
+    "student_t_sf",
+    "t_test",
+    "tango",
+    "two_sided_t",
+    "two_sided_z",
+    "verdict",
+    "wilson",
+]

@@ -1,0 +1,179 @@
+"""What happens to a job, as values. Knows the vocabulary of progress; it does not know how events travel.
+
+Events are the one progress channel: command line, notebooks and trackers all render these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar, TypeAlias
+
+
+class JobState(StrEnum):
+    """Where a job stands. A remote state that tunekit does not know maps to RUNNING, never to an error.
+
+    Example:
+        >>> JobState.RUNNING.is_terminal
+        False
+    """
+
+    CREATED = "created"
+    SUBMITTING = "submitting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more can happen."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a job or a call consumed.
+
+    Attributes:
+        trained_tokens: Real (not padding) tokens that went through training, all epochs counted.
+        input_tokens: Prompt tokens of a generation.
+        output_tokens: Generated tokens.
+        seconds: Wall time.
+    """
+
+    trained_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Event:
+    """What every event carries.
+
+    Attributes:
+        id: Unique within the job, in order.
+        at: Unix time in seconds, as the backend's clock had it.
+        message: One line for people.
+    """
+
+    type: ClassVar[str]
+    id: str
+    at: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged(_Event):
+    """The job entered another state."""
+
+    type: ClassVar[str] = "state"
+    state: JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight(_Event):
+    """What the trainer found before its first step: rows, tokens, plan, warnings."""
+
+    type: ClassVar[str] = "preflight"
+    report: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step(_Event):
+    """One optimizer step.
+
+    Attributes:
+        step: 1-based number of the optimizer step.
+        total_steps: How many the run will take; 0 where the backend does not say.
+        epoch: Epochs seen so far, with a fraction.
+        loss: Training loss in nats per target token of this step.
+        learning_rate: Rate used by this step.
+        gradient_norm: Global norm before clipping.
+        tokens_per_s: Real tokens per second since the last step event.
+        metrics: Anything else that the backend reports by name.
+    """
+
+    type: ClassVar[str] = "step"
+    step: int
+    total_steps: int = 0
+    epoch: float = 0.0
+    loss: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+    tokens_per_s: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated(_Event):
+    """Held-out metrics measured during training, by name (`"loss"` is nats per target token)."""
+
+    type: ClassVar[str] = "evaluated"
+    step: int
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved(_Event):
+    """A complete checkpoint was published."""
+
+    type: ClassVar[str] = "checkpoint"
+    step: int
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(_Event):
+    """Something worth saying that fits no other event; an event type unknown to tunekit arrives as one.
+
+    Attributes:
+        level: "info", "warning" or "error".
+        data: The raw facts.
+    """
+
+    type: ClassVar[str] = "notice"
+    level: str = "info"
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+JobEvent: TypeAlias = StateChanged | Preflight | Step | Evaluated | CheckpointSaved | Notice
+
+_TYPES: Mapping[str, type[JobEvent]] = {
+    cls.type: cls for cls in (StateChanged, Preflight, Step, Evaluated, CheckpointSaved, Notice)
+}
+
+
+def event_to_dict(event: JobEvent) -> dict[str, Any]:
+    """A JSON-ready dictionary that `event_from_dict` turns back into an equal event."""
+    return {"type": event.type, **asdict(event)}
+
+
+def event_from_dict(body: Mapping[str, Any]) -> JobEvent:
+    """An event from its dictionary; an unknown type or field is kept in a `Notice`, never an error.
+
+    Example:
+        >>> event_from_dict({"type": "surprise", "id": "3", "at": 0.0, "x": 1}).data
+        {'type': 'surprise', 'x': 1}
+    """
+    values = dict(body)
+    cls = _TYPES.get(str(values.get("type")))
+    if cls is not None and {item for item in values if item != "type"} <= {item.name for item in fields(cls)}:
+        values.pop("type")
+        if cls is StateChanged:
+            values["state"] = _state(values["state"])
+        return cls(**values)
+    common = {"id": str(values.pop("id", "")), "at": float(values.pop("at", 0.0))}
+    return Notice(**common, message=str(values.pop("message", "")), data=values)
+
+
+def _state(value: Any) -> JobState:
+    try:
+        return JobState(value)
+    except ValueError:
+        return JobState.RUNNING
