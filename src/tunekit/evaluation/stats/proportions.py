@@ -52,7 +52,7 @@ def mcnemar_exact(wins: int, losses: int) -> float:
         >>> round(mcnemar_exact(10, 2), 6)
         0.038574
     """
-    _check_pairs(wins, losses, wins + losses)
+    _check_pairs(wins, losses, max(wins + losses, 1))
     return min(1.0, 2 * binomial_half_cdf(min(wins, losses), wins + losses))
 
 
@@ -69,7 +69,7 @@ def mcnemar_mid_p(wins: int, losses: int) -> float:
         >>> round(mcnemar_mid_p(10, 2), 6)
         0.022461
     """
-    _check_pairs(wins, losses, wins + losses)
+    _check_pairs(wins, losses, max(wins + losses, 1))
     fewer, total = min(wins, losses), wins + losses
     if wins == losses:
         return 1.0
@@ -166,7 +166,5 @@ def _joined(first: float, second: float, correlation: float) -> float:
 
 
 def _check_pairs(wins: int, losses: int, n: int) -> None:
-    if min(wins, losses) < 0 or wins + losses > n:
+    if n < 1 or min(wins, losses) < 0 or wins + losses > n:
         raise SpecError(f"impossible paired counts: wins={wins!r}, losses={losses!r}, n={n!r}")
-    if n < 1 and wins + losses > 0:
-        raise SpecError(f"n must be 1 or more, not {n!r}")
