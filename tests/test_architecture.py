@@ -28,7 +28,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def files(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    """Python files of these folders, without hidden folders: what is in those was not written here."""
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(
+        path for path in found if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    )
 
 
 def parse(path: Path) -> ast.Module:
@@ -64,7 +68,7 @@ def test_file_is_short_and_says_what_it_is(path: Path) -> None:
 
 def test_every_source_folder_is_a_package() -> None:
     # Without __init__.py a folder still imports, but import-linter and the wheel would pass it by in silence.
-    folders = {path.parent for path in SRC.rglob("*.py")}
+    folders = {path.parent for path in files("src")}
     assert [name(folder) for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
 
 

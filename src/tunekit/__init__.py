@@ -1,7 +1,7 @@
 """Fine-tune, evaluate and promote language models from product code.
 
 Knows where each public name lives; imports a module only when one of its names is first used, so that
-`import tunekit` costs a host nothing. The table, the `TYPE_CHECKING` block and `__all__` are the same list three
+`import tunekit` costs a host nothing. The table, the `TYPE_CHECKING` block and `__all__` are one list written three
 times (for the interpreter, for type checkers, for readers); `tests/test_architecture.py` keeps them equal.
 """
 
@@ -13,8 +13,6 @@ TYPE_CHECKING = (
     False  # typing.TYPE_CHECKING without the cost of importing typing; type checkers know the name
 )
 if TYPE_CHECKING:
-    from typing import Any
-
     from tunekit._portal import BlockingCallWarning as BlockingCallWarning
     from tunekit._settings import Settings as Settings
     from tunekit.errors import BackendError as BackendError
@@ -184,17 +182,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
+if not TYPE_CHECKING:  # a visible __getattr__ would make every misspelt name an Any to type checkers
 
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'tunekit' has no attribute {name!r}{_nearest(name)}")
-    module = importlib.import_module(home)
-    # A module is exported under its own last name (tunekit.scorers), everything else is an attribute of its home.
-    value = module if home.endswith(f".{name}") else getattr(module, name)
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        import importlib
+
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'tunekit' has no attribute {name!r}{_nearest(name)}")
+        module = importlib.import_module(home)
+        # A module is exported under its own last name (tunekit.scorers); everything else lives in its home.
+        value = module if home.endswith(f".{name}") else getattr(module, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
