@@ -153,3 +153,12 @@ def read_lines_from(path: Path, offset: int, *, max_bytes: int = 1 << 20) -> tup
         return [], offset
     end = chunk.rfind(b"\n") + 1
     return chunk[:end].split(b"\n")[:-1], offset + end
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory tree so that a crash leaves it whole or hidden, never half there under its name."""
+    with storage_errors(f"cannot remove {str(path)!r}"):
+        trash = path.with_name(f".trash-{path.name}-{os.urandom(4).hex()}")
+        os.rename(path, trash)
+        fsync_directory(path.parent)
+        shutil.rmtree(trash)

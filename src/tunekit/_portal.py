@@ -40,7 +40,9 @@ def run(coroutine: Coroutine[Any, Any, T], *, instead: str = "") -> T:
     running = _running_loop()
     if running is loop:
         coroutine.close()
-        raise RuntimeError(f"a blocking tunekit call was made from tunekit's own event loop; await {instead} instead")
+        raise RuntimeError(
+            f"a blocking tunekit call was made from tunekit's own event loop; await {instead} instead"
+        )
     if running is not None:
         _warn(instead)
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)

@@ -61,7 +61,9 @@ def _seconds(name: str, default: float) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < float("inf"):
-        raise SpecError(f"{name}={value!r} is not a positive number of seconds", hint=f"for example {name}=300")
+        raise SpecError(
+            f"{name}={value!r} is not a positive number of seconds", hint=f"for example {name}=300"
+        )
     return seconds
 
 

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Self
 
 
 class TunekitError(Exception):
-    """Base of all tunekit errors: what was wrong, and what to do next.
+    r"""Base of all tunekit errors: what was wrong, and what to do next.
 
     Args:
         message: What was wrong, naming the value.
@@ -42,7 +42,7 @@ class TunekitError(Exception):
     Example:
         >>> error = TunekitError("epochs is -1", hint="use 1 or more")
         >>> str(error)
-        'epochs is -1\\n  hint: use 1 or more'
+        'epochs is -1\n  hint: use 1 or more'
     """
 
     code: ClassVar[str] = "error"
@@ -176,9 +176,7 @@ class MissingExtraError(TunekitError, ImportError):
     code = "missing-extra"
 
     def __init__(self, package: str, *, extra: str) -> None:
-        super().__init__(
-            f"{package!r} is not installed", hint=f"run: pip install 'tunekit[{extra}]'"
-        )
+        super().__init__(f"{package!r} is not installed", hint=f"run: pip install 'tunekit[{extra}]'")
         self.package = package
         self.extra = extra
 

@@ -131,7 +131,8 @@ class LabelledExample(_Row):
 Example: TypeAlias = ChatExample | CompletionExample | PreferenceExample | PromptExample | LabelledExample
 
 EXAMPLE_KINDS: Mapping[str, type[Example]] = {
-    cls.kind: cls for cls in (ChatExample, CompletionExample, PreferenceExample, PromptExample, LabelledExample)
+    cls.kind: cls
+    for cls in (ChatExample, CompletionExample, PreferenceExample, PromptExample, LabelledExample)
 }
 
 
@@ -182,7 +183,9 @@ def message_to_dict(message: Message) -> dict[str, Any]:
 def message_from_dict(body: Mapping[str, Any]) -> Message:
     """The inverse of `message_to_dict`; it trusts its input (readers validate, this does not)."""
     calls = tuple(
-        ToolCall(id=call.get("id", ""), name=call["function"]["name"], arguments=call["function"]["arguments"])
+        ToolCall(
+            id=call.get("id", ""), name=call["function"]["name"], arguments=call["function"]["arguments"]
+        )
         for call in body.get("tool_calls") or ()
     )
     return Message(

@@ -30,6 +30,7 @@ class Ref(str):
     __slots__ = ()
 
     def __new__(cls, value: str) -> Self:
+        """Check the grammar."""
         return super().__new__(cls, _checked(value, cls.__name__))
 
     @classmethod
@@ -85,5 +86,7 @@ def _checked(value: str, kind: str) -> str:
             hint='write "<backend>:<id>", for example "local:Qwen/Qwen3-0.6B"',
         )
     if len(value) > _MAX_LENGTH or any(ord(character) < 32 for character in value):
-        raise RefError(f"{value[:120]!r} is too long or holds a control character", hint="check where it came from")
+        raise RefError(
+            f"{value[:120]!r} is too long or holds a control character", hint="check where it came from"
+        )
     return value

@@ -203,5 +203,9 @@ def parse_model(cls: type[Any], text: str | bytes) -> Any:
     except ValidationError as error:
         # include_input=False: a pydantic error would otherwise print neighbouring values, secrets included.
         found = error.errors(include_input=False, include_url=False, include_context=False)
-        problems = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in found)
-        raise SpecError(f"not a valid {cls.__name__}: {problems}", hint="compare with the API reference") from None
+        problems = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in found
+        )
+        raise SpecError(
+            f"not a valid {cls.__name__}: {problems}", hint="compare with the API reference"
+        ) from None

@@ -75,7 +75,8 @@ def register(name: str, factory: Callable[..., Backend]) -> Callable[[], None]:
         holders = [info for info in available() if info.name == name]
         if holders:
             raise ConflictError(
-                f"backend {name!r} is already provided by {holders[0].distribution!r}", hint="choose another name"
+                f"backend {name!r} is already provided by {holders[0].distribution!r}",
+                hint="choose another name",
             )
         _factories[name] = factory
 
@@ -129,7 +130,8 @@ def _load(name: str) -> Callable[..., Backend]:
     if not points:
         names = ", ".join(info.name for info in available()) or "none"
         raise NotFoundError(
-            f"no backend {name!r} is installed", hint=f"installed are: {names}; plugins are packages, install theirs"
+            f"no backend {name!r} is installed",
+            hint=f"installed are: {names}; plugins are packages, install theirs",
         )
     if len({point.value for point in points}) > 1:
         owners = " and ".join(sorted(_info(point).distribution for point in points))

@@ -96,26 +96,32 @@ class RunDirectory:
 
     @property
     def events_path(self) -> Path:
+        """What happened, one event per line."""
         return self.path / "events.jsonl"
 
     @property
     def log_path(self) -> Path:
+        """The training process's stdout and stderr."""
         return self.path / "log.txt"
 
     @property
     def checkpoints_path(self) -> Path:
+        """One directory per checkpoint, named by its step."""
         return self.path / "checkpoints"
 
     @property
     def artifact_path(self) -> Path:
+        """The tuned model, once there is one."""
         return self.path / "artifact"
 
     @property
     def result_path(self) -> Path:
+        """How the run ended, once it has."""
         return self.path / "result.json"
 
     @property
     def cancel_path(self) -> Path:
+        """Present once somebody wants the run to stop."""
         return self.path / "cancel"
 
     def exists(self) -> bool:
@@ -147,7 +153,9 @@ class RunDirectory:
         try:
             text = (self.path / "plan.json").read_bytes()
         except (FileNotFoundError, NotADirectoryError):
-            raise NotFoundError(f"no run at {str(self.path)!r}", hint="check the job id and TUNEKIT_HOME") from None
+            raise NotFoundError(
+                f"no run at {str(self.path)!r}", hint="check the job id and TUNEKIT_HOME"
+            ) from None
         plan: RunPlan = parse_model(RunPlan, text)
         return plan
 
@@ -187,7 +195,9 @@ class RunDirectory:
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise NotFoundError(f"no run at {str(self.path)!r}", hint="check the job id and TUNEKIT_HOME") from None
+            raise NotFoundError(
+                f"no run at {str(self.path)!r}", hint="check the job id and TUNEKIT_HOME"
+            ) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,0 +1,112 @@
+"""What a local model string stands for. Knows directories, runs and hub ids; loads nothing.
+
+run-9f2c...               the artifact of a local run
+./model, /srv/model, ~/m  a directory
+Qwen/Qwen3-0.6B           a model hub id
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tunekit import _files
+from tunekit._canonical import fingerprint
+from tunekit.errors import ModelError, NotFoundError
+
+RUN_ID = re.compile(r"run-[0-9a-f]{20}(-[1-9][0-9]*)?\Z")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")
+_SMALL_BYTES = 1 << 20
+
+
+def resolve(model: str, runs: Path) -> str:
+    """Absolute path of the model's directory, or the hub id as it is.
+
+    Args:
+        model: The part of a target or model reference after `local:`.
+        runs: Directory that holds the run directories.
+
+    Raises:
+        NotFoundError: A run that does not exist or has no model (yet).
+        ModelError: A directory that holds no model, or a string that is neither directory, run nor hub id.
+    """
+    if RUN_ID.match(model):
+        return str(_artifact(model, runs))
+    path = Path(model).expanduser()
+    if path.is_dir():
+        _check_directory(path)
+        return str(path.absolute())
+    if path.exists():
+        raise ModelError(
+            f"{model!r} is a file, not a model directory", hint="give the directory that holds config.json"
+        )
+    if model.startswith((".", "/", "~")) or not _HUB_ID.match(model):
+        raise ModelError(
+            f"no model directory at {model!r} (looked in {str(path.absolute())!r})",
+            hint="give a directory that holds config.json and *.safetensors, or a hub id such as 'Qwen/Qwen3-0.6B'",
+        )
+    return model
+
+
+def identify(model: str) -> str:
+    """A name for the exact content of a resolved model: small files by hash, large ones by size and time."""
+    path = Path(model)
+    if not path.is_dir():
+        return model
+    files = [item for item in sorted(path.rglob("*")) if item.is_file() and not item.name.startswith(".")]
+    return fingerprint([[str(item.relative_to(path)), *_content(item)] for item in files])
+
+
+def is_adapter(model: str) -> bool:
+    """Whether a resolved model is an adapter directory, which cannot be the base of another run yet."""
+    return (Path(model) / "adapter_config.json").is_file()
+
+
+def _content(path: Path) -> list[str | int]:
+    status = path.stat()
+    if status.st_size <= _SMALL_BYTES:
+        return [_files.sha256_file(path)]
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _artifact(run_id: str, runs: Path) -> Path:
+    run = runs / run_id
+    if not run.is_dir():
+        raise NotFoundError(
+            f"no local run {run_id!r} under {str(runs)!r}", hint="check the id and TUNEKIT_HOME"
+        )
+    artifact = run / "artifact"
+    if not artifact.is_dir():
+        raise NotFoundError(
+            f"local run {run_id!r} has no model (yet)",
+            hint="wait for it with FineTuneJob.attach(...).result()",
+        )
+    return artifact
+
+
+def _check_directory(path: Path) -> None:
+    if (path / "adapter_config.json").is_file():
+        return
+    config = path / "config.json"
+    if not config.is_file():
+        seen = ", ".join(sorted(item.name for item in path.iterdir())[:8]) or "nothing"
+        raise ModelError(
+            f"{str(path)!r} is not a model directory: it has no config.json (it holds {seen})",
+            hint="give the directory that save_pretrained wrote",
+        )
+    try:
+        if not isinstance(json.loads(config.read_bytes()), dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        raise ModelError(
+            f"{str(config)!r} is not a model configuration: {error}", hint="save the model again"
+        ) from None
+    if not any(path.glob("*.safetensors")):
+        pickles = sorted(
+            item.name for item in path.iterdir() if item.suffix in (".bin", ".pt", ".pth", ".pkl")
+        )
+        raise ModelError(
+            f"{str(path)!r} has no *.safetensors" + (f", only {', '.join(pickles)}" if pickles else ""),
+            hint="convert it: model.save_pretrained(dir); pickled weights can run code and are not loaded",
+        )
