@@ -168,8 +168,8 @@ def event_from_dict(body: Mapping[str, Any]) -> JobEvent:
         if cls is StateChanged:
             values["state"] = _state(values["state"])
         return cls(**values)
-    common = {"id": str(values.pop("id", "")), "at": float(values.pop("at", 0.0))}
-    return Notice(**common, message=str(values.pop("message", "")), data=values)
+    event_id, at, message = values.pop("id", ""), values.pop("at", 0.0), values.pop("message", "")
+    return Notice(id=str(event_id), at=float(at), message=str(message), data=values)
 
 
 def _state(value: Any) -> JobState:

@@ -6,11 +6,12 @@ Everything is a frozen pydantic model that forbids unknown fields, so a spec is 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, PositiveFloat, PositiveInt
 
 Auto: TypeAlias = Literal["auto"]
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Spec(BaseModel):
@@ -192,7 +193,7 @@ class TuneSpec(_Spec):
         return parse_model(cls, text)
 
 
-def parse_model(cls: type[Any], text: str | bytes) -> Any:
+def parse_model(cls: type[ModelT], text: str | bytes) -> ModelT:
     """Validate JSON against a pydantic model, turning what is wrong into a `SpecError`."""
     from pydantic import ValidationError
 

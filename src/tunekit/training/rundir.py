@@ -156,8 +156,7 @@ class RunDirectory:
             raise NotFoundError(
                 f"no run at {str(self.path)!r}", hint="check the job id and TUNEKIT_HOME"
             ) from None
-        plan: RunPlan = parse_model(RunPlan, text)
-        return plan
+        return parse_model(RunPlan, text)
 
     def result(self) -> RunResult | None:
         """How the run ended, or None while it has not."""
@@ -165,8 +164,7 @@ class RunDirectory:
             text = self.result_path.read_bytes()
         except FileNotFoundError:
             return None
-        result: RunResult = parse_model(RunResult, text)
-        return result
+        return parse_model(RunResult, text)
 
     def examples(self, part: Literal["train", "validation"]) -> Iterator[Mapping[str, Any]]:
         """The rows of one data file, as dictionaries for `tunekit.examples.from_dict`."""
