@@ -89,13 +89,13 @@ class _Answerer:
         raise TunekitError(f"the inference worker does not know {operation!r}")
 
     def _load(self, model: str) -> Any:
-        from tunekit.training.load import load_for_inference
+        from tunekit.training.load import load
 
         key = (model, _changed_at(model))
         if key not in self._loaded:
             while len(self._loaded) >= _MODELS_KEPT:
                 self._loaded.popitem(last=False)
-            self._loaded[key] = load_for_inference(model)
+            self._loaded[key] = load(model)
         self._loaded.move_to_end(key)
         return self._loaded[key]
 
