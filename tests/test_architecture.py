@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -100,6 +101,14 @@ def test_library_never_prints() -> None:
         and node.func.id in ("print", "input")
     ]
     assert calls == []
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    floors = " ".join(config["tool"]["importlinter"]["contracts"][0]["layers"])
+    children = {path.relative_to(SRC).parts[0].removesuffix(".py") for path in files("src")}
+    homeless = [item for item in children if not re.search(rf"tunekit\.{item}\b", floors)]
+    assert sorted(homeless) == ["__init__", "_version"], "give the new module a floor in pyproject.toml"
 
 
 def test_floors_hold() -> None:

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from tunekit.examples import PreferenceExample as PreferenceExample
     from tunekit.examples import PromptExample as PromptExample
     from tunekit.examples import ToolCall as ToolCall
+    from tunekit.inference import generate as generate
+    from tunekit.inference import generate_async as generate_async
     from tunekit.refs import JobRef as JobRef
     from tunekit.refs import ModelRef as ModelRef
     from tunekit.refs import Target as Target
@@ -110,6 +112,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "PromptExample",
         "ToolCall",
     ),
+    "tunekit.inference": ("generate", "generate_async"),
     "tunekit.refs": ("JobRef", "ModelRef", "Target"),
     "tunekit.spec": (
         "DPO",
@@ -179,6 +182,8 @@ __all__ = [
     "UnsupportedError",
     "Usage",
     "__version__",
+    "generate",
+    "generate_async",
 ]
 
 

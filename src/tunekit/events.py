@@ -44,6 +44,10 @@ class Usage:
         input_tokens: Prompt tokens of a generation.
         output_tokens: Generated tokens.
         seconds: Wall time.
+
+    Example:
+        >>> Usage(input_tokens=12, output_tokens=3).trained_tokens
+        0
     """
 
     trained_tokens: int = 0

@@ -22,6 +22,10 @@ class ToolCall:
         id: Links the call to the tool message that answers it.
         name: Name of the function.
         arguments: Its arguments as a JSON text, kept exactly as written.
+
+    Example:
+        >>> ToolCall(id="call_1", name="lookup", arguments='{"order": 7}').name
+        'lookup'
     """
 
     id: str
@@ -100,7 +104,13 @@ class CompletionExample(_Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceExample(_Row):
-    """A conversation with one better and one worse answer (DPO and its kin)."""
+    """A conversation with one better and one worse answer (DPO and its kin).
+
+    Example:
+        >>> PreferenceExample(messages=(Message(role="user", content="2+2?"),),
+        ...                   chosen="4", rejected="5").kind
+        'preference'
+    """
 
     kind: ClassVar[str] = "preference"
     messages: tuple[Message, ...]
@@ -111,7 +121,13 @@ class PreferenceExample(_Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptExample(_Row):
-    """A conversation that ends with the user; graders score the model's answers against `reference` (RFT)."""
+    """A conversation that ends with the user; graders score the model's answers against `reference` (RFT).
+
+    Example:
+        >>> PromptExample(messages=(Message(role="user", content="2+2?"),),
+        ...               reference={"answer": "4"}).kind
+        'prompt'
+    """
 
     kind: ClassVar[str] = "prompt"
     messages: tuple[Message, ...]
@@ -121,7 +137,12 @@ class PromptExample(_Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledExample(_Row):
-    """A text and its class, or its classes for multi-label data."""
+    """A text and its class, or its classes for multi-label data.
+
+    Example:
+        >>> LabelledExample(text="My parcel is late", label="delivery").kind
+        'labelled'
+    """
 
     kind: ClassVar[str] = "labelled"
     text: str

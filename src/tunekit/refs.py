@@ -59,19 +59,34 @@ class Ref(str):
 
 
 class Target(Ref):
-    """What to fine-tune, and where: `"local:Qwen/Qwen3-0.6B"`."""
+    """What to fine-tune, and where: `"local:Qwen/Qwen3-0.6B"`.
+
+    Example:
+        >>> Target.of("local", "Qwen/Qwen3-0.6B")
+        Target('local:Qwen/Qwen3-0.6B')
+    """
 
     __slots__ = ()
 
 
 class JobRef(Ref):
-    """One fine-tuning job on one backend: `"local:run-9f2c..."`."""
+    """One fine-tuning job on one backend: `"local:run-9f2c..."`.
+
+    Example:
+        >>> JobRef("local:run-9f2c") == "local:run-9f2c"
+        True
+    """
 
     __slots__ = ()
 
 
 class ModelRef(Ref):
-    """A model that a backend can answer with, base or tuned."""
+    """A model that a backend can answer with, base or tuned.
+
+    Example:
+        >>> ModelRef("openai:ft:gpt-4.1-mini:acme::x").id
+        'ft:gpt-4.1-mini:acme::x'
+    """
 
     __slots__ = ()
 

@@ -45,7 +45,12 @@ class LoRA(_Spec):
 
 
 class FullWeights(_Spec):
-    """Train every weight of the model."""
+    """Train every weight of the model.
+
+    Example:
+        >>> SFT(adapter=FullWeights()).adapter.type
+        'full'
+    """
 
     type: Literal["full"] = "full"
 
@@ -73,7 +78,12 @@ class SFT(_Spec):
 
 
 class DPO(_Spec):
-    """Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290)."""
+    """Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290).
+
+    Example:
+        >>> TuneSpec(method=DPO(beta=0.2)).method.beta
+        0.2
+    """
 
     type: Literal["dpo"] = "dpo"
     adapter: Adapter = LoRA()
@@ -81,7 +91,14 @@ class DPO(_Spec):
 
 
 class RFT(_Spec):
-    """Reinforcement fine-tuning against a grader, given as OpenAI grader JSON."""
+    """Reinforcement fine-tuning against a grader, given as OpenAI grader JSON.
+
+    Example:
+        >>> grader = {"type": "string_check", "operation": "eq",
+        ...           "input": "{{sample.output_text}}", "reference": "{{item.answer}}"}
+        >>> RFT(grader=grader).grader["operation"]
+        'eq'
+    """
 
     type: Literal["rft"] = "rft"
     adapter: Adapter = LoRA()
@@ -89,14 +106,24 @@ class RFT(_Spec):
 
 
 class Classify(_Spec):
-    """A classification head trained together with the model."""
+    """A classification head trained together with the model.
+
+    Example:
+        >>> Classify().adapter.type
+        'full'
+    """
 
     type: Literal["classify"] = "classify"
     adapter: Adapter = FullWeights()
 
 
 class Probe(_Spec):
-    """Feature extraction: a linear classifier on features of the frozen model."""
+    """Feature extraction: a linear classifier on features of the frozen model.
+
+    Example:
+        >>> TuneSpec(method=Probe(), epochs=1).method.type
+        'probe'
+    """
 
     type: Literal["probe"] = "probe"
 
@@ -110,6 +137,10 @@ class Budget(_Spec):
     Attributes:
         max_usd: Money, in US dollars.
         max_seconds: Wall time of training.
+
+    Example:
+        >>> TuneSpec(budget=Budget(max_seconds=600)).budget.max_usd is None
+        True
     """
 
     max_usd: PositiveFloat | None = None
@@ -125,6 +156,10 @@ class Sampling(_Spec):
         top_p: Nucleus probability mass.
         seed: Makes sampling repeatable where the backend can.
         stop: Strings that end the answer and are not part of it.
+
+    Example:
+        >>> Sampling(max_tokens=16, stop=("END",)).temperature
+        0.0
     """
 
     max_tokens: PositiveInt = 128

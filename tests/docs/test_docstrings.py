@@ -29,13 +29,15 @@ def test_docstring_examples(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def constructed_by_users() -> list[str]:
-    """Public classes and functions but errors, warnings and events, which tunekit makes itself."""
+    """Public classes and functions; not errors, warnings and events, which tunekit makes itself, nor siblings."""
     values = {item: getattr(tunekit, item) for item in tunekit.__all__}
     made_here = (BaseException, *inspect.getmro(tunekit.Step)[1:-1])
     return [
         item
         for item, value in values.items()
-        if callable(value) and not (isinstance(value, type) and issubclass(value, made_here))
+        if callable(value)
+        and not item.endswith("_async")
+        and not (isinstance(value, type) and issubclass(value, made_here))
     ]
 
 
