@@ -97,8 +97,14 @@ def render_prompt(
     return _chat_ids(tokenizer, prompt, tools, generation_prompt=True)
 
 
-def render_answer(tokenizer: Tokenizer, answer: str, prompt: str | Sequence[Message], prompt_format: str = "auto",
-                  *, tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
+def render_answer(
+    tokenizer: Tokenizer,
+    answer: str,
+    prompt: str | Sequence[Message],
+    prompt_format: str = "auto",
+    *,
+    tools: Sequence[Mapping[str, Any]] = (),
+) -> list[int]:
     """Token ids of an answer as it would follow `render_prompt(tokenizer, prompt, prompt_format)`, stop token included.
 
     This is what `score` computes the log-probability of; by construction it is what training would have targeted.
@@ -139,7 +145,9 @@ def render_example(tokenizer: Tokenizer, example: Example, prompt_format: str = 
         elif isinstance(example, ChatExample):
             ids, weights = _chat(tokenizer, example)
         else:
-            raise DataError(f"a {example.kind} example cannot be learned by SFT", hint="use chat or completion examples")
+            raise DataError(
+                f"a {example.kind} example cannot be learned by SFT", hint="use chat or completion examples"
+            )
     except DataError as error:
         error.message = f"row {example.id!r}: {error.message}" if example.id else error.message
         raise
@@ -159,7 +167,7 @@ def end_of_turn_id(tokenizer: Tokenizer) -> int | None:
     except DataError:
         return None
     special = _special_ids(tokenizer)
-    tail = after[len(before):] if after[: len(before)] == before else after[-4:]
+    tail = after[len(before) :] if after[: len(before)] == before else after[-4:]
     # Reasoning templates open the answer with tags of their own; the turn's end is the last special token.
     return next((token for token in reversed(tail) if token in special), None)
 
@@ -170,9 +178,14 @@ def stop_ids(tokenizer: Tokenizer, extra: Iterable[int] = ()) -> tuple[int, ...]
     return tuple(sorted(token for token in found if token is not None))
 
 
-def _completion(tokenizer: Tokenizer, example: CompletionExample, prompt_format: str) -> tuple[list[int], list[float]]:
+def _completion(
+    tokenizer: Tokenizer, example: CompletionExample, prompt_format: str
+) -> tuple[list[int], list[float]]:
     if example.prompt and resolve_format(tokenizer, prompt_format) == "chat":
-        messages = (Message(role="user", content=example.prompt), Message(role="assistant", content=example.completion))
+        messages = (
+            Message(role="user", content=example.prompt),
+            Message(role="assistant", content=example.completion),
+        )
         return _chat(tokenizer, ChatExample(messages=messages))
     prompt = render_prompt(tokenizer, example.prompt, "text")
     # Encoded apart from the prompt: at serving time the prompt is encoded alone, too.
@@ -198,7 +211,9 @@ def _chat(tokenizer: Tokenizer, example: ChatExample) -> tuple[list[int], list[f
         end = _with_stop(ids, start, end, stops)
         weights[start:end] = [weight] * (end - start)
     last_start, last_end = spans[-1]
-    ends_open = example.messages[-1].role == "assistant" and not stops & set(ids[last_start:][:last_end - last_start + 1])
+    ends_open = example.messages[-1].role == "assistant" and not stops & set(
+        ids[last_start:][: last_end - last_start + 1]
+    )
     if ends_open and tokenizer.eos_token_id is not None:
         # A template that never ends a turn: without a stop token the tuned model would not know when to stop.
         ids.append(tokenizer.eos_token_id)
@@ -217,16 +232,25 @@ def _with_stop(ids: Sequence[int], start: int, end: int, stops: set[int]) -> int
 def _tagged_spans(tokenizer: Tokenizer, example: ChatExample) -> list[tuple[int, int]]:
     """Runs of tokens inside the template's `{% generation %}` tags; empty if the tags mark nothing."""
     rendered = _apply(
-        tokenizer, example.messages, example.tools, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+        tokenizer,
+        example.messages,
+        example.tools,
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
     )
     mask = rendered["assistant_masks"]
-    edges = [at for at in range(len(mask) + 1) if bool(at < len(mask) and mask[at]) != bool(at and mask[at - 1])]
+    edges = [
+        at for at in range(len(mask) + 1) if bool(at < len(mask) and mask[at]) != bool(at and mask[at - 1])
+    ]
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _prefix_span(tokenizer: Tokenizer, example: ChatExample, turn: int, ids: list[int]) -> tuple[int, int]:
     """Where an assistant turn lies in the rendered chat, found by rendering the chat up to it."""
-    before = _chat_ids(tokenizer, example.messages[:turn], example.tools, generation_prompt=True) if turn else []
+    before = (
+        _chat_ids(tokenizer, example.messages[:turn], example.tools, generation_prompt=True) if turn else []
+    )
     start = len(before)
     if ids[:start] != before:
         raise _ambiguous(turn)
@@ -249,7 +273,11 @@ def _ambiguous(turn: int) -> DataError:
 
 
 def _chat_ids(
-    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, generation_prompt: bool
+    tokenizer: Tokenizer,
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Any]],
+    *,
+    generation_prompt: bool,
 ) -> list[int]:
     text = _apply(tokenizer, messages, tools, tokenize=False, add_generation_prompt=generation_prompt)
     return _encode(tokenizer, text)

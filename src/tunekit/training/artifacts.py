@@ -1,0 +1,165 @@
+"""The tuned model on disk, and the card that says what it is. Knows files and formats; not how training went.
+
+An artifact is what the ecosystem already loads: a PEFT adapter directory, or a transformers model directory. Beside
+those files lies `tunekit.json`, the card: what is needed to serve the model exactly as it was trained.
+Equal training gives equal bytes in every file, so nothing in here carries a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tunekit import _files
+from tunekit.errors import ModelError
+from tunekit.spec import TuneSpec, parse_model
+
+CARD_NAME = "tunekit.json"
+ADAPTER_CONFIG_NAME = "adapter_config.json"
+ADAPTER_WEIGHTS_NAME = "adapter_model.safetensors"
+
+
+class Card(BaseModel):
+    """What an artifact is, as written in its `tunekit.json`.
+
+    Attributes:
+        kind: "adapter" needs its base model to run; "full" stands alone.
+        base_model: Absolute path or hub id of the model that was tuned.
+        revision: Hub revision of the base model, if one was asked for.
+        method: Type of the method, such as "sft".
+        prompt_format: How prompt/completion pairs were written; "auto" is resolved.
+        chat_template_sha256: SHA-256 of the chat template in training, or "" if there was none. Checked again at load.
+        stop_token_ids: Tokens that end an answer.
+        max_length: Longest sequence the model takes, in tokens.
+        spec: The recipe as asked for.
+        resolved: What "auto" became, by field.
+        run_id: The run that made it.
+        key: Idempotency key of that run's submission.
+        data_sha256: SHA-256 of the training rows.
+        versions: Library versions that made it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    kind: Literal["adapter", "full"]
+    base_model: str
+    revision: str | None = None
+    method: str
+    prompt_format: Literal["chat", "text"]
+    chat_template_sha256: str
+    stop_token_ids: tuple[int, ...]
+    max_length: int
+    spec: TuneSpec
+    resolved: dict[str, Any] = {}
+    run_id: str = ""
+    key: str = ""
+    data_sha256: str = ""
+    versions: dict[str, str] = {}
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether a directory is an artifact of ours."""
+    return (path / CARD_NAME).is_file()
+
+
+def read_card(path: Path) -> Card:
+    """The card of an artifact directory.
+
+    Raises:
+        ModelError: There is no card, or it is damaged.
+    """
+    try:
+        text = (path / CARD_NAME).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(
+            f"{str(path)!r} is not a tuned model: it has no {CARD_NAME}",
+            hint="point at a run's artifact directory",
+        ) from None
+    try:
+        card: Card = parse_model(Card, text)
+    except ValueError as error:
+        raise ModelError(
+            f"{str(path / CARD_NAME)!r} is damaged: {error}", hint="copy the artifact again"
+        ) from error
+    return card
+
+
+def template_sha256(tokenizer: Any) -> str:
+    """SHA-256 of the tokenizer's chat template, or "" if it has none."""
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
+        return ""
+    text = template if isinstance(template, str) else json.dumps(template, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def publish(path: Path, model: Any, tokenizer: Any, card: Card) -> bool:
+    """Write the artifact so that it appears whole or not at all.
+
+    Args:
+        path: Final directory. If it is there already, nothing is written.
+        model: A PEFT model for an adapter, a transformers model for full weights; on any device.
+        tokenizer: Saved beside the weights, chat template included.
+        card: Its card.
+
+    Returns:
+        Whether this call published it.
+
+    Raises:
+        StorageError: The disk said no; nothing is left behind.
+    """
+
+    def fill(directory: Path) -> None:
+        if card.kind == "adapter":
+            _save_adapter(directory, model, card)
+        else:
+            model.save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
+        _generation_config(model, card).save_pretrained(directory)
+        _write_json(directory / CARD_NAME, card.model_dump(mode="json"))
+
+    return _files.publish_directory(path, fill)
+
+
+def _save_adapter(directory: Path, model: Any, card: Card) -> None:
+    # Not model.save_pretrained: it writes a set in hash order, a card full of placeholders, and may ask the hub whether
+    # the vocabulary grew.
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save
+
+    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    weights = save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"format": "pt"}
+    )
+    (directory / ADAPTER_WEIGHTS_NAME).write_bytes(weights)
+    config = {name: _plain(value) for name, value in model.peft_config["default"].to_dict().items()}
+    config |= {"base_model_name_or_path": card.base_model, "revision": card.revision, "inference_mode": True}
+    _write_json(directory / ADAPTER_CONFIG_NAME, config)
+
+
+def _plain(value: Any) -> Any:
+    """JSON-ready, with sets in a stable order and enums as their values."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return getattr(value, "value", value)
+
+
+def _generation_config(model: Any, card: Card) -> Any:
+    from transformers import GenerationConfig
+
+    inherited = getattr(model, "generation_config", None)
+    config = GenerationConfig.from_dict(inherited.to_dict()) if inherited is not None else GenerationConfig()
+    config.eos_token_id = list(card.stop_token_ids) or None
+    return config
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

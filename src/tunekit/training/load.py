@@ -1,0 +1,282 @@
+"""Models and tokenizers from disk or hub. Knows what a model directory needs and which errors loading can meet.
+
+It does not know what the model is loaded for. safetensors only, no remote code, and the dtype is ours to choose: the
+checkpoint's own would make full fine-tuning of a bf16 checkpoint pure bf16, which stalls (torchtune#2254).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunekit.errors import ModelError
+from tunekit.training import render
+from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card, template_sha256
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_DEFAULT_MAX_LENGTH = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model ready to answer or to be trained.
+
+    Attributes:
+        model: A transformers model, or a PEFT model around one.
+        tokenizer: Its tokenizer.
+        prompt_format: "chat" or "text": how a prompt/completion pair is written for it.
+        stop_ids: Tokens that end an answer, sorted.
+        max_length: Longest sequence in tokens.
+        card: The artifact's card; None for a base model.
+    """
+
+    model: Any
+    tokenizer: Any
+    prompt_format: render.ResolvedFormat
+    stop_ids: tuple[int, ...]
+    max_length: int
+    card: Card | None = None
+
+
+def load_for_inference(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> LoadedModel:
+    """Load a base model, a full artifact or an adapter artifact with its base.
+
+    Args:
+        source: A directory, or a hub id.
+        revision: Hub revision of a base model.
+        dtype: Of the base weights; adapters stay fp32.
+        device: Where to put them.
+
+    Raises:
+        ModelError: It is not a model, something it needs is missing, or its template is not the one it was trained
+            with; the message names what.
+    """
+    directory = local_directory(source)
+    if directory is not None and is_artifact(directory):
+        return _load_artifact(directory, dtype, device)
+    if directory is not None and (directory / ADAPTER_CONFIG_NAME).is_file():
+        return _load_foreign_adapter(directory, dtype, device)
+    tokenizer = load_tokenizer(source, revision=revision)
+    model = load_base(source, revision=revision, dtype=dtype).to(device)
+    return LoadedModel(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        prompt_format=render.resolve_format(tokenizer, "auto"),
+        stop_ids=render.stop_ids(tokenizer, config_stop_ids(model)),
+        max_length=model_max_length(model),
+    )
+
+
+def load_tokenizer(source: str | Path, *, revision: str | None = None) -> Any:
+    """The tokenizer of a model directory or hub id.
+
+    Raises:
+        ModelError: There is none, or it cannot be read.
+    """
+    from transformers import AutoTokenizer
+
+    directory = local_directory(source)
+    if directory is not None:
+        _require_directory(directory)
+        if not any((directory / name).is_file() for name in _TOKENIZER_FILES):
+            raise ModelError(
+                f"{str(directory)!r} has no tokenizer: none of {', '.join(_TOKENIZER_FILES)}",
+                hint="save the tokenizer beside the weights with tokenizer.save_pretrained(directory)",
+            )
+    with _loading(source, "tokenizer"):
+        return AutoTokenizer.from_pretrained(
+            str(directory or source),
+            revision=revision,
+            trust_remote_code=False,
+            local_files_only=directory is not None,
+        )
+
+
+def load_base(source: str | Path, *, revision: str | None = None, dtype: torch.dtype = torch.float32) -> Any:
+    """The causal language model of a directory or hub id, in `dtype`, in evaluation mode, with no gradient anywhere.
+
+    Raises:
+        ModelError: It is not a model directory, its weights are pickles, or its architecture is unknown.
+    """
+    from transformers import AutoModelForCausalLM
+
+    directory = local_directory(source)
+    if directory is not None:
+        _require_weights(directory)
+    with _loading(source, "model"):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(directory or source),
+            revision=revision,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=directory is not None,
+            output_loading_info=True,
+        )
+    model, report = loaded
+    missing = sorted(report["missing_keys"])
+    if missing:
+        # transformers fills missing weights with random numbers and only logs it.
+        raise ModelError(
+            f"{str(source)!r} lacks weights for {missing[:3]!r} ({len(missing)} in all)",
+            hint="the files do not fit config.json; is this a language model with its output head?",
+        )
+    return model.requires_grad_(False).eval()
+
+
+def local_directory(source: str | Path) -> Path | None:
+    """The directory that `source` means, or None if it reads as a hub id.
+
+    Raises:
+        ModelError: It reads as a path, and there is nothing there.
+    """
+    text = str(source)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if isinstance(source, Path) or text.startswith(("/", ".", "~")) or text.count("/") > 1 or path.exists():
+        raise ModelError(
+            f"{text!r} is not a directory", hint="point at a directory with config.json and safetensors"
+        )
+    return None
+
+
+def config_stop_ids(model: Any) -> tuple[int, ...]:
+    """End-of-sequence ids that the model's generation config names."""
+    found = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    return tuple(found) if isinstance(found, (list, tuple)) else () if found is None else (found,)
+
+
+def model_max_length(model: Any) -> int:
+    """Longest sequence that the model has positions for, in tokens."""
+    config = model.config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        value = getattr(config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return _DEFAULT_MAX_LENGTH
+
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
+
+
+def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:
+    card = read_card(directory)
+    tokenizer = load_tokenizer(directory)
+    if template_sha256(tokenizer) != card.chat_template_sha256:
+        raise ModelError(
+            f"the chat template in {str(directory)!r} is not the one the model was trained with",
+            hint="restore chat_template.jinja; with another template the model answers worse and nothing says so",
+        )
+    if card.kind == "adapter":
+        base = load_base(card.base_model, revision=card.revision, dtype=dtype).to(device)
+        model = attach_adapter(base, directory)
+    else:
+        model = load_base(directory, dtype=dtype).to(device)
+    return LoadedModel(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        prompt_format=card.prompt_format,
+        stop_ids=card.stop_token_ids,
+        max_length=card.max_length,
+        card=card,
+    )
+
+
+def _load_foreign_adapter(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:
+    """A PEFT directory that another tool wrote: its config names the base, and there is no card to check against."""
+    with _loading(directory, "adapter"):
+        config = json.loads((directory / ADAPTER_CONFIG_NAME).read_text(encoding="utf-8"))
+        base_name, revision = config["base_model_name_or_path"], config.get("revision")
+    base = load_base(base_name, revision=revision, dtype=dtype).to(device)
+    has_tokenizer = any((directory / name).is_file() for name in _TOKENIZER_FILES)
+    tokenizer = load_tokenizer(directory) if has_tokenizer else load_tokenizer(base_name, revision=revision)
+    return LoadedModel(
+        model=attach_adapter(base, directory).eval(),
+        tokenizer=tokenizer,
+        prompt_format=render.resolve_format(tokenizer, "auto"),
+        stop_ids=render.stop_ids(tokenizer, config_stop_ids(base)),
+        max_length=model_max_length(base),
+    )
+
+
+def attach_adapter(base: Any, directory: Path) -> Any:
+    """Wrap a loaded base model with the adapter of a PEFT directory.
+
+    Raises:
+        ModelError: The adapter's weights are missing or do not fit the base.
+    """
+    from peft import PeftModel
+
+    if not any(directory.glob("adapter_model*.safetensors")):
+        raise ModelError(
+            f"{str(directory)!r} has no adapter_model.safetensors", hint="copy the whole artifact directory"
+        )
+    with _loading(directory, "adapter"):
+        return PeftModel.from_pretrained(base, str(directory)).requires_grad_(False)
+
+
+def _require_directory(directory: Path) -> None:
+    if not (directory / "config.json").is_file() and not is_artifact(directory):
+        names = ", ".join(sorted(item.name for item in directory.iterdir())[:5]) or "nothing"
+        raise ModelError(
+            f"{str(directory)!r} is not a model directory: it has no config.json (it holds {names})",
+            hint="point at a directory that model.save_pretrained wrote",
+        )
+
+
+def _require_weights(directory: Path) -> None:
+    _require_directory(directory)
+    if not any(directory.glob("*.safetensors")):
+        pickles = sorted(item.name for pattern in _PICKLES for item in directory.glob(pattern))
+        if pickles:
+            raise ModelError(
+                f"{str(directory)!r} holds its weights as a pickle ({pickles[0]}), which can run code when it is read",
+                hint="convert it to safetensors where you trust it: model.save_pretrained(directory)",
+            )
+        raise ModelError(
+            f"{str(directory)!r} has no *.safetensors weights", hint="download or copy the weights too"
+        )
+    index = directory / "model.safetensors.index.json"
+    if index.is_file():
+        _check_index(index)
+
+
+def _check_index(index: Path) -> None:
+    """Every shard that the index names must be a file in this very directory."""
+    with _loading(index.parent, "weight index"):
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    for shard in shards:
+        if Path(shard).name != shard or not (index.parent / shard).is_file():
+            raise ModelError(
+                f"{str(index)!r} names the shard {shard!r}, which is not a file beside it",
+                hint="copy every shard into the model's directory",
+            )
+
+
+@contextmanager
+def _loading(source: str | Path, part: str) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except ModelError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"cannot load the {part} of {str(source)!r}: {reason}",
+            hint="check the path or hub id; offline, only directories and cached hub models can be loaded",
+        ) from error
