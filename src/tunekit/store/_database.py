@@ -1,0 +1,176 @@
+"""One SQLite file, used in short transactions. Knows files, locks, waiting and SQLite's errors; no runs, no leases.
+
+Every transaction opens the file and closes it again (about a millisecond). So there is no open handle to cross a
+fork, to be shared by threads, or to go on writing into a file that somebody deleted; and at rest the store is one file.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from tunekit._files import make_private_directory, storage_errors
+from tunekit.errors import DeadlineError, StorageError
+from tunekit.store import _forks
+from tunekit.store._filesystem import refuse_shared_filesystem
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+_BUSY_TIMEOUT_S = 10.0
+# PROTOCOL is what WAL says when its own retries under contention ran out.
+_CONTENDED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_APPLICATION_ID = 0x74756E65  # "tune": tells our files from other programs' databases
+
+_HINTS = {
+    sqlite3.SQLITE_FULL: "free some space, or point TUNEKIT_HOME at another disk; what was stored before is intact",
+    sqlite3.SQLITE_IOERR: "check that the disk is not full or failing, or point TUNEKIT_HOME at another one",
+    sqlite3.SQLITE_NOTADB: "move the file away to start with an empty store, or restore it from a backup",
+    sqlite3.SQLITE_CORRUPT: "restore the file from a backup, or salvage it with: sqlite3 FILE .recover",
+    sqlite3.SQLITE_READONLY: "point TUNEKIT_HOME at a directory you can write to",
+    sqlite3.SQLITE_CANTOPEN: "point TUNEKIT_HOME at a directory you can write to",
+    sqlite3.SQLITE_PERM: "point TUNEKIT_HOME at a directory you can write to",
+}
+
+
+class Database:
+    """A file and the schema that it must have.
+
+    Args:
+        path: The SQLite file; created with its directory (0700) when first used.
+        schema: Statements that make an empty file ready.
+        version: Version of that schema, kept in the file.
+        deadline_s: How long to wait for other processes before giving up, in seconds.
+    """
+
+    def __init__(self, path: Path, *, schema: tuple[str, ...], version: int, deadline_s: float) -> None:
+        self.path = path
+        self._schema = schema
+        self._version = version
+        self._deadline_s = deadline_s
+
+    def write(self, work: Work[T]) -> T:
+        """Run `work` in a transaction that has the write lock from its start; commit, or leave nothing behind."""
+        return self._patiently(lambda connection: _in_transaction(connection, work))
+
+    def read(self, work: Work[T]) -> T:
+        """Run `work`, which is one SELECT."""
+        return self._patiently(work)
+
+    def _patiently(self, work: Work[T]) -> T:
+        end = time.monotonic() + self._deadline_s
+        while True:
+            try:
+                with _forks.operation(), self._open() as connection:
+                    return work(connection)
+            except sqlite3.Error as error:
+                if _primary_code(error) not in _CONTENDED:
+                    raise self._explained(error) from error
+                if time.monotonic() >= end:
+                    raise self._busy() from error
+            time.sleep(_JITTER.uniform(0.001, 0.05))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        if not self.path.is_file():
+            self._create_file()
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw",  # rw: SQLite itself would create the file readable by everyone
+            uri=True,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+        )
+        try:
+            self._prepare(connection)
+            yield connection
+        finally:
+            connection.close()
+
+    def _create_file(self) -> None:
+        refuse_shared_filesystem(make_private_directory(self.path.parent))
+        with storage_errors(f"cannot create the store {str(self.path)!r}"):
+            # Made beside and linked in: closing a descriptor of the store itself would drop the POSIX locks that
+            # other connections of this process hold on it (sqlite.org/howtocorrupt.html, section 2.2).
+            temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            try:
+                os.link(temporary, self.path)
+            except FileExistsError:
+                if not self.path.is_file():
+                    raise
+            finally:
+                temporary.unlink()
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise StorageError(
+                f"SQLite cannot use its write-ahead log for {str(self.path)!r} (it says {mode!r})",
+                hint="set TUNEKIT_HOME to a directory on a local disk",
+            )
+        connection.execute("PRAGMA synchronous=FULL")
+        if self._layout(connection) != (_APPLICATION_ID, self._version):
+            _in_transaction(connection, self._migrate)
+
+    def _layout(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        return application, version
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        application, version = self._layout(connection)
+        if (application, version) == (_APPLICATION_ID, self._version):
+            return  # another process was faster
+        if application == _APPLICATION_ID:
+            raise StorageError(
+                f"{str(self.path)!r} has layout {version}; this tunekit knows {self._version}",
+                hint="a newer tunekit made it: upgrade tunekit here too, or use another TUNEKIT_HOME",
+            )
+        if application or connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            raise StorageError(
+                f"{str(self.path)!r} is a database of another program",
+                hint="point TUNEKIT_HOME at a directory of its own",
+            )
+        for statement in self._schema:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={self._version}")
+
+    def _explained(self, error: sqlite3.Error) -> StorageError:
+        hint = _HINTS.get(_primary_code(error), "check the file and the disk it lies on")
+        return StorageError(f"the store {str(self.path)!r} cannot be used: {error}", hint=hint)
+
+    def _busy(self) -> DeadlineError:
+        return DeadlineError(
+            f"the store {str(self.path)!r} was busy for {self._deadline_s:g} s",
+            hint="another process is stopped in the middle of a write, or the disk is very slow; try again",
+            retryable=True,
+        )
+
+
+# Its own generator: jitter must not draw from the sequence that the host may have seeded.
+_JITTER = random.SystemRandom()
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Work[T]) -> T:
+    # IMMEDIATE: a deferred transaction that turns to writing fails at once under contention, whatever the timeout.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    # The low byte; the rest of an extended code is detail (sqlite.org/rescode.html).
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
