@@ -52,7 +52,8 @@ clean: ## remove the environments and everything built
 # Some distributions split ensurepip off; pip itself can then fill the new environment.
 define make_venv
 	@test -n "$(PYTHON)" || { echo "tunekit needs Python >= 3.11 on PATH, or: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
-	"$(PYTHON)" -m venv $(1) || { "$(PYTHON)" -m venv --without-pip $(1) && "$(PYTHON)" -m pip --python $(1) install pip; }
+	@echo "making $(1) with $(PYTHON); this takes a minute or two, once"
+	@"$(PYTHON)" -m venv $(1) || { "$(PYTHON)" -m venv --without-pip $(1) && "$(PYTHON)" -m pip --python $(1) install pip; }
 endef
 
 $(VENV)/.stamp-venv:

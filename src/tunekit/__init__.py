@@ -7,7 +7,12 @@ times (for the interpreter, for type checkers, for readers); `tests/test_archite
 
 from __future__ import annotations
 
+import logging
+
 from tunekit._version import __version__
+
+# Without it, Python prints a library's warnings to stderr in hosts that configured no logging.
+logging.getLogger("tunekit").addHandler(logging.NullHandler())
 
 TYPE_CHECKING = (
     False  # typing.TYPE_CHECKING without the cost of importing typing; type checkers know the name

@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tunekit", description="Fine-tune, evaluate and promote language models.")
+    parser = argparse.ArgumentParser(
+        prog="tunekit", description="Fine-tune, evaluate and promote language models."
+    )
     parser.add_argument("--version", action="version", version=f"tunekit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (backends, jobs):
