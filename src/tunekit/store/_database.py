@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from tunekit._files import make_private_directory, storage_errors
+from tunekit._files import fsync_directory, make_private_directory, storage_errors
 from tunekit.errors import DeadlineError, StorageError
 from tunekit.store import _forks
 from tunekit.store._filesystem import refuse_shared_filesystem
@@ -54,6 +54,7 @@ class Database:
         self._schema = schema
         self._version = version
         self._deadline_s = deadline_s
+        self._place_is_local = False
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction that has the write lock from its start; commit, or leave nothing behind."""
@@ -67,9 +68,11 @@ class Database:
         end = time.monotonic() + self._deadline_s
         while True:
             try:
-                with _forks.operation(), self._open() as connection:
+                with _forks.operation(), self._open(patience_s=end - time.monotonic()) as connection:
                     return work(connection)
             except sqlite3.Error as error:
+                if not _primary_code(error):
+                    raise  # Python's, not SQLite's: a mistake in a query
                 if _primary_code(error) not in _CONTENDED:
                     raise self._explained(error) from error
                 if time.monotonic() >= end:
@@ -77,13 +80,13 @@ class Database:
             time.sleep(_JITTER.uniform(0.001, 0.05))
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        if not self.path.is_file():
-            self._create_file()
+    def _open(self, patience_s: float) -> Iterator[sqlite3.Connection]:
+        with storage_errors(f"cannot open the store {str(self.path)!r}"):
+            self._ensure_file()
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",  # rw: SQLite itself would create the file readable by everyone
             uri=True,
-            timeout=_BUSY_TIMEOUT_S,
+            timeout=max(0.0, min(_BUSY_TIMEOUT_S, patience_s)),
             isolation_level=None,
         )
         try:
@@ -92,22 +95,33 @@ class Database:
         finally:
             connection.close()
 
+    def _ensure_file(self) -> None:
+        if not self._place_is_local:
+            refuse_shared_filesystem(make_private_directory(self.path.parent))
+            self._place_is_local = True
+        if not self.path.is_file():
+            self._create_file()
+
     def _create_file(self) -> None:
-        refuse_shared_filesystem(make_private_directory(self.path.parent))
-        with storage_errors(f"cannot create the store {str(self.path)!r}"):
-            # Made beside and linked in: closing a descriptor of the store itself would drop the POSIX locks that
-            # other connections of this process hold on it (sqlite.org/howtocorrupt.html, section 2.2).
-            temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            try:
-                os.link(temporary, self.path)
-            except FileExistsError:
-                if not self.path.is_file():
-                    raise
-            finally:
-                temporary.unlink()
+        make_private_directory(self.path.parent)
+        # Made beside and linked in: closing a descriptor of the store itself would drop the POSIX locks that other
+        # connections of this process hold on it (sqlite.org/howtocorrupt.html, section 2.2).
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            os.link(temporary, self.path)
+        except FileExistsError:
+            if not self.path.is_file():
+                raise StorageError(
+                    f"the store {str(self.path)!r} is not a file",
+                    hint="move what is there away, or set TUNEKIT_HOME",
+                ) from None
+        finally:
+            temporary.unlink()
+        fsync_directory(self.path.parent)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        ready = self._is_ready(connection)
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StorageError(
@@ -115,28 +129,30 @@ class Database:
                 hint="set TUNEKIT_HOME to a directory on a local disk",
             )
         connection.execute("PRAGMA synchronous=FULL")
-        if self._layout(connection) != (_APPLICATION_ID, self._version):
-            _in_transaction(connection, self._migrate)
+        if not ready:
+            _in_transaction(connection, self._fill)
 
-    def _layout(self, connection: sqlite3.Connection) -> tuple[int, int]:
+    def _is_ready(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file has our tables; False if it is empty. Anything else is refused before it is touched."""
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        return application, version
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        application, version = self._layout(connection)
         if (application, version) == (_APPLICATION_ID, self._version):
-            return  # another process was faster
+            return True
         if application == _APPLICATION_ID:
             raise StorageError(
                 f"{str(self.path)!r} has layout {version}; this tunekit knows {self._version}",
                 hint="a newer tunekit made it: upgrade tunekit here too, or use another TUNEKIT_HOME",
             )
-        if application or connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        if application or version or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             raise StorageError(
                 f"{str(self.path)!r} is a database of another program",
                 hint="point TUNEKIT_HOME at a directory of its own",
             )
+        return False
+
+    def _fill(self, connection: sqlite3.Connection) -> None:
+        if self._is_ready(connection):
+            return  # another process was faster
         for statement in self._schema:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")

@@ -12,47 +12,21 @@ from pathlib import Path
 from tunekit.errors import StorageError
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
-_SHARED = frozenset(
-    ("nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "auristor", "coda", "davfs")
-    + ("9p", "vboxsf", "prl_fs")  # the host's disk, seen from a virtual machine
-    + (
-        "lustre",
-        "gpfs",
-        "mmfs",
-        "beegfs",
-        "ceph",
-        "glusterfs",
-        "panfs",
-        "pvfs2",
-        "orangefs",
-        "weka",
-        "wekafs",
-    )
-    + ("ocfs2", "gfs2")  # one disk, several hosts
-)
-# FUSE itself is local; these programs behind it are not.
-_SHARED_FUSE = frozenset(
-    ("sshfs", "nfs", "cifs", "smbnetfs", "curlftpfs", "davfs", "vmhgfs-fuse")
-    + (
-        "glusterfs",
-        "ceph",
-        "ceph-fuse",
-        "lustre",
-        "moosefs",
-        "mfs",
-        "juicefs",
-        "seaweedfs",
-        "wekafs",
-        "quobyte",
-    )
-    + ("s3fs", "gcsfuse", "goofys", "rclone", "mountpoint-s3", "blobfuse", "blobfuse2")
+_SHARED = re.compile(
+    r"nfs4?|cifs|smb.*|ncpfs|afs|auristor|coda|davfs"
+    r"|9p|vboxsf|prl_fs"  # the host's disk, seen from a virtual machine
+    r"|lustre|gpfs|mmfs|beegfs|ceph|glusterfs|panfs|pvfs2|orangefs|weka|wekafs"
+    r"|ocfs2|gfs2"  # one disk, several hosts
+    # FUSE itself is local; these programs behind it are not.
+    r"|fuse\.(sshfs|nfs|cifs|smbnetfs|curlftpfs|davfs|vmhgfs-fuse|lustre|glusterfs|ceph|ceph-fuse|moosefs|mfs"
+    r"|juicefs|seaweedfs|wekafs|quobyte|s3fs|gcsfuse|goofys|rclone|mountpoint-s3|blobfuse2?)"
 )
 
 
 def refuse_shared_filesystem(directory: Path) -> None:
     """Raise `StorageError` if other machines may write to the filesystem of an existing directory."""
     kind, mount_point = mount_of(directory.resolve(), _mountinfo())
-    if kind in _SHARED or kind.removeprefix("fuse.") in _SHARED_FUSE:
+    if _SHARED.fullmatch(kind):
         raise StorageError(
             f"the store cannot lie in {str(directory)!r}: {mount_point!r} is a network filesystem ({kind}), "
             "where SQLite loses data",

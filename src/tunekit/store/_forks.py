@@ -23,6 +23,7 @@ class _Gate:
     def __init__(self, *, tainted: bool = False) -> None:
         self.quiet = threading.Condition()
         self.operations = 0
+        self.forks = 0
         self.tainted = tainted
 
 
@@ -39,6 +40,7 @@ def operation() -> Iterator[None]:
             hint="start workers with subprocess or spawn, or fork before other threads use tunekit",
         )
     with gate.quiet:
+        gate.quiet.wait_for(lambda: gate.forks == 0)
         gate.operations += 1
     try:
         yield
@@ -50,10 +52,13 @@ def operation() -> Iterator[None]:
 
 def _before_fork() -> None:
     _gate.quiet.acquire()
+    _gate.forks += 1
     _gate.quiet.wait_for(lambda: _gate.operations == 0, timeout=_PATIENCE_S)
 
 
 def _after_fork_in_parent() -> None:
+    _gate.forks -= 1
+    _gate.quiet.notify_all()
     _gate.quiet.release()
 
 

@@ -7,7 +7,6 @@ lease valid (`_rules`).
 from __future__ import annotations
 
 import builtins
-import json
 import sqlite3
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -220,7 +219,7 @@ def _one(db: sqlite3.Connection, where: str, *parameters: object) -> RunRecord |
 
 def _select(db: sqlite3.Connection, where: str, *parameters: object) -> list[RunRecord]:
     rows = db.execute(f"SELECT body FROM runs WHERE {where}", parameters).fetchall()
-    return [run_record(json.loads(body)) for (body,) in rows]
+    return [run_record(body) for (body,) in rows]
 
 
 def _holding(db: sqlite3.Connection, name: str) -> Holding | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from pydantic import ValidationError
 
 from tunekit.errors import StorageError
 from tunekit.records import SCHEMA_VERSION, RunRecord
 
 Body = dict[str, Any]
 Step = Callable[[Body], Body]
+
+_DAMAGED = "restore the store from a backup, or move it away to start with an empty one"
 
 # {n: how a body of version n becomes one of version n + 1}. Pure; `upgrade` itself counts the version up.
 STEPS: Mapping[int, Step] = {}
@@ -38,7 +39,7 @@ def upgrade(body: Body, *, steps: Mapping[int, Step] = STEPS, newest: int = SCHE
     """
     version = body.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise StorageError(f"a stored record has schema_version {version!r}", hint="the store is damaged")
+        raise StorageError(f"a stored record has schema_version {version!r}", hint=_DAMAGED)
     if version > newest:
         raise StorageError(
             f"a stored record has schema_version {version}; this tunekit knows {newest} and older",
@@ -49,13 +50,12 @@ def upgrade(body: Body, *, steps: Mapping[int, Step] = STEPS, newest: int = SCHE
     return dict(body)
 
 
-def run_record(body: Body) -> RunRecord:
-    """A `RunRecord` from what was stored, whichever version wrote it. Raises `StorageError`."""
+def run_record(text: str) -> RunRecord:
+    """A `RunRecord` from the JSON that was stored, whichever version wrote it. Raises `StorageError`."""
     try:
+        body = json.loads(text)
+        if not isinstance(body, dict):
+            raise ValueError("not an object")
         return RunRecord.model_validate(upgrade(body))
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise StorageError(
-            f"the stored run {body.get('run_id')!r} is damaged at {where!r}",
-            hint="restore the store from a backup, or move it away to start with an empty one",
-        ) from error
+    except ValueError as error:  # of json, or a ValidationError, which names the field
+        raise StorageError(f"the stored run {text[:60]!r}... is damaged: {error}", hint=_DAMAGED) from error
