@@ -14,12 +14,14 @@ from tunekit._version import __version__
 # Without it, Python prints a library's warnings to stderr in hosts that configured no logging.
 logging.getLogger("tunekit").addHandler(logging.NullHandler())
 
-TYPE_CHECKING = (
-    False  # typing.TYPE_CHECKING without the cost of importing typing; type checkers know the name
-)
+# typing.TYPE_CHECKING without the cost of importing typing; type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tunekit import backends as backends
+    from tunekit import store as store
     from tunekit._portal import BlockingCallWarning as BlockingCallWarning
     from tunekit._settings import Settings as Settings
+    from tunekit.data.dataset import Dataset as Dataset
     from tunekit.errors import BackendError as BackendError
     from tunekit.errors import ConflictError as ConflictError
     from tunekit.errors import DataError as DataError
@@ -39,6 +41,11 @@ if TYPE_CHECKING:
     from tunekit.errors import TunekitError as TunekitError
     from tunekit.errors import UnknownOutcomeError as UnknownOutcomeError
     from tunekit.errors import UnsupportedError as UnsupportedError
+    from tunekit.evaluation import scorers as scorers
+    from tunekit.evaluation.evaluator import Evaluator as Evaluator
+    from tunekit.evaluation.results import Comparison as Comparison
+    from tunekit.evaluation.results import Evaluation as Evaluation
+    from tunekit.evaluation.results import MetricComparison as MetricComparison
     from tunekit.events import CheckpointSaved as CheckpointSaved
     from tunekit.events import Evaluated as Evaluated
     from tunekit.events import JobEvent as JobEvent
@@ -58,6 +65,8 @@ if TYPE_CHECKING:
     from tunekit.examples import ToolCall as ToolCall
     from tunekit.inference import generate as generate
     from tunekit.inference import generate_async as generate_async
+    from tunekit.jobs.job import FineTuneJob as FineTuneJob
+    from tunekit.jobs.stream import EventStream as EventStream
     from tunekit.refs import JobRef as JobRef
     from tunekit.refs import ModelRef as ModelRef
     from tunekit.refs import Target as Target
@@ -75,6 +84,8 @@ if TYPE_CHECKING:
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit._portal": ("BlockingCallWarning",),
     "tunekit._settings": ("Settings",),
+    "tunekit.backends": ("backends",),
+    "tunekit.data.dataset": ("Dataset",),
     "tunekit.errors": (
         "BackendError",
         "ConflictError",
@@ -96,6 +107,9 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "UnknownOutcomeError",
         "UnsupportedError",
     ),
+    "tunekit.evaluation.evaluator": ("Evaluator",),
+    "tunekit.evaluation.results": ("Comparison", "Evaluation", "MetricComparison"),
+    "tunekit.evaluation.scorers": ("scorers",),
     "tunekit.events": (
         "CheckpointSaved",
         "Evaluated",
@@ -118,6 +132,8 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "ToolCall",
     ),
     "tunekit.inference": ("generate", "generate_async"),
+    "tunekit.jobs.job": ("FineTuneJob",),
+    "tunekit.jobs.stream": ("EventStream",),
     "tunekit.refs": ("JobRef", "ModelRef", "Target"),
     "tunekit.spec": (
         "DPO",
@@ -131,6 +147,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "Sampling",
         "TuneSpec",
     ),
+    "tunekit.store": ("store",),
 }
 _HOMES = {name: home for home, names in _EXPORTS.items() for name in names}
 
@@ -144,13 +161,19 @@ __all__ = [
     "ChatExample",
     "CheckpointSaved",
     "Classify",
+    "Comparison",
     "CompletionExample",
     "ConflictError",
     "DataError",
+    "Dataset",
     "DeadlineError",
     "Evaluated",
+    "Evaluation",
     "EvaluationError",
+    "Evaluator",
+    "EventStream",
     "Example",
+    "FineTuneJob",
     "FullWeights",
     "InvalidError",
     "JobCancelledError",
@@ -161,6 +184,7 @@ __all__ = [
     "LabelledExample",
     "LoRA",
     "Message",
+    "MetricComparison",
     "MissingExtraError",
     "ModelError",
     "ModelRef",
@@ -187,8 +211,11 @@ __all__ = [
     "UnsupportedError",
     "Usage",
     "__version__",
+    "backends",
     "generate",
     "generate_async",
+    "scorers",
+    "store",
 ]
 
 
