@@ -1,0 +1,128 @@
+"""Tables of cells with a header: CSV, TSV and their kin. Knows quoting and delimiters; not what a column means.
+
+Reading is strict. Where Python's `csv` would guess (a quote that never closes, text after a closing quote, rows of
+another width) rows are lost in silence, so those are errors here.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from tunekit.data.readers.lines import Line
+from tunekit.data.wording import listed, nearest
+from tunekit.errors import DataError
+
+_DELIMITERS = (",", "\t", ";", "|")
+_LONE_CR = re.compile(r"(?<=\r)(?!\n)")
+
+
+def header(text: str, delimiter: str) -> list[str]:
+    """Column names in the first line of a text, or [] where that is no header of this kind."""
+    line = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def delimiter_of(text: str, wanted: Iterable[str]) -> str | None:
+    """The delimiter that makes the wanted columns appear in the header, if one does."""
+    names = set(wanted)
+    return next((delimiter for delimiter in _DELIMITERS if names <= set(header(text, delimiter))), None)
+
+
+def rows(
+    lines: Iterable[Line], delimiter: str, wanted: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str] | DataError]]:
+    """Line number and cells by column name, or the `DataError` that a row of another width is.
+
+    The number is that of the line where the row begins; a quoted cell may go on over several. A lone carriage return
+    counts as a line end, as in Python's universal newlines. Blank lines hold no row and are passed by.
+
+    Raises:
+        DataError: A column is missing, the quoting is broken, or a line cannot be decoded. No row after such a place
+            can be trusted, so these end the reading.
+    """
+    records = _records(lines, delimiter)
+    number, names = next(records, (1, []))
+    if not names:
+        raise DataError("no header: the file holds no rows", line=1)
+    _check_columns(names, wanted, number)
+    keys = _unique(names)
+    for number, cells in records:
+        if len(cells) == len(keys):
+            yield number, {key: cell for key, cell in zip(keys, cells, strict=True) if key or cell}
+        else:
+            yield number, _ragged(cells, keys, delimiter)
+
+
+def _records(lines: Iterable[Line], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(_pieces(lines), delimiter=delimiter, strict=True)
+    start = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield start, cells
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise _explained(error, start) from None
+
+
+def _pieces(lines: Iterable[Line]) -> Iterator[str]:
+    for number, text in lines:
+        if isinstance(text, DataError):
+            text.line = number
+            raise text
+        if "\r" in text:
+            yield from (piece for piece in _LONE_CR.split(text) if piece)
+        else:
+            yield text
+
+
+def _check_columns(names: Sequence[str], wanted: Sequence[str], line: int) -> None:
+    for name in wanted:
+        if name not in names:
+            raise DataError(
+                f"no column {name!r}; the columns are {listed(names)}", line=line, hint=nearest(name, names)
+            )
+        if names.count(name) > 1:
+            raise DataError(
+                f"{names.count(name)} columns are named {name!r}", line=line, hint="rename all but one"
+            )
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names for meta: a column without a name, or with one that was there before, is told by its position."""
+    keys: list[str] = []
+    for position, name in enumerate(names, start=1):
+        keys.append(name if name and name not in keys else f"{name or 'column'} {position}")
+    return keys
+
+
+def _ragged(cells: Sequence[str], keys: Sequence[str], delimiter: str) -> DataError:
+    more = len(cells) > len(keys)
+    return DataError(
+        f"the row has {len(cells)} cells, the header has {len(keys)}",
+        hint=f"put quotes around a cell that holds {delimiter!r}"
+        if more
+        else "cells are missing, or a quote is",
+    )
+
+
+def _explained(error: csv.Error, start: int) -> DataError:
+    said = str(error)
+    if said.startswith("field larger"):
+        return DataError(
+            f"a cell is longer than {csv.field_size_limit():,} characters",
+            line=start,
+            hint="a quote in this row may never close; if the cell is right, call csv.field_size_limit first",
+        )
+    if said == "unexpected end of data":
+        hint = "close it; a quote inside a quoted cell is written twice"
+        return DataError("a quote is opened in this row and never closed", line=start, hint=hint)
+    if "expected after" in said:
+        hint = "a quote inside a quoted cell is written twice"
+        return DataError("a cell goes on after its closing quote", line=start, hint=hint)
+    return DataError(f"not a table row: {said}", line=start)
