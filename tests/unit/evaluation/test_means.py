@@ -43,9 +43,16 @@ def test_no_spread() -> None:
 
 @given(difference=st.floats(-1, 1), n=st.integers(1, 10_000))
 def test_constant_differences_keep_room_for_items_not_seen(difference: float, n: int) -> None:
-    interval = stats.constant_difference(difference, n)
+    interval = stats.constant_mean(difference, n, low=-1.0, high=1.0)
     assert -1.0 - 1e-12 <= interval.low <= difference <= interval.high <= 1.0 + 1e-12
     assert interval.high - interval.low == pytest.approx(2 * stats.wilson(0, n).high, abs=1e-12)
+
+
+def test_constant_values_of_unknown_range_bound_nothing() -> None:
+    interval = stats.constant_mean(3.0, 50, low=-math.inf, high=math.inf)
+    assert (interval.low, interval.high) == (-math.inf, math.inf)
+    with pytest.raises(SpecError, match=r"3\.0"):
+        stats.constant_mean(3.0, 50, low=0.0, high=1.0)
 
 
 @settings(max_examples=30)

@@ -9,8 +9,8 @@ from tunekit.evaluation.stats.distributions import (
     two_sided_t,
     two_sided_z,
 )
-from tunekit.evaluation.stats.interval import Interval, Verdict, verdict
-from tunekit.evaluation.stats.means import bca_mean, constant_difference, mean_t, sign_flip, t_test
+from tunekit.evaluation.stats.interval import Interval, Verdict, check_margin, verdict
+from tunekit.evaluation.stats.means import bca_mean, constant_mean, mean_t, sign_flip, t_test
 from tunekit.evaluation.stats.power import (
     detectable_difference,
     detectable_mean,
@@ -23,7 +23,8 @@ __all__ = [
     "Interval",
     "Verdict",
     "bca_mean",
-    "constant_difference",
+    "check_margin",
+    "constant_mean",
     "detectable_difference",
     "detectable_mean",
     "items_needed",

@@ -26,7 +26,7 @@ def mean_t(values: Sequence[float], *, level: float = 0.95) -> Interval:
     """Student t interval of a mean; of a paired difference when given the differences.
 
     A single value gives an infinite interval. Values that are all equal give one of no width, which claims
-    more than n values can show: see `constant_difference`.
+    more than n values can show: see `constant_mean`.
 
     Source: Student 1908, Biometrika 6:1.
 
@@ -58,23 +58,25 @@ def t_test(differences: Sequence[float]) -> float:
     return 2 * student_t_sf(abs(mean) / error, len(differences) - 1) if error > 0 else 0.0
 
 
-def constant_difference(difference: float, n: int, *, level: float = 0.95) -> Interval:
-    """Interval of a mean difference when all `n` paired differences were the same, for scores within 0 and 1.
+def constant_mean(value: float, n: int, *, low: float, high: float, level: float = 0.95) -> Interval:
+    """Interval of a mean when all `n` values were the same, given the range that a value can have.
 
-    The share of items that would differ from the rest is unknown but small: Wilson's upper limit u of 0 in
-    `n`. Those items can move the mean anywhere within [-1, 1], the others not at all.
+    The share of items that would differ from the rest is unknown but small: Wilson's upper limit u of 0 in `n`.
+    Those can lie anywhere in the range, the others not elsewhere. An infinite range bounds nothing.
 
     Raises:
-        SpecError: `n` is not positive.
+        SpecError: `n` is not positive, or `value` is outside the range.
 
     Example:
-        >>> interval = constant_difference(0.0, 100)
+        >>> interval = constant_mean(0.0, 100, low=-1.0, high=1.0)
         >>> round(interval.low, 3), round(interval.high, 3)
         (-0.037, 0.037)
     """
+    if not low <= value <= high:
+        raise SpecError(f"{value!r} is not within {low!r} and {high!r}")
     u = wilson(0, n, level=level).high
-    kept = (1 - u) * difference
-    return Interval(estimate=difference, low=kept - u, high=kept + u, level=level, n=n)
+    kept = (1 - u) * value
+    return Interval(estimate=value, low=kept + u * low, high=kept + u * high, level=level, n=n)
 
 
 def sign_flip(differences: Sequence[float], *, resamples: int = 9_999, seed: int = 0) -> float:

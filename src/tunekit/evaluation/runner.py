@@ -1,0 +1,182 @@
+"""Asks a model many things at once. Knows batches, bounds and failures; not what is asked or what an answer is worth.
+
+A batch that fails is asked again one by one, so that one impossible item costs only itself. Some failures are
+of the whole run (no such model, the backend cannot do this) and end it at once, and so does a run whose first
+items all fail: an outage must not be paid for item by item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from tunekit.errors import (
+    BackendError,
+    EvaluationError,
+    MissingExtraError,
+    ModelError,
+    NotFoundError,
+    RefError,
+    SpecError,
+    UnsupportedError,
+)
+
+logger = logging.getLogger(__name__)
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+Phase: TypeAlias = Literal["generate", "score"]
+
+_FATAL = (MissingExtraError, ModelError, NotFoundError, RefError, SpecError, UnsupportedError)
+_HOPELESS_AFTER = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far one model's evaluation is.
+
+    Attributes:
+        model: The model that is asked.
+        phase: "generate" for answers, "score" for log-probabilities.
+        done: Items answered or failed.
+        total: Items in this phase.
+        errors: Items that failed.
+    """
+
+    model: str
+    phase: Phase
+    done: int
+    total: int
+    errors: int
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An item that could not be asked or scored."""
+
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{type(self.error).__name__}: {self.error}".partition("\n")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How hard a backend is asked.
+
+    Attributes:
+        batch_size: Items in one call.
+        concurrency: Calls at the same time.
+    """
+
+    batch_size: int = 16
+    concurrency: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "concurrency"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise SpecError(f"{name} must be a whole number, 1 or more, not {value!r}")
+
+
+async def ask_all(
+    ask: Callable[[Sequence[Q]], Awaitable[list[A]]],
+    questions: Sequence[Q],
+    *,
+    bounds: Bounds,
+    on_progress: Callable[[int, int], None],
+) -> list[A | Failed]:
+    """The answer to each question, in order; `Failed` where there is none.
+
+    Args:
+        ask: Answers a batch, in order.
+        questions: What to ask.
+        bounds: Batch size and concurrency.
+        on_progress: Called with items done and items failed after every batch.
+
+    Raises:
+        TunekitError: A failure of the whole run, as the backend raised it.
+        EvaluationError: The first items all failed.
+    """
+    run = _Run(ask=ask, questions=questions, on_progress=on_progress)
+    starts = iter(range(0, len(questions), bounds.batch_size))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(bounds.concurrency, len(questions))):
+                group.create_task(run.work(starts, bounds.batch_size))
+    except ExceptionGroup as failures:
+        # The first failure is the cause; the others are batches that were in flight at that moment.
+        first = _first(failures)
+        raise first from first.__cause__
+    return [run.answers[position] for position in range(len(questions))]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run(Generic[Q, A]):
+    ask: Callable[[Sequence[Q]], Awaitable[list[A]]]
+    questions: Sequence[Q]
+    on_progress: Callable[[int, int], None]
+    answers: dict[int, A | Failed] = field(default_factory=dict)
+    failed: int = 0
+
+    async def work(self, starts: Iterator[int], size: int) -> None:
+        for start in starts:
+            await self._batch(range(start, min(start + size, len(self.questions))))
+
+    async def _batch(self, positions: range) -> None:
+        answers = await self._try([self.questions[position] for position in positions])
+        if isinstance(answers, Failed) and len(positions) > 1:
+            for position in positions:
+                await self._batch(range(position, position + 1))
+            return
+        self._record(positions, [answers] if isinstance(answers, Failed) else answers)
+
+    async def _try(self, batch: Sequence[Q]) -> list[A] | Failed:
+        try:
+            answers = await self.ask(batch)
+        except _FATAL:
+            raise
+        except Exception as error:
+            return Failed(error)
+        if len(answers) != len(batch):
+            raise BackendError(f"the backend gave {len(answers)} answers to {len(batch)} questions")
+        return answers
+
+    def _record(self, positions: range, answers: Sequence[A | Failed]) -> None:
+        self.answers.update(zip(positions, answers, strict=True))
+        self.failed += sum(isinstance(answer, Failed) for answer in answers)
+        done = len(self.answers)
+        if self.failed == done >= min(_HOPELESS_AFTER, len(self.questions)):
+            error = next(answer.error for answer in self.answers.values() if isinstance(answer, Failed))
+            raise EvaluationError(
+                f"the first {done} of {len(self.questions)} items all failed: {error}",
+                hint=getattr(error, "hint", "") or "look at the first failure; nothing was scored",
+            ) from error
+        self.on_progress(done, self.failed)
+
+
+def reporter(
+    callback: ProgressCallback | None, *, model: str, phase: Phase, total: int
+) -> Callable[[int, int], None]:
+    """A progress function for `ask_all` that tells the host, and outlives a callback that raises."""
+
+    def report(done: int, errors: int) -> None:
+        if callback is None:
+            return
+        try:
+            callback(Progress(model=model, phase=phase, done=done, total=total, errors=errors))
+        except Exception:
+            logger.exception("the progress callback raised; the evaluation goes on")
+
+    return report
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
