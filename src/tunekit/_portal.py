@@ -8,6 +8,7 @@ belongs to one process: after a fork the child gets its own.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import sys
 import threading
@@ -20,6 +21,7 @@ T = TypeVar("T")
 _lock = threading.Lock()
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 _warned: set[str] = set()
+_background: set[concurrent.futures.Future[Any]] = set()
 
 
 class BlockingCallWarning(RuntimeWarning):
@@ -52,6 +54,18 @@ def run(coroutine: Coroutine[Any, Any, T], *, instead: str = "") -> T:
         # KeyboardInterrupt lands in the waiting thread: stop the work too, then let it through.
         future.cancel()
         raise
+
+
+async def shielded(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end on the private loop, whatever becomes of the caller.
+
+    A plain `asyncio.shield` is not enough: `asyncio.run` cancels every task that is left when its main one ends.
+    The private loop ends only with the process.
+    """
+    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
+    _background.add(future)  # a loop holds its tasks weakly
+    future.add_done_callback(_background.discard)
+    return await asyncio.shield(asyncio.wrap_future(future))
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
+from tunekit._clock import Clock, SystemClock
 from tunekit.backends.capabilities import Capabilities
 from tunekit.errors import UnsupportedError
 from tunekit.events import JobEvent, JobState, Usage
@@ -158,11 +159,13 @@ class Backend(ABC):
         name: The part before the colon in `"name:model"`.
         capabilities: What this backend claims to do; the conformance kit checks every claim both ways.
         poll_interval_s: How long core waits between looks at a running job.
+        clock: What core waits by while it works with this backend. A scripted backend brings a virtual one.
     """
 
     name: ClassVar[str]
     capabilities: ClassVar[Capabilities]
     poll_interval_s: ClassVar[float] = 5.0
+    clock: Clock = SystemClock()
 
     @abstractmethod
     async def submit(self, request: SubmitRequest) -> str:

@@ -1,0 +1,87 @@
+"""Where jobs are handed in: a backend, a store and a deadline. Knows the defaults; not what is done with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from tunekit._clock import Clock
+from tunekit._settings import Settings
+from tunekit.backends.base import Backend
+from tunekit.backends.registry import shared
+from tunekit.errors import SpecError
+from tunekit.store.base import RunStore
+
+GRACE_S = 60.0
+"""How much longer than one call to the backend the submission lease lasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where the jobs of one backend are handed in and asked about.
+
+    Attributes:
+        name: Name of the backend.
+        given: The configured backend of the caller, or None for the installed one.
+        store: Who remembers.
+        settings: Knobs of the host.
+    """
+
+    name: str
+    given: Backend | None
+    store: RunStore
+    settings: Settings
+
+    @classmethod
+    def open(
+        cls, name: str, backend: Backend | None, store: RunStore | None, settings: Settings | None
+    ) -> Desk:
+        """The desk of the backend called `name`, with defaults for what is None.
+
+        Raises:
+            SpecError: The given backend goes by another name.
+        """
+        if backend is not None and backend.name != name:
+            raise SpecError(
+                f"the backend given is {backend.name!r}, but {name!r} was asked for",
+                hint=f'write "{backend.name}:..." or leave out backend=',
+            )
+        settings = settings or Settings()
+        return cls(name=name, given=backend, store=store or open_store(settings), settings=settings)
+
+    @property
+    def backend(self) -> Backend:
+        """Who trains. Loaded when first needed, so that listing jobs imports no backend.
+
+        Raises:
+            NotFoundError: No such backend is installed.
+        """
+        return self.given or shared(self.name, settings=self.settings)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long one call of a submission may take."""
+        return self.settings.submit_timeout_s
+
+    @property
+    def clock(self) -> Clock:
+        """What this desk waits by."""
+        return self.backend.clock
+
+    @property
+    def lease_s(self) -> float:
+        """Longer than one call may last: only a dead or hopelessly stuck submitter is taken over from."""
+        return self.timeout_s + GRACE_S
+
+
+def open_store(settings: Settings) -> RunStore:
+    """The store of these settings, one instance per process and file."""
+    return _store(settings.store)
+
+
+@lru_cache(maxsize=8)
+def _store(path: Path) -> RunStore:
+    from tunekit.store.sqlite import SqliteStore
+
+    return SqliteStore(path)

@@ -1,0 +1,91 @@
+"""What a finished, or doubtful, job means for the caller: a model, or a typed error. Pure functions; no I/O."""
+
+from __future__ import annotations
+
+from tunekit.backends.base import Failure, Snapshot
+from tunekit.errors import BackendError, JobCancelledError, JobFailedError, UnknownOutcomeError
+from tunekit.events import JobState
+from tunekit.records import JobError, RunRecord
+from tunekit.refs import JobRef, ModelRef
+
+
+def model_of(ref: JobRef, snapshot: Snapshot) -> ModelRef:
+    """The tuned model of a job that has ended.
+
+    Raises:
+        JobFailedError: It failed.
+        JobCancelledError: It was cancelled.
+        BackendError: It succeeded, and the backend does not name a model.
+    """
+    if snapshot.state is JobState.CANCELLED:
+        raise JobCancelledError(
+            f"job {str(ref)!r} was cancelled",
+            hint="submit it again to start a new attempt",
+            backend=ref.backend,
+        )
+    if snapshot.state is JobState.FAILED:
+        failure = snapshot.failure or Failure(message="the backend gave no reason")
+        raise JobFailedError(
+            f"job {str(ref)!r} failed: {failure.message}",
+            hint=failure.hint or "look at the job's events for what came before",
+            backend=ref.backend,
+            retryable=failure.retryable,
+        )
+    if not snapshot.model:
+        raise BackendError(
+            f"job {str(ref)!r} succeeded, but the backend names no model",
+            hint="look at `job.snapshot().raw`",
+            backend=ref.backend,
+        )
+    return ModelRef.of(ref.backend, snapshot.model)
+
+
+def unknown_outcome(record: RunRecord) -> UnknownOutcomeError:
+    """What to say about a run that the backend may or may not have accepted."""
+    cause = f" ({record.error.message})" if record.error else ""
+    return UnknownOutcomeError(
+        f"nobody knows whether backend {record.backend!r} accepted run {record.run_id!r}{cause}",
+        hint=(
+            "submitting the same spec and data again, or FineTuneJob.attach, looks the job up once more and never"
+            f" sends it blindly; if you find it at the backend, tagged {record.run_id!r}, attach to it by its own id;"
+            " if it is certainly not there, submit with another spec.seed"
+        ),
+        backend=record.backend,
+        details={"run_id": record.run_id},
+    )
+
+
+def snapshot_of(record: RunRecord) -> Snapshot:
+    """Where a job stands as far as the store knows."""
+    return Snapshot(
+        job_id=record.job_id,
+        state=record.state,
+        model=record.tuned_model or None,
+        failure=_failure(record.error),
+    )
+
+
+def progressed(record: RunRecord, snapshot: Snapshot, *, now: float) -> RunRecord:
+    """The record with what a snapshot adds. An end, once stored, stays."""
+    if record.state.is_terminal or snapshot.state is record.state:
+        return record
+    return record.model_copy(
+        update={
+            "state": snapshot.state,
+            "tuned_model": snapshot.model or "",
+            "error": _error(snapshot.failure),
+            "updated_at": now,
+        }
+    )
+
+
+def _error(failure: Failure | None) -> JobError | None:
+    if failure is None:
+        return None
+    return JobError(message=failure.message, hint=failure.hint, retryable=failure.retryable)
+
+
+def _failure(error: JobError | None) -> Failure | None:
+    if error is None:
+        return None
+    return Failure(message=error.message, hint=error.hint, retryable=error.retryable)
