@@ -102,13 +102,24 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     return batches
 
 
-def micro_batches(indices: Sequence[int], lengths: Sequence[int], micro_batch_size: int) -> list[list[int]]:
-    """Cut one step's examples into forward passes of similar length, longest first.
+def micro_batches(examples: Sequence[Tokens], *, max_rows: int, max_tokens: int) -> list[list[Tokens]]:
+    """Cut the examples of one step into forward passes of similar length, longest first.
 
-    The longest first means that a batch too large for memory fails at once.
+    The longest first means that a pass too large for memory fails at once.
+
+    Args:
+        examples: All examples of the step.
+        max_rows: Most examples per pass.
+        max_tokens: Most tokens per pass, padding counted; a longer single example goes alone.
     """
-    order = sorted(indices, key=lambda index: (-lengths[index], index))
-    return [order[at : at + micro_batch_size] for at in range(0, len(order), micro_batch_size)]
+    cuts: list[list[Tokens]] = []
+    for example in sorted(examples, key=lambda example: -len(example.ids)):
+        # Sorted, so the first of a pass is its longest.
+        if cuts and len(cuts[-1]) < max_rows and (len(cuts[-1]) + 1) * len(cuts[-1][0].ids) <= max_tokens:
+            cuts[-1].append(example)
+        else:
+            cuts.append([example])
+    return cuts
 
 
 def collate(examples: Sequence[Tokens], *, pad_id: int, multiple: int = 1) -> Batch:

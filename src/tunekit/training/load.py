@@ -44,7 +44,7 @@ class LoadedModel:
     card: Card | None = None
 
 
-def load_for_inference(
+def load(
     source: str | Path,
     *,
     revision: str | None = None,

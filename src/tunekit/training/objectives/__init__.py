@@ -1,1 +1,3 @@
-"""What is minimised, one objective per file. An objective knows a model's outputs; it knows no optimizer and no file."""
+"""What is minimised, one objective per file. It knows a model's outputs; it knows no optimizer and no file."""
+
+from __future__ import annotations

@@ -57,7 +57,7 @@ def head_selects_rows(model: Any) -> bool:
             logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep).logits
     except (TypeError, ValueError, IndexError, RuntimeError):
         return False
-    return logits.ndim == 2 and logits.shape[0] == 2
+    return bool(logits.ndim == 2 and logits.shape[0] == 2)
 
 
 def _target_logits(model: Any, ids: torch.Tensor, keep: torch.Tensor, *, selects_rows: bool) -> torch.Tensor:

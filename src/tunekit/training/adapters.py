@@ -1,0 +1,56 @@
+"""What is trained: adapters beside frozen weights, or the weights themselves. Knows PEFT; knows no data and no loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from tunekit.errors import ModelError
+from tunekit.spec import Adapter, LoRA
+
+
+def make_trainable(model: Any, adapter: Adapter, *, seed: int) -> Any:
+    """Give a frozen model its trainable parameters, always in fp32.
+
+    Args:
+        model: A transformers model whose parameters are all frozen.
+        adapter: A `LoRA` (with its variants) or `FullWeights`.
+        seed: Seeds the adapter's initial values.
+
+    Returns:
+        A PEFT model around `model`, or `model` itself with every weight trainable.
+
+    Raises:
+        ModelError: The model has no layer that the adapter asks for.
+    """
+    if not isinstance(adapter, LoRA):
+        return model.requires_grad_(True)
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    # PEFT declares alpha as int and computes with any number.
+    alpha: Any = adapter.alpha if adapter.alpha is not None else 2 * adapter.rank
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=adapter.rank,
+        lora_alpha=alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=adapter.target_modules
+        if isinstance(adapter.target_modules, str)
+        else list(adapter.target_modules),
+        use_dora=adapter.dora,
+        use_rslora=adapter.rslora,
+    )
+    torch.manual_seed(seed)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise ModelError(
+            f"LoRA cannot be put on this model: {str(error).splitlines()[0]}",
+            hint='use target_modules="all-linear", or name layers that the model has',
+        ) from error
+
+
+def trainable_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
+    """Parameters that are trained, by name, in the model's own order; tied weights once."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}

@@ -1,0 +1,271 @@
+"""The training loop. Knows steps; knows neither files nor processes, which it reaches through `Hooks` alone.
+
+One step: take the examples that the sampler deals, run them in a few forward passes, add up gradients of
+weight times cross-entropy divided by the weights of the whole step, look at them, clip, step. So the result does not
+depend on how a step was cut into passes. Every random draw of a step comes from (seed, step), so it does not depend on
+where a run was interrupted either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import torch
+
+from tunekit.errors import JobFailedError
+from tunekit.spec import TuneSpec
+from tunekit.training.batches import Batch, Sampler, collate, micro_batches
+from tunekit.training.checkpoint import TrainingState
+from tunekit.training.device import Device
+from tunekit.training.events_log import EventLog
+from tunekit.training.objectives.sft import Loss
+from tunekit.training.recipe import Recipe
+from tunekit.training.render import Tokens
+from tunekit.training.schedule import learning_rate
+
+_CHECKPOINT_EVERY_S = 60.0
+_CHECKPOINT_APART_S = 5.0
+
+
+class Stop(Enum):
+    """Why the loop should leave."""
+
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Everything that the loop works with.
+
+    Attributes:
+        spec: What was asked for.
+        recipe: The same with nothing left open.
+        model: In training mode, on the device.
+        parameters: What is trained, by name.
+        optimizer: Over exactly these parameters.
+        loss: Loss of one forward pass.
+        examples: Training rows.
+        validation: Held-out rows; may be empty.
+        pad_id: Fills the space behind shorter rows.
+        device: Where to compute.
+    """
+
+    spec: TuneSpec
+    recipe: Recipe
+    model: Any
+    parameters: dict[str, torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[Any, Batch], Loss]
+    examples: Sequence[Tokens]
+    validation: Sequence[Tokens]
+    pad_id: int
+    device: Device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """The loop's way out.
+
+    Attributes:
+        stop: Asked between forward passes; why to leave, or None.
+        save: Publishes a checkpoint of the state given.
+    """
+
+    stop: Callable[[], Stop | None]
+    save: Callable[[TrainingState], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """Numbers of one optimizer step."""
+
+    loss: float
+    gradient_norm: float
+    real_tokens: int
+    target_tokens: int
+
+
+def train(
+    training: Training, state: TrainingState, hooks: Hooks, log: EventLog
+) -> tuple[TrainingState, Stop | None]:
+    """Run the steps after `state.step` to the end, or until told to stop.
+
+    Returns:
+        The state after the last whole step, and why the loop left early, or None. Weights and optimizer always fit that
+        state: a step that was abandoned has changed nothing.
+
+    Raises:
+        JobFailedError: A loss or gradient is not finite (the rows are named), no gradient arrives at all, or the time
+            budget is used up.
+        StorageError: An event or a checkpoint cannot be written.
+    """
+    recipe, spec = training.recipe, training.spec
+    sampler = Sampler([len(example.ids) for example in training.examples], recipe.batch_size, spec.seed)
+    began, saved_at = time.monotonic() - state.seconds, time.monotonic()
+    while state.step < recipe.total_steps:
+        started = time.monotonic()
+        rate = _set_learning_rate(training, state.step)
+        result = _take_step(training, sampler.at(state.step), state.step, hooks)
+        if isinstance(result, Stop):
+            return state, result
+        now = time.monotonic()
+        state = _after(state, result, seconds=now - began)
+        log.step(
+            state.step,
+            total_steps=recipe.total_steps,
+            epoch=round(state.step / recipe.steps_per_epoch, 4),
+            loss=result.loss,
+            learning_rate=rate,
+            gradient_norm=result.gradient_norm,
+            tokens_per_s=round(result.real_tokens / (now - started), 1),
+            metrics={"target_tokens": float(result.target_tokens)},
+        )
+        if training.validation and _evaluation_due(recipe, state.step):
+            metrics = {"loss": evaluate(training)}
+            log.evaluated(state.step, metrics)
+            state = state.model_copy(
+                update={"metrics": {**state.metrics, "validation_loss": metrics["loss"]}}
+            )
+        if _checkpoint_due(recipe, state.step, time.monotonic() - saved_at):
+            hooks.save(state)
+            saved_at = time.monotonic()
+        _check_budget(spec, state)
+    return state, None
+
+
+def evaluate(training: Training) -> float:
+    """Loss on the validation rows in nats per target token; no logits are kept between passes."""
+    recipe = training.recipe
+    total = weight = 0.0
+    training.model.eval()
+    with torch.no_grad():
+        cuts = micro_batches(
+            training.validation, max_rows=max(8, recipe.micro_rows), max_tokens=recipe.micro_tokens
+        )
+        for cut in cuts:
+            loss = _forward(training, cut)
+            total += float(loss.total)
+            weight += loss.weight
+    training.model.train()
+    return total / weight
+
+
+def _take_step(training: Training, indices: Sequence[int], step: int, hooks: Hooks) -> StepResult | Stop:
+    rows = [training.examples[index] for index in indices]
+    step_weight = math.fsum(weight for row in rows for weight in row.weights)
+    torch.manual_seed(step_seed(training.spec.seed, step))
+    training.optimizer.zero_grad(set_to_none=True)
+    losses: list[torch.Tensor] = []
+    recipe = training.recipe
+    for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
+        reason = hooks.stop()
+        if reason is not None:
+            return reason
+        loss = _forward(training, cut)
+        (loss.total / step_weight).backward()
+        losses.append(loss.total.detach())
+    return _update(training, rows, float(torch.stack(losses).sum()) / step_weight)
+
+
+def _forward(training: Training, examples: Sequence[Tokens]) -> Loss:
+    batch = collate(examples, pad_id=training.pad_id, multiple=1 if training.device.is_cpu else 8)
+    with _autocast(training.device):
+        return training.loss(training.model, batch.to(training.device.name))
+
+
+def _update(training: Training, rows: Sequence[Tokens], loss: float) -> StepResult:
+    gradients = [value.grad for value in training.parameters.values() if value.grad is not None]
+    norm_tensor = torch.nn.utils.get_total_norm(gradients)
+    norm = float(norm_tensor)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise _not_finite(rows, loss, norm)
+    if norm == 0.0:
+        raise JobFailedError(
+            "no gradient reaches the trainable parameters",
+            hint="the adapter's target modules may not lie on the path of the loss; check target_modules",
+        )
+    if training.spec.max_gradient_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(
+            training.parameters.values(), training.spec.max_gradient_norm, norm_tensor
+        )
+    training.optimizer.step()
+    return StepResult(
+        loss=loss,
+        gradient_norm=norm,
+        real_tokens=sum(len(row.ids) for row in rows),
+        target_tokens=sum(row.target_count for row in rows),
+    )
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of a step's random draws; hashed, so that neighbouring steps and seeds are unrelated."""
+    return int.from_bytes(hashlib.sha256(f"tunekit step {seed} {step}".encode()).digest()[:8], "little") >> 1
+
+
+def _set_learning_rate(training: Training, step: int) -> float:
+    rate = learning_rate(
+        step,
+        total_steps=training.recipe.total_steps,
+        peak=training.recipe.learning_rate,
+        schedule=training.spec.schedule,
+        warmup_ratio=training.spec.warmup_ratio,
+    )
+    for group in training.optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def _after(state: TrainingState, result: StepResult, *, seconds: float) -> TrainingState:
+    return state.model_copy(
+        update={
+            "step": state.step + 1,
+            "trained_tokens": state.trained_tokens + result.real_tokens,
+            "seconds": seconds,
+            "metrics": {**state.metrics, "loss": result.loss},
+        }
+    )
+
+
+def _evaluation_due(recipe: Recipe, step: int) -> bool:
+    return step % recipe.evaluate_every == 0 or step == recipe.total_steps
+
+
+def _checkpoint_due(recipe: Recipe, step: int, since_s: float) -> bool:
+    if step == recipe.total_steps:
+        return True
+    if recipe.checkpoint_every is not None:
+        return step % recipe.checkpoint_every == 0
+    epoch_ends = step % recipe.steps_per_epoch == 0
+    return since_s >= (_CHECKPOINT_APART_S if epoch_ends else _CHECKPOINT_EVERY_S)
+
+
+def _check_budget(spec: TuneSpec, state: TrainingState) -> None:
+    limit = spec.budget.max_seconds
+    if limit is not None and state.seconds > limit:
+        raise JobFailedError(
+            f"training took longer than budget.max_seconds={limit:g} and was stopped after step {state.step}",
+            hint="raise the budget, or train on fewer rows or epochs",
+        )
+
+
+def _not_finite(rows: Sequence[Tokens], loss: float, norm: float) -> JobFailedError:
+    names = [row.row for row in rows]
+    return JobFailedError(
+        f"loss {loss} with gradient norm {norm} in rows {names[:16]!r}; the step was not applied",
+        hint="lower the learning rate, or look at these rows",
+        details={"rows": names},
+    )
+
+
+def _autocast(device: Device) -> AbstractContextManager[Any]:
+    if device.compute_dtype is None:
+        return nullcontext()
+    return torch.autocast(device.name.partition(":")[0], dtype=device.compute_dtype)

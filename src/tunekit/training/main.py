@@ -1,0 +1,108 @@
+"""The training process: `python -m tunekit.training.main RUN_DIR LOCK_FD`. Knows signals, the lock and how to fail.
+
+It does not know how to train. It writes `result.json` last, so a run without one is a run that goes on; a process that
+was told to terminate saves a checkpoint and exits with 75 (EX_TEMPFAIL in sysexits.h: try again).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from tunekit import _files
+from tunekit.errors import JobFailedError, StorageError, TunekitError
+from tunekit.events import JobState
+from tunekit.training.events_log import EventLog
+from tunekit.training.rundir import RunDirectory, RunResult
+
+if TYPE_CHECKING:
+    from tunekit.training.loop import Stop
+
+EXIT_INTERRUPTED = 75
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train the run in a directory whose lock this process inherited. Returns the exit status."""
+    run, lock = RunDirectory(Path(arguments[0])), int(arguments[1])
+    # Ours for as long as we live, and not for a moment longer: no grandchild may keep the run looking alive.
+    os.set_inheritable(lock, False)
+    terminated = _watch_for_termination()
+    with EventLog(run) as log:
+        try:
+            result = _train(run, log, terminated)
+        except Exception as error:  # whatever it is, the run must end with a word about it
+            traceback.print_exc()
+            result = failure(error)
+        if result is None:
+            return EXIT_INTERRUPTED
+        with suppress(StorageError):  # a full disk may still have room for the result, which says the same
+            log.state(result.state, result.message)
+    _files.write_atomic(run.result_path, result.model_dump_json(indent=1).encode())
+    return 0 if result.state is JobState.SUCCEEDED else 1
+
+
+def failure(error: Exception) -> RunResult:
+    """How a run ended that ended with `error`."""
+    if isinstance(error, TunekitError):
+        return RunResult(
+            state=JobState.FAILED,
+            code=error.code,
+            message=error.message,
+            hint=error.hint,
+            retryable=error.retryable or isinstance(error, StorageError),
+        )
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return RunResult(
+            state=JobState.FAILED,
+            code=JobFailedError.code,
+            message=f"out of memory: {_first_line(error)}",
+            hint="use a smaller micro_batch_size, shorter rows, or a smaller model",
+        )
+    return RunResult(
+        state=JobState.FAILED,
+        code=JobFailedError.code,
+        message=f"{type(error).__name__}: {_first_line(error)}",
+        hint="log.txt in the run directory has the traceback",
+    )
+
+
+def _train(run: RunDirectory, log: EventLog, terminated: Callable[[], bool]) -> RunResult | None:
+    # Imported here: seconds of torch must not lie between the signal handler and the first word in the log.
+    from tunekit.training.device import configure
+    from tunekit.training.loop import Stop
+    from tunekit.training.trainer import run_training
+
+    configure(run.plan().threads)
+
+    def stop() -> Stop | None:
+        if run.cancel_requested():
+            return Stop.CANCELLED
+        return Stop.INTERRUPTED if terminated() else None
+
+    return run_training(run, log, stop)
+
+
+def _watch_for_termination() -> Callable[[], bool]:
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    # This is the child's own process, so the handler takes nothing from anybody.
+    signal.signal(signal.SIGTERM, note)  # noqa: TID251
+    return lambda: bool(received)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:500]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""What "auto" becomes. Knows rules and where they come from; knows no tensor and no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tunekit.spec import LoRA, TuneSpec
+from tunekit.training.batches import steps_per_epoch, total_steps
+
+_MIN_STEPS = 100
+_LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the rules look at.
+
+    Attributes:
+        rows: Training examples with a target.
+        hidden_size: Width of the model.
+        model_type: Family, such as "llama".
+        vocabulary: Rows of the output head.
+        max_length: Longest sequence the model has positions for.
+    """
+
+    rows: int
+    hidden_size: int
+    model_type: str
+    vocabulary: int
+    max_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A spec with nothing left open.
+
+    Attributes:
+        learning_rate: Peak rate.
+        batch_size: Examples per optimizer step.
+        micro_rows: Most examples per forward pass.
+        micro_tokens: Most tokens per forward pass, padding counted; a longer single example still goes alone.
+        max_length: Longest example in tokens.
+        steps_per_epoch: Optimizer steps that see each example once.
+        total_steps: Optimizer steps of the run.
+        evaluate_every: Steps between evaluations.
+        checkpoint_every: Steps between checkpoints; None is by the clock, about one a minute and one an epoch.
+        sources: For every value that was "auto", the rule that gave it.
+    """
+
+    learning_rate: float
+    batch_size: int
+    micro_rows: int
+    micro_tokens: int
+    max_length: int
+    steps_per_epoch: int
+    total_steps: int
+    evaluate_every: int
+    checkpoint_every: int | None
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
+    """Fill in what the spec left to the trainer, and say by which rule."""
+    sources: dict[str, str] = {}
+    wanted = spec.batch_size
+    if isinstance(wanted, str):
+        wanted = auto_batch_size(facts.rows, spec.epochs)
+        sources["batch_size"] = f"power of two in [4, 32], with {_MIN_STEPS} steps or more if it can"
+    batch_size = min(wanted, facts.rows)
+    rate = spec.learning_rate
+    if isinstance(rate, str):
+        rate = auto_learning_rate(facts, is_lora=isinstance(getattr(spec.method, "adapter", None), LoRA))
+        sources["learning_rate"] = (
+            "5e-5 (2000 / width)^k, 10 times that for LoRA: tinker-cookbook, LoRA Without Regret"
+        )
+    micro_rows, micro_tokens = spec.micro_batch_size, 1 << 62
+    if isinstance(micro_rows, str):
+        micro_rows = batch_size
+        micro_tokens = max(256, min(8192, _LOGITS_VALUES_PER_PASS // facts.vocabulary))
+        sources["micro_batch_size"] = f"{micro_tokens} tokens per pass: at most 256 MB of logits"
+    per_epoch = steps_per_epoch(facts.rows, batch_size)
+    if spec.evaluate_every_steps == "auto":
+        sources["evaluate_every_steps"] = "once an epoch"
+    if spec.checkpoint_every_steps == "auto":
+        sources["checkpoint_every_steps"] = "about once a minute and once an epoch"
+    return Recipe(
+        learning_rate=rate,
+        batch_size=batch_size,
+        micro_rows=min(micro_rows, batch_size),
+        micro_tokens=micro_tokens,
+        max_length=min(spec.max_length or facts.max_length, facts.max_length),
+        steps_per_epoch=per_epoch,
+        total_steps=total_steps(facts.rows, batch_size, spec.epochs),
+        evaluate_every=per_epoch if spec.evaluate_every_steps == "auto" else spec.evaluate_every_steps,
+        checkpoint_every=None if spec.checkpoint_every_steps == "auto" else spec.checkpoint_every_steps,
+        sources=sources,
+    )
+
+
+def auto_batch_size(rows: int, epochs: float) -> int:
+    """Examples per step: small, because LoRA loses more than full fine-tuning when batches grow.
+
+    Source: "LoRA Without Regret", Thinking Machines Lab 2025, on batch size; the step count is our own choice.
+
+    Example:
+        >>> auto_batch_size(320, 3), auto_batch_size(10_000, 3), auto_batch_size(10, 3)
+        (8, 32, 4)
+    """
+    size = 4
+    while size < 32 and rows * epochs / (size * 2) >= _MIN_STEPS:
+        size *= 2
+    return size
+
+
+def auto_learning_rate(facts: Facts, *, is_lora: bool) -> float:
+    """Peak learning rate from the model's width.
+
+    5e-5 * (2000 / width)^k for full weights and 10 times that for LoRA, with k = 0.0775 for Qwen and 0.781 for Llama
+    (`tinker_cookbook.hyperparam_utils.get_lr`, fitted on 1B to 70B models; "LoRA Without Regret", 2025, for the factor
+    10). Families without a fit take Llama's exponent. Outside 1e-6 .. 5e-3 the formula is not trusted and clamped.
+
+    Example:
+        >>> llama = Facts(rows=1, hidden_size=2000, model_type="llama", vocabulary=32000, max_length=2048)
+        >>> auto_learning_rate(llama, is_lora=True)
+        0.0005
+    """
+    exponent = 0.0775 if facts.model_type.startswith("qwen") else 0.781
+    rate = 5e-5 * (10 if is_lora else 1) * (2000 / facts.hidden_size) ** exponent
+    return float(f"{min(5e-3, max(1e-6, rate)):.3g}")

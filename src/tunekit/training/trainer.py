@@ -1,0 +1,271 @@
+"""One run from its directory to its artifact: load, tokenise, look, resume, train, publish. It knows the order.
+
+It does not know processes, signals or locks (`main` does), nor what a step is (`loop` does).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Literal
+
+import torch
+
+from tunekit import _files
+from tunekit._version import __version__
+from tunekit.errors import UnsupportedError
+from tunekit.events import JobState
+from tunekit.examples import from_dict
+from tunekit.spec import SFT, Adapter, LoRA
+from tunekit.training import artifacts, load, preflight, render
+from tunekit.training.adapters import make_trainable, trainable_parameters
+from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState
+from tunekit.training.device import Device, choose_device
+from tunekit.training.events_log import EventLog
+from tunekit.training.loop import Hooks, Stop, Training, train
+from tunekit.training.objectives.sft import head_selects_rows, sft_loss
+from tunekit.training.recipe import Facts, Recipe, resolve
+from tunekit.training.render import Tokens
+from tunekit.training.rundir import RunDirectory, RunPlan, RunResult
+
+_LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    training: Training
+    card: artifacts.Card
+    tokenizer: Any
+
+
+def run_training(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None]) -> RunResult | None:
+    """Train what `run` describes, from its newest valid checkpoint on, and publish the artifact.
+
+    Args:
+        run: The run directory; the caller holds its lock.
+        log: Its event log.
+        stop: Asked often; why to leave, or None.
+
+    Returns:
+        How the run ended, or None if it was interrupted and can go on.
+
+    Raises:
+        TunekitError: Whatever makes the run fail, typed.
+    """
+    log.state(JobState.RUNNING)
+    prepared = _prepare(run, log)
+    store = CheckpointStore(
+        run.checkpoints_path,
+        plan_sha256=_identity(prepared.card, prepared.training.recipe),
+        versions=prepared.card.versions,
+        notice=partial(log.notice, level="warning"),
+    )
+    state = _resume(prepared.training, store.newest(), log)
+    save = partial(_save, prepared.training, store, log)
+    state, reason = train(prepared.training, state, Hooks(stop=stop, save=save), log)
+    if reason is Stop.INTERRUPTED:
+        save(state)
+        log.notice(f"interrupted after step {state.step}; it goes on from there", data={"step": state.step})
+        return None
+    if reason is Stop.CANCELLED:
+        return _result(JobState.CANCELLED, state, message=f"cancelled after step {state.step}")
+    prepared.training.model.eval()
+    artifacts.publish(run.artifact_path, prepared.training.model, prepared.tokenizer, prepared.card)
+    return _result(JobState.SUCCEEDED, state)
+
+
+def _prepare(run: RunDirectory, log: EventLog) -> _Prepared:
+    plan, device = run.plan(), choose_device()
+    method = plan.spec.method
+    if not isinstance(method, SFT):
+        raise UnsupportedError(f"the local trainer does not do {method.type!r} yet", hint="use SFT()")
+    tokenizer = load.load_tokenizer(plan.model, revision=plan.revision)
+    prompt_format = render.resolve_format(tokenizer, method.prompt_format)
+    model = _load_for_training(plan, method.adapter, device)
+    stop_ids = render.stop_ids(tokenizer, load.config_stop_ids(model))
+    examples = _tokens(run, "train", tokenizer, prompt_format)
+    max_length = min(plan.spec.max_length or load.model_max_length(model), load.model_max_length(model))
+    kept = preflight.usable(examples, max_length=max_length)
+    validation = (
+        preflight.usable(_tokens(run, "validation", tokenizer, prompt_format), max_length=max_length)
+        if plan.validation
+        else []
+    )
+    recipe = resolve(plan.spec, _facts(model, rows=len(kept)))
+    card = _card(run, plan, recipe, tokenizer, prompt_format, stop_ids)
+    model = make_trainable(model, method.adapter, seed=plan.spec.seed).to(device.name)
+    training = _training(plan, recipe, model, kept, validation, _pad_id(tokenizer), device)
+    report = preflight.report(
+        examples,
+        kept,
+        tokenizer=tokenizer,
+        recipe=recipe,
+        stop_ids=stop_ids,
+        template_sha256=card.chat_template_sha256,
+        trainable=sum(value.numel() for value in training.parameters.values()),
+        parameters=sum(value.numel() for value in model.parameters()),
+        memory_bytes=_memory(training),
+        device=device.name,
+    )
+    log.preflight(report, message=_headline(report))
+    return _Prepared(training=training, card=card, tokenizer=tokenizer)
+
+
+def _load_for_training(plan: RunPlan, adapter: Adapter, device: Device) -> Any:
+    # Weights that are trained stay fp32: bf16 weights swallow small updates.
+    dtype = device.frozen_dtype if isinstance(adapter, LoRA) else torch.float32
+    return load.load_base(plan.model, revision=plan.revision, dtype=dtype)
+
+
+def _tokens(
+    run: RunDirectory, part: Literal["train", "validation"], tokenizer: Any, prompt_format: str
+) -> list[Tokens]:
+    return [render.render_example(tokenizer, from_dict(row), prompt_format) for row in run.examples(part)]
+
+
+def _facts(model: Any, *, rows: int) -> Facts:
+    config = model.config.get_text_config()
+    return Facts(
+        rows=rows,
+        hidden_size=config.hidden_size,
+        model_type=config.model_type,
+        vocabulary=config.vocab_size,
+        max_length=load.model_max_length(model),
+    )
+
+
+def _training(
+    plan: RunPlan,
+    recipe: Recipe,
+    model: Any,
+    examples: list[Tokens],
+    validation: list[Tokens],
+    pad_id: int,
+    device: Device,
+) -> Training:
+    parameters = trainable_parameters(model)
+    model.eval()
+    selects_rows = head_selects_rows(model)
+    model.train()
+    return Training(
+        spec=plan.spec,
+        recipe=recipe,
+        model=model,
+        parameters=parameters,
+        optimizer=torch.optim.AdamW(
+            parameters.values(), lr=recipe.learning_rate, weight_decay=plan.spec.weight_decay, fused=True
+        ),
+        loss=partial(sft_loss, selects_rows=selects_rows),
+        examples=examples,
+        validation=validation,
+        pad_id=pad_id,
+        device=device,
+    )
+
+
+def _card(
+    run: RunDirectory,
+    plan: RunPlan,
+    recipe: Recipe,
+    tokenizer: Any,
+    prompt_format: render.ResolvedFormat,
+    stop_ids: tuple[int, ...],
+) -> artifacts.Card:
+    return artifacts.Card(
+        kind="adapter" if isinstance(getattr(plan.spec.method, "adapter", None), LoRA) else "full",
+        base_model=plan.model,
+        revision=plan.revision,
+        method=plan.spec.method.type,
+        prompt_format=prompt_format,
+        chat_template_sha256=artifacts.template_sha256(tokenizer),
+        stop_token_ids=stop_ids,
+        max_length=recipe.max_length,
+        spec=plan.spec,
+        resolved={
+            "learning_rate": recipe.learning_rate,
+            "batch_size": recipe.batch_size,
+            "total_steps": recipe.total_steps,
+        },
+        run_id=plan.run_id,
+        key=plan.key,
+        data_sha256=_files.sha256_file(run.path / "data" / "train.jsonl"),
+        versions={"tunekit": __version__, **{name: version(name) for name in _LIBRARIES}},
+    )
+
+
+def _identity(card: artifacts.Card, recipe: Recipe) -> str:
+    """SHA-256 of everything that decides the weights; versions are left out, so an upgrade may resume."""
+    facts = card.model_dump(mode="json", exclude={"versions", "run_id", "key"})
+    text = json.dumps([facts, repr(recipe)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _resume(training: Training, found: Checkpoint | None, log: EventLog) -> TrainingState:
+    if found is None:
+        return TrainingState()
+    with torch.no_grad():
+        for name, parameter in training.parameters.items():
+            parameter.copy_(found.trainable[name])
+    for name, parameter in training.parameters.items():
+        training.optimizer.state[parameter] = {
+            key.partition("/")[0]: value.to(parameter.device)
+            for key, value in found.optimizer.items()
+            if key.partition("/")[2] == name
+        }
+    # The writer may have been killed between publishing this checkpoint and saying so.
+    log.checkpoint(found.state.step, found.name)
+    log.notice(f"resumed from the checkpoint of step {found.state.step}", data={"step": found.state.step})
+    return found.state
+
+
+def _save(training: Training, store: CheckpointStore, log: EventLog, state: TrainingState) -> None:
+    if state.step == 0:
+        return
+    # The log goes first: whoever resumes from this checkpoint relies on the events up to it.
+    log.sync()
+    optimizer = {
+        f"{key}/{name}": value
+        for name, parameter in training.parameters.items()
+        for key, value in training.optimizer.state[parameter].items()
+    }
+    log.checkpoint(state.step, store.save(state, training.parameters, optimizer))
+
+
+def _result(state: JobState, progress: TrainingState, *, message: str = "") -> RunResult:
+    return RunResult(
+        state=state,
+        message=message,
+        trained_tokens=progress.trained_tokens,
+        seconds=round(progress.seconds, 3),
+        metrics={**progress.metrics, "steps": progress.step},
+    )
+
+
+def _pad_id(tokenizer: Any) -> int:
+    # Never seen by a real token and never a target, so any id serves.
+    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0)
+
+
+def _memory(training: Training) -> int:
+    config = training.model.config.get_text_config()
+    longest = max(len(example.ids) for example in training.examples)
+    rows = max(1, min(training.recipe.micro_rows, training.recipe.micro_tokens // longest))
+    return preflight.memory_estimate(
+        parameter_bytes=sum(value.numel() * value.element_size() for value in training.model.parameters()),
+        trainable=sum(value.numel() for value in training.parameters.values()),
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        vocabulary=config.vocab_size,
+        pass_tokens=rows * longest,
+    )
+
+
+def _headline(report: dict[str, Any]) -> str:
+    return (
+        f"{report['rows']} rows, {report['tokens']} tokens ({report['target_share']:.0%} with loss), "
+        f"{report['steps']} steps, {report['trainable_parameters']} trainable parameters on {report['device']}"
+    )
