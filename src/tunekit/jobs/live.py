@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
 from tunekit import _portal
 from tunekit.backends.base import EventPage, Snapshot
-from tunekit.errors import ConflictError, NotFoundError, StorageError
 from tunekit.events import JobEvent, JobState
 from tunekit.jobs import outcome
 from tunekit.jobs.desk import Desk
 from tunekit.jobs.polling import FIRST_PAUSE_S, until
+from tunekit.jobs.refresh import refreshed
 from tunekit.jobs.stream import EventStream
 from tunekit.jobs.submission import UNSETTLED, reconcile
 from tunekit.records import RunRecord
@@ -56,14 +55,9 @@ class LiveJob:
         job_id = await self.settle()
         if not job_id and self.record is not None:
             return outcome.snapshot_of(self.record)
-        try:
-            seen = await self.desk.backend.snapshot(job_id)
-        except NotFoundError:
-            if self.record is None or not self.record.state.is_terminal:
-                raise
-            # Services forget finished jobs, people delete run directories; the store remembers how it ended.
-            return outcome.snapshot_of(self.record)
-        await self._remember(seen)
+        if self.record is None:
+            return await self.desk.backend.snapshot(job_id)
+        seen, self.record = await refreshed(self.desk, self.record)
         return seen
 
     async def look(self) -> Snapshot:
@@ -111,21 +105,6 @@ class LiveJob:
         if not self.job_id:  # still being submitted; `look` finds out
             return EventPage(events=(), cursor=cursor)
         return await self.desk.backend.events(self.job_id, cursor)
-
-    async def _remember(self, seen: Snapshot) -> None:
-        """Write what a snapshot adds to the store. Losing the race is fine: the winner saw the same job."""
-        if self.record is None:
-            return
-        changed = outcome.progressed(self.record, seen, now=self.desk.clock.now())
-        if changed is self.record:
-            return
-        try:
-            self.record = await asyncio.to_thread(self.desk.store.update, changed)
-        except ConflictError:
-            self.record = await asyncio.to_thread(self.desk.store.get, self.record.run_id)
-        except StorageError as error:
-            # A full disk must not hide a job that has ended; the next look writes it.
-            _log.warning("could not record that job %s is %s: %s", self.ref, seen.state, error.message)
 
 
 def tell(on_event: OnEvent, event: JobEvent) -> None:

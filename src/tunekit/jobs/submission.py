@@ -15,10 +15,18 @@ from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
 from tunekit.backends.base import SubmitRequest
-from tunekit.errors import BackendError, ConflictError, StaleLeaseError, TunekitError, UnsupportedError
+from tunekit.errors import (
+    BackendError,
+    ConflictError,
+    StaleLeaseError,
+    TunekitError,
+    UnknownOutcomeError,
+    UnsupportedError,
+)
 from tunekit.events import JobState
 from tunekit.jobs.desk import GRACE_S, Desk
 from tunekit.jobs.polling import pauses
+from tunekit.jobs.refresh import refreshed
 from tunekit.records import JobError, RunRecord
 from tunekit.store.base import Lease
 
@@ -50,7 +58,7 @@ async def submit_once(desk: Desk, draft: RunRecord, request: SubmitRequest) -> R
     Raises:
         TunekitError: The backend refused for certain; the run is stored as failed.
     """
-    record, _ = await asyncio.to_thread(desk.store.claim, draft)
+    record = await _claim(desk, draft)
     while record.state in UNSETTLED:
         lease, record = await _turn(desk, record.run_id)
         if lease is None:
@@ -82,6 +90,20 @@ async def reconcile(desk: Desk, run_id: str) -> RunRecord:
         return await asyncio.to_thread(desk.store.get, run_id)
     finally:
         await attempt.release()
+
+
+async def _claim(desk: Desk, draft: RunRecord) -> RunRecord:
+    """The run that stands for the draft's key. One that failed while nobody looked is followed by a new attempt."""
+    record, inserted = await asyncio.to_thread(desk.store.claim, draft)
+    if inserted or not record.job_id or record.state.is_terminal:
+        return record
+    try:
+        _, record = await refreshed(desk, record)
+    except Exception as error:
+        _log.info("could not look at run %s, which stands already: %r", record.run_id, error)
+    if record.is_closed:
+        record, _ = await asyncio.to_thread(desk.store.claim, draft)
+    return record
 
 
 async def _turn(desk: Desk, run_id: str) -> tuple[Lease | None, RunRecord]:
@@ -129,7 +151,7 @@ class _Attempt:
             doubt = reply
         if isinstance(standing, str):
             return await self.adopt(record, standing)
-        return await self.write(record, state=JobState.UNKNOWN, error=_doubt(doubt) or record.error)
+        return await self.write(record, state=JobState.UNKNOWN, error=_doubt(doubt, record))
 
     async def look_again(self, record: RunRecord) -> RunRecord:
         """One look at an unsettled run that has no live submitter."""
@@ -140,7 +162,7 @@ class _Attempt:
             return await self.adopt(record, standing)
         if record.state is JobState.UNKNOWN:
             return record
-        return await self.write(record, state=JobState.UNKNOWN, error=_doubt(None))
+        return await self.write(record, state=JobState.UNKNOWN, error=_doubt(None, record))
 
     async def give_up(self, record: RunRecord) -> RunRecord:
         """Close a run whose submitter stopped before it sent anything. A young one may still be about to."""
@@ -250,7 +272,9 @@ def _stored(error: Exception) -> JobError:
     return JobError(message=f"{type(error).__name__}: {error}")
 
 
-def _doubt(error: Exception | None) -> JobError | None:
-    if error is None:
-        return None
-    return _stored(error).model_copy(update={"code": "unknown-outcome"})
+def _doubt(error: Exception | None, record: RunRecord) -> JobError:
+    """Why nobody knows, for the record."""
+    if error is None and record.error is not None:
+        return record.error
+    cause = _stored(error).message if error else "the submitting process stopped before the answer came"
+    return JobError(message=cause, code=UnknownOutcomeError.code)
