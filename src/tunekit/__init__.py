@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tunekit import backends as backends
     from tunekit import store as store
+    from tunekit import testing as testing
     from tunekit._portal import BlockingCallWarning as BlockingCallWarning
     from tunekit._settings import Settings as Settings
     from tunekit.data.dataset import Dataset as Dataset
@@ -148,6 +149,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "TuneSpec",
     ),
     "tunekit.store": ("store",),
+    "tunekit.testing": ("testing",),
 }
 _HOMES = {name: home for home, names in _EXPORTS.items() for name in names}
 
@@ -216,6 +218,7 @@ __all__ = [
     "generate_async",
     "scorers",
     "store",
+    "testing",
 ]
 
 

@@ -15,7 +15,7 @@ def canonical_json(value: Any) -> bytes:
         ValueError: The value holds NaN or an infinity, which have no JSON form.
         TypeError: The value holds something that JSON cannot express.
 
-    Example:
+    Examples:
         >>> canonical_json({"b": 1, "a": "é"}).decode()
         '{"a":"é","b":1}'
     """

@@ -24,7 +24,7 @@ class Settings:
     Raises:
         SpecError: A `TUNEKIT_*` variable does not hold what it should.
 
-    Example:
+    Examples:
         >>> Settings(home=Path("/tmp/x")).home.name
         'x'
     """

@@ -39,7 +39,7 @@ class TunekitError(Exception):
         retryable: Whether the same call may succeed later without a change.
         details: JSON-like facts for programs (ids, rows, limits).
 
-    Example:
+    Examples:
         >>> error = TunekitError("epochs is -1", hint="use 1 or more")
         >>> str(error)
         'epochs is -1\n  hint: use 1 or more'

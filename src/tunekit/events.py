@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 class JobState(StrEnum):
     """Where a job stands. A remote state that tunekit does not know maps to RUNNING, never to an error.
 
-    Example:
+    Examples:
         >>> JobState.RUNNING.is_terminal
         False
     """
@@ -45,7 +45,7 @@ class Usage:
         output_tokens: Generated tokens.
         seconds: Wall time.
 
-    Example:
+    Examples:
         >>> Usage(input_tokens=12, output_tokens=3).trained_tokens
         0
     """
@@ -161,7 +161,7 @@ def event_to_dict(event: JobEvent) -> dict[str, Any]:
 def event_from_dict(body: Mapping[str, Any]) -> JobEvent:
     """An event from its dictionary; an unknown type or field is kept in a `Notice`, never an error.
 
-    Example:
+    Examples:
         >>> event_from_dict({"type": "surprise", "id": "3", "at": 0.0, "x": 1}).data
         {'type': 'surprise', 'x': 1}
     """

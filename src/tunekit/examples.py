@@ -23,7 +23,7 @@ class ToolCall:
         name: Name of the function.
         arguments: Its arguments as a JSON text, kept exactly as written.
 
-    Example:
+    Examples:
         >>> ToolCall(id="call_1", name="lookup", arguments='{"order": 7}').name
         'lookup'
     """
@@ -45,7 +45,7 @@ class Message:
         tool_calls: Calls that an assistant turn makes.
         tool_call_id: On a tool turn, the call that it answers.
 
-    Example:
+    Examples:
         >>> Message(role="user", content="Hello").role
         'user'
     """
@@ -76,7 +76,7 @@ class _Row:
 class ChatExample(_Row):
     """A whole conversation; the assistant turns are what the model learns.
 
-    Example:
+    Examples:
         >>> chat = ChatExample(messages=(Message(role="user", content="2+2?"),
         ...                              Message(role="assistant", content="4")))
         >>> chat.kind
@@ -92,7 +92,7 @@ class ChatExample(_Row):
 class CompletionExample(_Row):
     """A prompt and the completion that should follow it. An empty prompt makes it raw text.
 
-    Example:
+    Examples:
         >>> CompletionExample(prompt="My parcel is late", completion="delivery").kind
         'completion'
     """
@@ -106,7 +106,7 @@ class CompletionExample(_Row):
 class PreferenceExample(_Row):
     """A conversation with one better and one worse answer (DPO and its kin).
 
-    Example:
+    Examples:
         >>> PreferenceExample(messages=(Message(role="user", content="2+2?"),),
         ...                   chosen="4", rejected="5").kind
         'preference'
@@ -123,7 +123,7 @@ class PreferenceExample(_Row):
 class PromptExample(_Row):
     """A conversation that ends with the user; graders score the model's answers against `reference` (RFT).
 
-    Example:
+    Examples:
         >>> PromptExample(messages=(Message(role="user", content="2+2?"),),
         ...               reference={"answer": "4"}).kind
         'prompt'
@@ -139,7 +139,7 @@ class PromptExample(_Row):
 class LabelledExample(_Row):
     """A text and its class, or its classes for multi-label data.
 
-    Example:
+    Examples:
         >>> LabelledExample(text="My parcel is late", label="delivery").kind
         'labelled'
     """
@@ -164,7 +164,7 @@ def to_dict(example: Example, *, with_row: bool = True) -> dict[str, Any]:
         example: Any example.
         with_row: Keep the row id and the meta columns; the fingerprint leaves them out.
 
-    Example:
+    Examples:
         >>> to_dict(CompletionExample(prompt="a", completion="b"))
         {'kind': 'completion', 'prompt': 'a', 'completion': 'b'}
     """

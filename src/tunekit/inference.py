@@ -37,7 +37,7 @@ def generate(
         NotFoundError: No such backend or model.
         UnsupportedError: The backend cannot generate.
 
-    Example:
+    Examples:
         >>> from tunekit.testing import ScriptedBackend
         >>> generate("scripted:base", "2+2?", backend=ScriptedBackend(generate=lambda prompt: "4")).text
         '4'

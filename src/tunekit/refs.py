@@ -21,7 +21,7 @@ class Ref(str):
     Raises:
         RefError: The string has no backend name, no id, or a control character.
 
-    Example:
+    Examples:
         >>> ref = Ref("local:Qwen/Qwen3-0.6B")
         >>> ref.backend, ref.id
         ('local', 'Qwen/Qwen3-0.6B')
@@ -61,7 +61,7 @@ class Ref(str):
 class Target(Ref):
     """What to fine-tune, and where: `"local:Qwen/Qwen3-0.6B"`.
 
-    Example:
+    Examples:
         >>> Target.of("local", "Qwen/Qwen3-0.6B")
         Target('local:Qwen/Qwen3-0.6B')
     """
@@ -72,7 +72,7 @@ class Target(Ref):
 class JobRef(Ref):
     """One fine-tuning job on one backend: `"local:run-9f2c..."`.
 
-    Example:
+    Examples:
         >>> JobRef("local:run-9f2c") == "local:run-9f2c"
         True
     """
@@ -83,7 +83,7 @@ class JobRef(Ref):
 class ModelRef(Ref):
     """A model that a backend can answer with, base or tuned.
 
-    Example:
+    Examples:
         >>> ModelRef("openai:ft:gpt-4.1-mini:acme::x").id
         'ft:gpt-4.1-mini:acme::x'
     """

@@ -30,7 +30,7 @@ class LoRA(_Spec):
         dora: Learn magnitude and direction apart (Liu et al. 2024, arXiv 2402.09353).
         rslora: Rank-stabilised scale (Kalajdzievski 2023, arXiv 2312.03732).
 
-    Example:
+    Examples:
         >>> LoRA(rank=8).alpha is None
         True
     """
@@ -47,7 +47,7 @@ class LoRA(_Spec):
 class FullWeights(_Spec):
     """Train every weight of the model.
 
-    Example:
+    Examples:
         >>> SFT(adapter=FullWeights()).adapter.type
         'full'
     """
@@ -67,7 +67,7 @@ class SFT(_Spec):
         prompt_format: How prompt/completion pairs are written for the model: as a chat through its template, or as
             plain text. "auto" takes the chat template where the model has one and the prompt is not empty.
 
-    Example:
+    Examples:
         >>> SFT(adapter=LoRA(rank=8)).type
         'sft'
     """
@@ -80,7 +80,7 @@ class SFT(_Spec):
 class DPO(_Spec):
     """Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290).
 
-    Example:
+    Examples:
         >>> TuneSpec(method=DPO(beta=0.2)).method.beta
         0.2
     """
@@ -93,7 +93,7 @@ class DPO(_Spec):
 class RFT(_Spec):
     """Reinforcement fine-tuning against a grader, given as OpenAI grader JSON.
 
-    Example:
+    Examples:
         >>> grader = {"type": "string_check", "operation": "eq",
         ...           "input": "{{sample.output_text}}", "reference": "{{item.answer}}"}
         >>> RFT(grader=grader).grader["operation"]
@@ -108,7 +108,7 @@ class RFT(_Spec):
 class Classify(_Spec):
     """A classification head trained together with the model.
 
-    Example:
+    Examples:
         >>> Classify().adapter.type
         'full'
     """
@@ -120,7 +120,7 @@ class Classify(_Spec):
 class Probe(_Spec):
     """Feature extraction: a linear classifier on features of the frozen model.
 
-    Example:
+    Examples:
         >>> TuneSpec(method=Probe(), epochs=1).method.type
         'probe'
     """
@@ -138,7 +138,7 @@ class Budget(_Spec):
         max_usd: Money, in US dollars.
         max_seconds: Wall time of training.
 
-    Example:
+    Examples:
         >>> TuneSpec(budget=Budget(max_seconds=600)).budget.max_usd is None
         True
     """
@@ -157,7 +157,7 @@ class Sampling(_Spec):
         seed: Makes sampling repeatable where the backend can.
         stop: Strings that end the answer and are not part of it.
 
-    Example:
+    Examples:
         >>> Sampling(max_tokens=16, stop=("END",)).temperature
         0.0
     """
@@ -190,7 +190,7 @@ class TuneSpec(_Spec):
         budget: Limits on cost and time.
         options: Backend-specific extras, passed through and checked by the backend.
 
-    Example:
+    Examples:
         >>> TuneSpec(method=SFT(adapter=LoRA(rank=16)), epochs=3, seed=7).method.adapter.rank
         16
     """

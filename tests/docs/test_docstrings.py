@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ def test_docstring_examples(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
     failed, tried = doctest.testmod(module, verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert tried > 0, f"{path} shows an example that doctest does not see"
     assert failed == 0, f"{failed} examples of {path} do not give what they show (see stdout)"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_examples_stand_in_a_section_that_the_docs_builder_knows(path: Path) -> None:
+    # griffe knows "Examples:"; under "Example:" Markdown would make a quotation of every `>>>`.
+    assert not re.search(r"^\s+Example:$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 def constructed_by_users() -> list[str]:

@@ -39,7 +39,7 @@ class Capabilities:
         options: Names it understands in `spec.options`.
         sunset: Day on which it stops taking jobs, where one is announced.
 
-    Example:
+    Examples:
         >>> Capabilities(methods=frozenset({"sft"})).supports("cancel")
         False
     """

@@ -46,7 +46,7 @@ class BackendInfo:
 def available() -> tuple[BackendInfo, ...]:
     """What is installed, by name, without importing any of it.
 
-    Example:
+    Examples:
         >>> "local" in {info.name for info in available()}
         True
     """

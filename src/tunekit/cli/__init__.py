@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Arguments after the program's name; None takes them from the process.
 
-    Example:
+    Examples:
         >>> main(["backends", "--names"])
         local
         0

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Lines of a left-aligned table, without trailing blanks.
 
-    Example:
+    Examples:
         >>> list(table(("A", "B"), [("one", "1")]))
         ['A    B', 'one  1']
     """

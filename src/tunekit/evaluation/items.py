@@ -55,7 +55,7 @@ def items_of(examples: Iterable[Example]) -> tuple[Item, ...]:
     Raises:
         DataError: There is no example, or a chat has no assistant turn.
 
-    Example:
+    Examples:
         >>> items_of([CompletionExample(prompt="My parcel is late", completion="delivery")])[0].reference
         'delivery'
     """

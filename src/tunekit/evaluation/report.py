@@ -37,7 +37,7 @@ def render_comparison(comparison: Comparison) -> str:
 def interval(value: Interval, *, signed: bool = False) -> str:
     """An estimate and its interval: in percent where all of it can be a share, else as plain numbers.
 
-    Example:
+    Examples:
         >>> from tunekit.evaluation.stats import wilson
         >>> interval(wilson(80, 100))
         '80.0 % [71.1, 86.7]'

@@ -95,7 +95,7 @@ class ExactMatch(AnswerScorer):
     Raises:
         EvaluationError: From `score`, when the item has no reference.
 
-    Example:
+    Examples:
         >>> ExactMatch(normalise="text").matches("Delivery.", "delivery")
         True
         >>> ExactMatch().matches("Delivery.", "delivery")
@@ -137,7 +137,7 @@ class Accuracy(ChoiceScorer):
             that were not tuned to end an answer there.
         name: Column in the results.
 
-    Example:
+    Examples:
         >>> Accuracy(choices=["no", "yes"]).pick(Scores(log_probs=(-2.0, -1.0), tokens=(2, 2)))
         'yes'
     """
@@ -216,7 +216,7 @@ class Custom(AnswerScorer):
         function: Sync or async. A sync one runs on tunekit's event loop: keep it quick.
         name: Column in the results.
 
-    Example:
+    Examples:
         >>> Custom(function=lambda item, answer: len(answer) < 80, name="short").name
         'short'
     """

@@ -36,7 +36,7 @@ class FineTuneJob:
 
     Every blocking method has an `_async` sibling with the same parameters.
 
-    Example:
+    Examples:
         >>> from tunekit.testing import ScriptedBackend, tiny_dataset
         >>> from tunekit.store.memory import MemoryStore
         >>> job = FineTuneJob.submit(tiny_dataset(), "scripted:base", backend=ScriptedBackend(), store=MemoryStore())

@@ -19,7 +19,7 @@ READ_DEADLINE_S = 300.0
 def pauses(longest_s: float, *, first_s: float = FIRST_PAUSE_S) -> Iterator[float]:
     """Pauses in seconds that double from `first_s` up to `longest_s`, for ever.
 
-    Example:
+    Examples:
         >>> from itertools import islice
         >>> list(islice(pauses(0.5), 5))
         [0.1, 0.2, 0.4, 0.5, 0.5]

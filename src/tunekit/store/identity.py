@@ -27,7 +27,7 @@ class ProcessIdentity:
         pid: Process id in that namespace.
         started: Start time in clock ticks since boot, or "" where it is not known.
 
-    Example:
+    Examples:
         >>> me = current()
         >>> ProcessIdentity.parse(str(me)) == me and is_alive(me)
         True

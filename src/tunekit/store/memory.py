@@ -25,7 +25,7 @@ class MemoryStore:
     Args:
         boottime: Seconds since boot; replace it to let leases expire in a test.
 
-    Example:
+    Examples:
         >>> store = MemoryStore()
         >>> lease = store.acquire("submit:abc", ttl_s=30)
         >>> store.acquire("submit:abc", ttl_s=30) is None

@@ -68,7 +68,7 @@ class SqliteStore:
             filesystem.
         DeadlineError: From any method: other processes kept the file locked for `deadline_s`.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> store = SqliteStore(Path(tempfile.mkdtemp()) / "store.sqlite3")
         >>> store.list()

@@ -32,7 +32,7 @@ def upgrade(body: Body, *, steps: Mapping[int, Step] = STEPS, newest: int = SCHE
     Raises:
         StorageError: The version is newer than this tunekit, or is no version that ever was.
 
-    Example:
+    Examples:
         >>> rename = lambda body: {"name": body["title"]}
         >>> upgrade({"title": "a", "schema_version": 1}, steps={1: rename}, newest=2)
         {'name': 'a', 'schema_version': 2}

@@ -15,7 +15,7 @@ class FakeClock:
     Attributes:
         sleeps: Every sleep that was asked for, in seconds, in order.
 
-    Example:
+    Examples:
         >>> import asyncio
         >>> clock = FakeClock(start=100.0)
         >>> asyncio.run(clock.sleep(60))

@@ -83,7 +83,7 @@ class ScriptedBackend(Backend):
         name: The part before the colon in a target.
         settings: Accepted as any backend's factory must; not used.
 
-    Example:
+    Examples:
         >>> backend = ScriptedBackend(faults=[Fault.LOSE_REPLY])
         >>> backend.counters.jobs
         0
@@ -287,7 +287,7 @@ def training_script(*, steps: int = 3, end: JobState = JobState.SUCCEEDED) -> li
         steps: Optimizer steps.
         end: State in which it ends.
 
-    Example:
+    Examples:
         >>> [event.type for event in training_script(steps=1)]
         ['state', 'state', 'step', 'state']
     """

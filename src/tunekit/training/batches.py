@@ -52,7 +52,7 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 def total_steps(examples: int, batch_size: int, epochs: float) -> int:
     """Optimizer steps of a run; a fraction of an epoch is rounded up to whole steps.
 
-    Example:
+    Examples:
         >>> total_steps(10, 4, 1.5)
         5
     """

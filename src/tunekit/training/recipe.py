@@ -102,7 +102,7 @@ def auto_batch_size(rows: int, epochs: float) -> int:
 
     Source: "LoRA Without Regret", Thinking Machines Lab 2025, on batch size; the step count is our own choice.
 
-    Example:
+    Examples:
         >>> auto_batch_size(320, 3), auto_batch_size(10_000, 3), auto_batch_size(10, 3)
         (8, 32, 4)
     """
@@ -119,7 +119,7 @@ def auto_learning_rate(facts: Facts, *, is_lora: bool) -> float:
     (`tinker_cookbook.hyperparam_utils.get_lr`, fitted on 1B to 70B models; "LoRA Without Regret", 2025, for the factor
     10). Families without a fit take Llama's exponent. Outside 1e-6 .. 5e-3 the formula is not trusted and clamped.
 
-    Example:
+    Examples:
         >>> llama = Facts(rows=1, hidden_size=2000, model_type="llama", vocabulary=32000, max_length=2048)
         >>> auto_learning_rate(llama, is_lora=True)
         0.0005

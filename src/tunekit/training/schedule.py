@@ -23,7 +23,7 @@ def learning_rate(
         schedule: "linear", "cosine" or "constant".
         warmup_ratio: Share of the steps that warm up, in [0, 1).
 
-    Example:
+    Examples:
         >>> [learning_rate(s, total_steps=4, peak=1.0, schedule="linear", warmup_ratio=0.25) for s in range(4)]
         [1.0, 1.0, 0.6666666666666667, 0.33333333333333337]
     """

@@ -12,6 +12,7 @@ import pytest
 import tunekit
 from tunekit.backends import registry
 from tunekit.cli import main
+from tunekit.testing import ScriptedBackend, tiny_dataset
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,3 +71,17 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert process.wait(timeout=60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+def test_jobs_lists_what_this_home_submitted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["jobs"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1, "a header and nothing else"
+    job = tunekit.FineTuneJob.submit(tiny_dataset(), "scripted:base", backend=ScriptedBackend())
+    job.result()
+
+    assert main(["jobs", "--limit", "5"]) == 0
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.startswith(job.ref)
+    assert "succeeded" in row
+    assert main(["jobs", "--backend", "local"]) == 0
+    assert job.ref not in capsys.readouterr().out

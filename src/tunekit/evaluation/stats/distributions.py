@@ -21,7 +21,7 @@ def normal_quantile(p: float) -> float:
     Raises:
         SpecError: `p` is not strictly between 0 and 1.
 
-    Example:
+    Examples:
         >>> round(normal_quantile(0.975), 6)
         1.959964
     """
@@ -55,7 +55,7 @@ def student_t_sf(t: float, df: float) -> float:
     Raises:
         SpecError: `df` is not positive.
 
-    Example:
+    Examples:
         >>> round(student_t_sf(2.0, df=10), 6)
         0.036694
     """
@@ -75,7 +75,7 @@ def student_t_quantile(p: float, df: float) -> float:
     Raises:
         SpecError: `p` is not strictly between 0 and 1, or `df` is not positive.
 
-    Example:
+    Examples:
         >>> round(student_t_quantile(0.975, df=10), 6)
         2.228139
     """
@@ -97,7 +97,7 @@ def student_t_quantile(p: float, df: float) -> float:
 def binomial_half_cdf(successes: int, n: int) -> float:
     """Probability of at most `successes` heads in `n` tosses of a fair coin.
 
-    Example:
+    Examples:
         >>> binomial_half_cdf(1, 3)
         0.5
     """
@@ -128,7 +128,7 @@ def incomplete_beta(x: float, a: float, b: float, *, complement: float | None = 
         b: Second shape.
         complement: 1 - x where the caller knows it more precisely than the subtraction would give.
 
-    Example:
+    Examples:
         >>> round(incomplete_beta(0.5, 2, 2), 12)
         0.5
     """

@@ -21,7 +21,7 @@ class Interval:
         level: Confidence level, such as 0.95.
         n: Items it rests on.
 
-    Example:
+    Examples:
         >>> Interval(estimate=0.05, low=0.001, high=0.099, level=0.95, n=200)
         Interval(estimate=0.05, low=0.001, high=0.099, level=0.95, n=200)
     """
@@ -55,7 +55,7 @@ def verdict(interval: Interval, *, margin: float = 0.0, min_gain: float = 0.0) -
     Raises:
         SpecError: `margin` or `min_gain` is negative or not finite.
 
-    Example:
+    Examples:
         >>> verdict(Interval(estimate=0.05, low=0.001, high=0.099, level=0.95, n=200))
         'better'
         >>> verdict(Interval(estimate=0.05, low=0.001, high=0.099, level=0.95, n=200), min_gain=0.01)

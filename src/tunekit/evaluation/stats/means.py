@@ -33,7 +33,7 @@ def mean_t(values: Sequence[float], *, level: float = 0.95) -> Interval:
     Raises:
         SpecError: There is no value, or one is not finite.
 
-    Example:
+    Examples:
         >>> interval = mean_t([0.1, 0.3, -0.1, 0.2])
         >>> round(interval.estimate, 3), round(interval.low, 3), round(interval.high, 3)
         (0.125, -0.147, 0.397)
@@ -67,7 +67,7 @@ def constant_mean(value: float, n: int, *, low: float, high: float, level: float
     Raises:
         SpecError: `n` is not positive, or `value` is outside the range.
 
-    Example:
+    Examples:
         >>> interval = constant_mean(0.0, 100, low=-1.0, high=1.0)
         >>> round(interval.low, 3), round(interval.high, 3)
         (-0.037, 0.037)
@@ -91,7 +91,7 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 9_999, seed: int
     Raises:
         SpecError: There is no value, one is not finite, or `resamples` is not positive.
 
-    Example:
+    Examples:
         >>> sign_flip([1.0, 2.0, 3.0, 4.0, 5.0])
         0.0625
     """
@@ -125,7 +125,7 @@ def bca_mean(
     Raises:
         SpecError: There is no value, one is not finite, or `resamples` is below 100.
 
-    Example:
+    Examples:
         >>> interval = bca_mean([0.0, 0.1, 0.1, 0.2, 0.9] * 20)
         >>> interval.low < 0.26 < interval.high
         True

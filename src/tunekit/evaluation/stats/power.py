@@ -29,7 +29,7 @@ def items_needed(delta: float, disagreement: float, *, power: float = 0.8, alpha
     Raises:
         SpecError: A probability is out of range.
 
-    Example:
+    Examples:
         >>> items_needed(0.03, 0.10)
         870
     """
@@ -57,7 +57,7 @@ def items_needed_mean(
     Raises:
         SpecError: `variance` is negative or a probability is out of range.
 
-    Example:
+    Examples:
         >>> items_needed_mean(0.03, 0.8 * 0.2 + 0.83 * 0.17)  # unpaired, 80 % against 83 %
         2626
     """
@@ -78,7 +78,7 @@ def detectable_difference(
     Raises:
         SpecError: `n` is not positive or a probability is out of range.
 
-    Example:
+    Examples:
         >>> round(detectable_difference(870, 0.10), 4)
         0.03
     """

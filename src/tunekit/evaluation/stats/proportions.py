@@ -22,7 +22,7 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     Raises:
         SpecError: `n` is not positive, `successes` is not within 0 and `n`, or `level` not within 0 and 1.
 
-    Example:
+    Examples:
         >>> interval = wilson(80, 100)
         >>> round(interval.low, 4), round(interval.high, 4)
         (0.7112, 0.8666)
@@ -48,7 +48,7 @@ def mcnemar_exact(wins: int, losses: int) -> float:
     Raises:
         SpecError: A count is negative.
 
-    Example:
+    Examples:
         >>> round(mcnemar_exact(10, 2), 6)
         0.038574
     """
@@ -65,7 +65,7 @@ def mcnemar_mid_p(wins: int, losses: int) -> float:
     Raises:
         SpecError: A count is negative.
 
-    Example:
+    Examples:
         >>> round(mcnemar_mid_p(10, 2), 6)
         0.022461
     """
@@ -86,7 +86,7 @@ def tango(wins: int, losses: int, n: int, *, level: float = 0.95) -> Interval:
     Raises:
         SpecError: `n` is not positive, a count is negative, or wins and losses together exceed `n`.
 
-    Example:
+    Examples:
         >>> interval = tango(9, 3, 32)
         >>> round(interval.estimate, 4), round(interval.low, 4), round(interval.high, 4)
         (0.1875, -0.0271, 0.3897)
