@@ -37,6 +37,16 @@ class EventStream(Iterator[JobEvent], AsyncIterator[JobEvent]):
     Raises:
         SpecError: The cursor was not made by this class.
         UnknownOutcomeError: While iterating: nobody knows whether the job exists.
+
+    Examples:
+        >>> from tunekit import FineTuneJob
+        >>> from tunekit.store import MemoryStore
+        >>> from tunekit.testing import ScriptedBackend, tiny_dataset
+        >>> job = FineTuneJob.submit(tiny_dataset(), "scripted:base", backend=ScriptedBackend(), store=MemoryStore())
+        >>> seen = job.events()
+        >>> first = next(seen)
+        >>> first.id in {event.id for event in job.events(seen.cursor)}
+        False
     """
 
     def __init__(
