@@ -46,11 +46,13 @@ class Evaluator:
 
     Args:
         test: Held-out examples. Keep them out of training, and out of every choice that you make on the way.
-        scorers: What makes an answer right: `ExactMatch()`, `Accuracy()`, or functions `(item, answer_text)
-            -> number`. sampling: How answers are drawn; greedy unless told. batch_size: Items in one call to
-            the backend. concurrency: Calls at the same time. level: Confidence level of the intervals.
-            margin: Largest difference, either way, that does not matter (0.01 is one point). Above 0, a
-            comparison can end with "equivalent".
+        scorers: What makes an answer right: `ExactMatch()`, `Accuracy()`, or functions of item and answer text.
+        sampling: How answers are drawn; greedy unless told.
+        batch_size: Items in one call to the backend.
+        concurrency: Calls at the same time.
+        level: Confidence level of the intervals.
+        margin: Largest difference, either way, that does not matter (0.01 is one point). Above 0, a comparison
+            can end with "equivalent".
         min_gain: Gain that "better" must exceed.
         max_error_rate: Share of items that may fail; above it a comparison is "inconclusive".
         settings: Knobs of the host, for the backends; None reads the environment.
@@ -59,13 +61,16 @@ class Evaluator:
         DataError: The test set is empty, or a chat in it has no answer.
         SpecError: Two scorers have one name, or a number is out of range.
 
-    Example:
+    Examples:
         >>> from tunekit.data.dataset import Dataset
-        >>> test = Dataset.from_records([{"prompt": "My parcel is late", "completion": "delivery"}])
-        >>> evaluator = Evaluator(test, scorers=[ExactMatch()], margin=0.01)
-        >>> report = evaluator.compare("local:examples/models/nano", "local:run-9f2c")  # doctest: +SKIP
-        >>> report["exact_match"].verdict  # doctest: +SKIP
-        'better'
+        >>> from tunekit.testing import ScriptedBackend
+        >>> test = Dataset.from_records([{"prompt": f"{n}", "completion": f"{n}"} for n in range(20)])
+        >>> evaluator = Evaluator(test, scorers=[ExactMatch()])
+        >>> base = evaluator.run("scripted:a", backend=ScriptedBackend(generate=lambda prompt: prompt[:1]))
+        >>> tuned = evaluator.run("scripted:b", backend=ScriptedBackend(generate=lambda prompt: prompt))
+        >>> report = evaluator.compare(base, tuned)  # or the names of two models
+        >>> report["exact_match"].delta.estimate, report["exact_match"].verdict
+        (0.5, 'better')
     """
 
     def __init__(
@@ -74,7 +79,7 @@ class Evaluator:
         *,
         scorers: Sequence[Scorer | ScoreFunction] = (ExactMatch(),),
         sampling: Sampling | None = None,
-        batch_size: int = 16,
+        batch_size: int = 32,
         concurrency: int = 4,
         level: float = 0.95,
         margin: float = 0.0,

@@ -42,8 +42,14 @@ class ItemResult(Record):
         id: The item's id.
         answer: Generated text; None if nothing was generated or it failed.
         finish_reason: Why generation ended; "length" means the answer was cut.
-        scores: Value by scorer. A scorer that could not score this item is missing here and present in
-        `errors`. choices: What the model picked, by choice scorer. errors: What went wrong, by scorer.
+        scores: Value by scorer. A scorer that could not score this item is missing here and is in `errors`.
+        choices: What the model picked, by choice scorer.
+        errors: What went wrong, by scorer.
+
+    Examples:
+        >>> result = ItemResult(id="tickets.csv:3", answer="delivery", scores={"exact_match": 1.0})
+        >>> ItemResult.from_json(result.to_json()) == result
+        True
     """
 
     id: str
@@ -117,10 +123,17 @@ class Evaluation(Record):
         tunekit_version: Version that made it.
         warnings: What to know before believing it.
 
-    Example:
-        >>> evaluation = Evaluator(test, scorers=[ExactMatch()]).run("local:Qwen/Qwen3-0.6B")  # doctest:
-        +SKIP >>> evaluation["exact_match"].mean  # doctest: +SKIP Interval(estimate=0.8, low=0.739,
-        high=0.85, level=0.95, n=200)
+    Examples:
+        >>> from tunekit.data.dataset import Dataset
+        >>> from tunekit.evaluation.evaluator import Evaluator
+        >>> from tunekit.testing import ScriptedBackend
+        >>> test = Dataset.from_records([{"prompt": "Where is it?", "completion": "delivery"}] * 20)
+        >>> backend = ScriptedBackend(generate=lambda prompt: "delivery")
+        >>> evaluation = Evaluator(test).run("scripted:base", backend=backend)
+        >>> round(evaluation["exact_match"].mean.low, 2)
+        0.84
+        >>> Evaluation.from_json(evaluation.to_json()) == evaluation
+        True
     """
 
     schema_version: Literal[1] = 1
@@ -169,10 +182,24 @@ class MetricComparison(Record):
         losses: Items on which `a` scores higher.
         ties: Items on which both score the same.
         correlation: Pearson's, between the two models' scores; None where one of them never varies.
-        detectable: Smallest difference that this many items show with 80 % power, at the observed
-        disagreement. items_needed: Items that would show the observed difference with 80 % power; None if no
-        number would. newly_fixed: Ids of the items that `b` wins: the list to read first. newly_broken: Ids
-        of the items that `b` loses. warnings: What to know before believing it.
+        detectable: Smallest difference that this many items show with 80 % power, at the observed disagreement;
+            None where they show none.
+        items_needed: Items that would show the observed difference with 80 % power; None if no number would.
+        newly_fixed: Ids of the items that `b` wins: the list to read first.
+        newly_broken: Ids of the items that `b` loses.
+        warnings: What to know before believing it.
+
+    Examples:
+        >>> from tunekit.data.dataset import Dataset
+        >>> from tunekit.evaluation.evaluator import Evaluator
+        >>> from tunekit.testing import ScriptedBackend
+        >>> test = Dataset.from_records([{"prompt": f"{n}", "completion": f"{n}"} for n in range(20)], name="n")
+        >>> evaluator = Evaluator(test)
+        >>> base = evaluator.run("scripted:a", backend=ScriptedBackend(generate=lambda prompt: prompt[:1]))
+        >>> tuned = evaluator.run("scripted:b", backend=ScriptedBackend(generate=lambda prompt: prompt))
+        >>> found = evaluator.compare(base, tuned)["exact_match"]
+        >>> found.verdict, found.wins, found.losses, found.newly_fixed[0]
+        ('better', 10, 0, 'n:11')
     """
 
     name: str
@@ -211,10 +238,16 @@ class Comparison(Record):
         metrics: Comparison by scorer.
         warnings: What concerns all scorers.
 
-    Example:
-        >>> report = Evaluator(test, scorers=[ExactMatch()]).compare("local:base", tuned)  # doctest: +SKIP
-        >>> report["exact_match"].verdict  # doctest: +SKIP
-        'better'
+    Examples:
+        >>> from tunekit.data.dataset import Dataset
+        >>> from tunekit.evaluation.evaluator import Evaluator
+        >>> from tunekit.testing import ScriptedBackend
+        >>> test = Dataset.from_records([{"prompt": "Where is it?", "completion": "delivery"}] * 100)
+        >>> backend = ScriptedBackend(generate=lambda prompt: "delivery")
+        >>> evaluator = Evaluator(test, margin=0.05)
+        >>> report = evaluator.compare("scripted:base", "scripted:base", backend=backend)
+        >>> report.names, report["exact_match"].verdict
+        (('exact_match',), 'equivalent')
     """
 
     schema_version: Literal[1] = 1

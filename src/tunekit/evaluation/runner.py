@@ -75,7 +75,7 @@ class Bounds:
         concurrency: Calls at the same time.
     """
 
-    batch_size: int = 16
+    batch_size: int = 32
     concurrency: int = 4
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import string
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
@@ -50,8 +50,12 @@ class _Scorer(ABC):
     name: str
 
     def config(self) -> Config:
-        """Everything that changes a score, as JSON: two evaluations are compared only where this is equal."""
-        return {"type": type(self).__name__}
+        """Everything that changes a score, as JSON: two evaluations are compared only where this is equal.
+
+        Here the class, and what a dataclass shows of itself. Override it in a class that keeps state otherwise.
+        """
+        described = {"settings": repr(self)} if is_dataclass(self) else {}
+        return {"type": f"{type(self).__module__}.{type(self).__qualname__}", **described}
 
 
 class AnswerScorer(_Scorer):
@@ -161,8 +165,7 @@ class Accuracy(ChoiceScorer):
         """With the answers of this test set.
 
         Raises:
-            SpecError: A reference is not among the choices, or without choices: the references are no few
-            classes.
+            SpecError: A reference is not among the choices; or there are none and the references are free text.
         """
         references = {_reference(item) for item in items}
         if self.choices:

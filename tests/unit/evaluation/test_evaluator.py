@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from tests.unit.evaluation.fakes import TableBackend, failing_on, right_on, tickets
 
+from tests.unit.evaluation.fakes import TableBackend, failing_on, right_on, tickets
 from tunekit._portal import BlockingCallWarning
 from tunekit.backends import registry
 from tunekit.backends.base import GenerateRequest

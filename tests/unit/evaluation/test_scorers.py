@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -116,6 +117,20 @@ def test_a_lambda_must_be_named() -> None:
     with pytest.raises(SpecError, match="Custom"):
         as_scorer(lambda item, text: 1.0)
     assert as_scorer(Custom(function=lambda item, text: 1.0, name="always")).name == "always"
+
+
+@dataclass(frozen=True)
+class AtLeast(AnswerScorer):
+    characters: int
+    name: str = "at_least"
+
+    def score(self, item: Item, answer: Generation) -> float:
+        return float(len(answer.text) >= self.characters)
+
+
+def test_a_scorer_of_ones_own_is_told_apart_by_its_settings() -> None:
+    assert AtLeast(3).config() == AtLeast(3).config()
+    assert AtLeast(3).config() != AtLeast(4).config()
 
 
 @pytest.mark.parametrize("wrong", [ExactMatch, "exact_match", 3])
