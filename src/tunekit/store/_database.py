@@ -97,7 +97,7 @@ class Database:
 
     def _ensure_file(self) -> None:
         if not self._place_is_local:
-            refuse_shared_filesystem(make_private_directory(self.path.parent))
+            refuse_shared_filesystem(self.path.parent)
             self._place_is_local = True
         if not self.path.is_file():
             self._create_file()
@@ -121,7 +121,8 @@ class Database:
         fsync_directory(self.path.parent)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        ready = self._is_ready(connection)
+        # One snapshot for all that is looked at: another process may be filling the file right now.
+        ready = _in_transaction(connection, self._is_ready, kind="DEFERRED")
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StorageError(
@@ -174,9 +175,9 @@ class Database:
 _JITTER = random.SystemRandom()
 
 
-def _in_transaction(connection: sqlite3.Connection, work: Work[T]) -> T:
-    # IMMEDIATE: a deferred transaction that turns to writing fails at once under contention, whatever the timeout.
-    connection.execute("BEGIN IMMEDIATE")
+def _in_transaction(connection: sqlite3.Connection, work: Work[T], kind: str = "IMMEDIATE") -> T:
+    # A DEFERRED transaction that turns to writing fails at once under contention, whatever the timeout.
+    connection.execute(f"BEGIN {kind}")
     try:
         result = work(connection)
         connection.execute("COMMIT")

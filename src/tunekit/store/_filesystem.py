@@ -24,7 +24,7 @@ _SHARED = re.compile(
 
 
 def refuse_shared_filesystem(directory: Path) -> None:
-    """Raise `StorageError` if other machines may write to the filesystem of an existing directory."""
+    """Raise `StorageError` if other machines may write to the filesystem where a directory is or would be."""
     kind, mount_point = mount_of(directory.resolve(), _mountinfo())
     if _SHARED.fullmatch(kind):
         raise StorageError(
@@ -37,7 +37,7 @@ def refuse_shared_filesystem(directory: Path) -> None:
 def mount_of(path: Path, mountinfo: str) -> tuple[str, str]:
     """Filesystem type and mount point of an absolute path, from the text of /proc/<pid>/mountinfo (proc(5)).
 
-    Example:
+    Examples:
         >>> mount_of(Path("/srv/a"), "36 35 98:0 / /srv rw shared:1 - nfs4 host:/export rw")
         ('nfs4', '/srv')
     """
