@@ -54,8 +54,9 @@ class _Scorer(ABC):
 
         Here the class, and what a dataclass shows of itself. Override it in a class that keeps state otherwise.
         """
-        described = {"settings": repr(self)} if is_dataclass(self) else {}
-        return {"type": f"{type(self).__module__}.{type(self).__qualname__}", **described}
+        cls = type(self)
+        shown = repr(self) if is_dataclass(cls) else ""
+        return {"type": f"{cls.__module__}.{cls.__qualname__}", "settings": shown}
 
 
 class AnswerScorer(_Scorer):
