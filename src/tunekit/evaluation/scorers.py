@@ -13,7 +13,7 @@ import string
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
@@ -55,7 +55,7 @@ class _Scorer(ABC):
         Here the class, and what a dataclass shows of itself. Override it in a class that keeps state otherwise.
         """
         cls = type(self)
-        shown = repr(self) if is_dataclass(cls) else ""
+        shown = repr(self) if hasattr(cls, "__dataclass_fields__") else ""
         return {"type": f"{cls.__module__}.{cls.__qualname__}", "settings": shown}
 
 
