@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tunekit.errors import StorageError
 
@@ -44,8 +45,17 @@ def storage_errors(doing: str) -> Iterator[None]:
 def make_private_directory(path: Path) -> Path:
     """Create a directory (and its parents) that only its owner can enter."""
     with storage_errors(f"cannot create directory {str(path)!r}"):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not parents=True, which gives the parents the umask's permissions.
+        for directory in reversed((path, *path.parents)):
+            if not directory.is_dir():
+                directory.mkdir(mode=0o700, exist_ok=True)
     return path
+
+
+def open_private(path: Path) -> BinaryIO:
+    """A log to append to, readable by its owner only; every write goes to the file at once."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return os.fdopen(descriptor, "ab", buffering=0)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -155,10 +165,29 @@ def read_lines_from(path: Path, offset: int, *, max_bytes: int = 1 << 20) -> tup
     return chunk[:end].split(b"\n")[:-1], offset + end
 
 
+def remove_leftovers(parent: Path, *, older_than_s: float) -> None:
+    """Remove what `publish_directory` and `remove_directory` left hidden in `parent` when their process was killed.
+
+    Age tells the dead from the living here: process ids mean nothing between containers that share a directory.
+    """
+    for pattern in (".partial-*", ".trash-*"):
+        for path in parent.glob(pattern):
+            if _age_s(path) > older_than_s:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # its own process has just finished with it
+
+
 def remove_directory(path: Path) -> None:
     """Remove a directory tree so that a crash leaves it whole or hidden, never half there under its name."""
     with storage_errors(f"cannot remove {str(path)!r}"):
         trash = path.with_name(f".trash-{path.name}-{os.urandom(4).hex()}")
         os.rename(path, trash)
+        os.utime(trash)  # its age counts from now
         fsync_directory(path.parent)
         shutil.rmtree(trash)

@@ -19,7 +19,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,10 +30,29 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from tunekit import _files
 from tunekit.data.dataset import Dataset
-from tunekit.errors import NotFoundError, StorageError
-from tunekit.events import JobEvent, JobState, event_from_dict
+from tunekit.errors import NotFoundError, SpecError, StorageError
+from tunekit.events import JobEvent, JobState, Notice, event_from_dict
 from tunekit.examples import to_dict
 from tunekit.spec import TuneSpec, parse_model
+
+CHILD_ENVIRONMENT: Mapping[str, str] = {
+    # A sum depends on its order in the last bit: fix hash seeds, the number of threads and the GPU's workspaces.
+    "PYTHONHASHSEED": "0",
+    "OMP_DYNAMIC": "FALSE",
+    "MKL_DYNAMIC": "FALSE",
+    # MKL's conditional numerical reproducibility, on this processor's own code path: measured to cost nothing.
+    "MKL_CBWR": "AUTO",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    # The log must hold what was printed before a kill.
+    "PYTHONUNBUFFERED": "1",
+    # Quiet, and nothing is reported to anybody.
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""What every training process is started with, here or on a cluster."""
+
+_LEFTOVER_S = 24 * 3600.0
 
 
 class RunPlan(BaseModel):
@@ -146,25 +167,24 @@ class RunDirectory:
             _files.write_durable(directory / "plan.json", plan.model_dump_json(indent=1).encode())
 
         _files.publish_directory(runs / plan.run_id, fill)
+        _files.remove_leftovers(runs, older_than_s=_LEFTOVER_S)
         return cls(runs / plan.run_id)
 
     def plan(self) -> RunPlan:
-        """What to train. Raises `NotFoundError` if there is no such run, `SpecError` if the plan is damaged."""
-        try:
-            text = (self.path / "plan.json").read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotFoundError(
-                f"no run at {str(self.path)!r}", hint="check the job id and TUNEKIT_HOME"
-            ) from None
-        return parse_model(RunPlan, text)
+        """What to train. Raises `NotFoundError` if there is no such run, `StorageError` if the plan is damaged."""
+        text = self._read("plan.json")
+        if text is None:
+            raise self._not_found()
+        plan: RunPlan = self._parsed(RunPlan, text, "plan.json")
+        return plan
 
     def result(self) -> RunResult | None:
-        """How the run ended, or None while it has not."""
-        try:
-            text = self.result_path.read_bytes()
-        except FileNotFoundError:
+        """How the run ended, or None while it has not. Raises `StorageError` if that is damaged."""
+        text = self._read("result.json")
+        if text is None:
             return None
-        return parse_model(RunResult, text)
+        result: RunResult = self._parsed(RunResult, text, "result.json")
+        return result
 
     def examples(self, part: Literal["train", "validation"]) -> Iterator[Mapping[str, Any]]:
         """The rows of one data file, as dictionaries for `tunekit.examples.from_dict`."""
@@ -173,9 +193,12 @@ class RunDirectory:
                 yield json.loads(line)
 
     def events_from(self, offset: int) -> tuple[list[JobEvent], int]:
-        """Complete events from a byte offset on, and the offset to go on from."""
+        """Complete events from a byte offset on, and the offset to go on from.
+
+        A line that is no event (a disk that lost bytes) arrives as a `Notice`: it must not hold up those behind it.
+        """
         lines, end = _files.read_lines_from(self.events_path, offset)
-        return [event_from_dict(json.loads(line)) for line in lines if line], end
+        return [_event(line) for line in lines if line], end
 
     def request_cancel(self) -> None:
         """Ask the run to stop; the trainer looks between steps."""
@@ -185,37 +208,96 @@ class RunDirectory:
         """Whether somebody wants the run to stop."""
         return self.cancel_path.exists()
 
-    def try_lock(self) -> int | None:
-        """Take the lock. Returns an open descriptor that holds it, or None while a trainer is alive.
+    @contextmanager
+    def locked(self) -> Iterator[int | None]:
+        """Hold the lock inside the block: yields its descriptor, or None while a trainer (or a starter) is alive.
 
-        Hand the descriptor to the trainer (`pass_fds`) and close it here: the lock lives on in the child.
+        Hand the descriptor to a trainer (`pass_fds`): the lock lives on in the child when the block ends here.
+
+        Raises:
+            NotFoundError: There is no such run.
+            StorageError: The filesystem cannot lock, or cannot be written.
         """
+        descriptor = self._open_lock()
         try:
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise NotFoundError(
-                f"no run at {str(self.path)!r}", hint="check the job id and TUNEKIT_HOME"
-            ) from None
+            yield descriptor if self._lock(descriptor) else None
+        finally:
+            with _guard:
+                _passing.discard(descriptor)
+                os.close(descriptor)
+
+    def is_alive(self) -> bool:
+        """Whether a trainer is running right now."""
+        with self.locked() as descriptor:
+            return descriptor is None
+
+    def _open_lock(self) -> int:
+        path = self.path / "lock"
+        with _files.storage_errors(f"cannot open {str(path)!r}"), _guard:
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                raise self._not_found() from None
+            _passing.add(descriptor)
+            return descriptor
+
+    def _lock(self, descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(descriptor)
-            return None
+            return False
         except OSError as error:
-            os.close(descriptor)
             raise StorageError(
                 f"cannot lock {str(self.path / 'lock')!r}: {error.strerror}",
                 hint="the run directory must be on a filesystem with flock",
             ) from error
-        return descriptor
+        return True
 
-    def is_alive(self) -> bool:
-        """Whether a trainer is running right now."""
-        descriptor = self.try_lock()
-        if descriptor is None:
-            return True
+    def _read(self, name: str) -> bytes | None:
+        with _files.storage_errors(f"cannot read {str(self.path / name)!r}"):
+            try:
+                return (self.path / name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def _parsed(self, cls: type[BaseModel], text: bytes, name: str) -> Any:
+        try:
+            return parse_model(cls, text)
+        except SpecError as error:
+            raise StorageError(
+                f"{str(self.path / name)!r} is damaged: {error.message}",
+                hint="this run cannot go on; restore the file from a backup, or submit again with another seed",
+            ) from error
+
+    def _not_found(self) -> NotFoundError:
+        return NotFoundError(f"no run at {str(self.path)!r}", hint="check the job id and TUNEKIT_HOME")
+
+
+# Lock descriptors between being opened and being handed to a trainer. A host that forks in that moment would copy the
+# lock into a process that knows nothing of it, and the run would look alive for as long as that process lives.
+_passing: set[int] = set()
+_guard = threading.Lock()
+
+
+def _after_fork_in_child() -> None:
+    for descriptor in _passing:
         os.close(descriptor)
-        return False
+    _passing.clear()
+    _guard.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_after_fork_in_child
+    )
+
+
+def _event(line: bytes) -> JobEvent:
+    try:
+        return event_from_dict(json.loads(line))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        text = line[:80].decode("utf-8", "replace")
+        return Notice(id="", at=0.0, level="error", message=f"an event cannot be read ({error}): {text!r}")
 
 
 def _write_examples(path: Path, data: Dataset) -> None:

@@ -3,7 +3,8 @@
     python -m tunekit.training.serve THREADS IDLE_TIMEOUT_S
 
 Each line of stdin is a request `{"op": ..., "model": ..., ...}`; each line of stdout its reply `{"value": ...}` or
-`{"error": {"type", "message", "hint"}}`. It ends when stdin closes, so it never outlives its host.
+`{"error": {"type", "message", "state"}}`. It ends when stdin closes or its parent changes, so it does not outlive its
+host even where a fork of the host holds a copy of the pipe.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import json
 import os
 import select
 import sys
+import time
 import traceback
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from tunekit.errors import TunekitError
@@ -21,21 +24,21 @@ from tunekit.examples import message_from_dict
 from tunekit.spec import Sampling
 
 _MODELS_KEPT = 2  # a base and its tuned sibling, which is what a comparison needs
+_LOOK_FOR_HOST_S = 5.0
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until stdin closes or nothing was asked for `idle_timeout_s` seconds."""
+    """Serve until stdin closes, the host is gone or nothing was asked for `idle_timeout_s` seconds."""
     threads, idle_timeout_s = int(arguments[0]), float(arguments[1])
+    host_pid = os.getppid()
     replies = _claim_stdout()
     answer = _Answerer(threads)
     requests = sys.stdin.buffer
-    while _readable(requests, idle_timeout_s):
+    while _wait_for_request(requests, host_pid, idle_timeout_s):
         line = requests.readline()
         if not line:
             return
-        replies.write(
-            json.dumps(_reply(answer, line), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
-        )
+        replies.write(_encoded(_reply(answer, line)))
         replies.flush()
 
 
@@ -46,22 +49,30 @@ def _claim_stdout() -> BinaryIO:
     return replies
 
 
-def _readable(stream: BinaryIO, timeout_s: float) -> bool:
+def _wait_for_request(stream: BinaryIO, host_pid: int, timeout_s: float) -> bool:
     # One request is answered before the next is sent, so nothing can wait in the buffer behind select's back.
-    ready, _, _ = select.select([stream], [], [], timeout_s)
-    return bool(ready)
+    deadline = time.monotonic() + timeout_s
+    while (left_s := deadline - time.monotonic()) > 0 and os.getppid() == host_pid:
+        ready, _, _ = select.select([stream], [], [], min(left_s, _LOOK_FOR_HOST_S))
+        if ready:
+            return True
+    return False
 
 
-def _reply(answer: _Answerer, line: bytes) -> dict[str, Any]:
+def _encoded(reply: dict[str, Any]) -> bytes:
+    return json.dumps(reply, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _reply(answer: Callable[..., list[Any]], line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
         return {"value": answer(request.pop("op"), **request)}
     except TunekitError as error:
-        return {"error": {"type": type(error).__name__, "message": error.message, "hint": error.hint}}
+        return {"error": {"type": type(error).__name__, "message": error.message, "state": error._state()}}
     except Exception as error:  # the reply is how it reaches the host; the log has the traceback
         traceback.print_exc()
         message = f"inference failed: {type(error).__name__}: {error}"
-        return {"error": {"type": "BackendError", "message": message[:2000], "hint": "see the worker's log"}}
+        return {"error": {"type": "", "message": message[:2000], "state": {"hint": "see the worker's log"}}}
 
 
 class _Answerer:

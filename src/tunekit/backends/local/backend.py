@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -32,7 +33,7 @@ from tunekit.backends.base import (
 from tunekit.backends.capabilities import Capabilities
 from tunekit.backends.local import launch, models
 from tunekit.backends.local.worker import InferenceWorker
-from tunekit.errors import MissingExtraError, ModelError, NotFoundError, SpecError
+from tunekit.errors import MissingExtraError, ModelError, NotFoundError, SpecError, StorageError
 from tunekit.events import JobState, Usage
 from tunekit.examples import message_to_dict
 from tunekit.spec import Sampling
@@ -48,7 +49,7 @@ class LocalBackend(Backend):
         max_restarts: How many trainers of one run may die in a row without publishing a checkpoint before it is failed.
         idle_timeout_s: Seconds without a request after which the inference worker gives its memory back.
 
-    Example:
+    Examples:
         >>> LocalBackend().capabilities.supports("cancel")
         True
     """
@@ -76,7 +77,7 @@ class LocalBackend(Backend):
         self._threads = threads or _physical_cores()
         self._max_restarts = max_restarts
         self._worker = InferenceWorker(
-            log_path=self._settings.home / "workers" / f"inference-{os.getpid()}.log",
+            logs=self._settings.home / "workers",
             threads=self._threads,
             idle_timeout_s=idle_timeout_s,
         )
@@ -109,10 +110,8 @@ class LocalBackend(Backend):
         return run_id if RunDirectory(self._settings.runs / run_id).exists() else None
 
     async def cancel(self, job_id: str) -> None:
-        """Leave a mark that the trainer sees between two steps."""
-        run = self._run(job_id)
-        await asyncio.to_thread(run.request_cancel)
-        await asyncio.to_thread(launch.ensure_running, run, max_restarts=self._max_restarts)
+        """Leave a mark that the trainer sees between two steps; a run without a trainer is closed here."""
+        await asyncio.to_thread(self._cancel, job_id)
 
     async def generate(
         self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
@@ -179,7 +178,11 @@ class LocalBackend(Backend):
             created_at=time.time(),
         )
         run = RunDirectory.create(self._settings.runs, plan, request.train, request.validation)
-        launch.ensure_running(run, max_restarts=self._max_restarts)
+        try:
+            launch.ensure_running(run, max_restarts=self._max_restarts)
+        except StorageError:
+            launch.discard_unstarted(run)
+            raise
         return run_id
 
     def _snapshot(self, job_id: str) -> Snapshot:
@@ -201,6 +204,12 @@ class LocalBackend(Backend):
             raw=result.model_dump(mode="json"),
         )
 
+    def _cancel(self, job_id: str) -> None:
+        run = self._run(job_id)
+        if run.result() is None:
+            run.request_cancel()
+            launch.ensure_running(run, max_restarts=self._max_restarts)
+
     def _events(self, job_id: str, cursor: str | None) -> EventPage:
         run = self._run(job_id)
         if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
@@ -218,7 +227,7 @@ class LocalBackend(Backend):
 
     def _run(self, job_id: str) -> RunDirectory:
         run = RunDirectory(self._settings.runs / job_id)
-        if not models.RUN_ID.match(job_id) or not run.exists():
+        if not (models.RUN_ID.match(job_id) and run.exists()):
             raise NotFoundError(
                 f"no local run {job_id!r} under {str(self._settings.runs)!r}",
                 hint="check the id and TUNEKIT_HOME",
@@ -232,7 +241,14 @@ class LocalBackend(Backend):
     async def _call(self, operation: str, model: str, **arguments: Any) -> Any:
         _require_extra()
         resolved = await asyncio.to_thread(self._resolve, model)
-        return await asyncio.to_thread(self._worker.call, operation, model=resolved, **arguments)
+        abandoned = threading.Event()
+        try:
+            return await asyncio.to_thread(
+                self._worker.call, operation, abandoned=abandoned, model=resolved, **arguments
+            )
+        except asyncio.CancelledError:
+            self._worker.abandon(abandoned)
+            raise
 
 
 def _run_id(key: str) -> str:

@@ -7,52 +7,63 @@ the next one; the lock decides between several.
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import re
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tunekit import _files
 from tunekit.errors import JobFailedError
 from tunekit.events import JobState
+from tunekit.training import launches
 from tunekit.training.events_log import EventLog
 from tunekit.training.rundir import CHILD_ENVIRONMENT, RunDirectory, RunResult
 
-_SECRET = re.compile(r"(KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL|TOKEN)", re.IGNORECASE)
-_NEEDED = frozenset({"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"})
+TRAINER = ("-P", "-m", "tunekit.training.main")
+"""How the interpreter is asked to train. -P: the current directory must not shadow installed packages."""
+
+# What a child may need of its host's environment. Not all of it: a service's environment is full of secrets
+# (DATABASE_URL is one too), and no list of bad names is ever complete. `_SECRET` is for the likes of NVIDIA_API_KEY.
+_WANTED = re.compile(
+    r"""(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|TZ|TMPDIR|TEMP|TMP|VIRTUAL_ENV|ALL_PROXY|HTTPS?_PROXY|NO_PROXY
+    |CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|HUGGING_FACE_HUB_TOKEN)\Z
+    |(LC|LD|DYLD|XDG|SSL_CERT|CONDA|HF|HUGGINGFACE|TRANSFORMERS|TORCH|PYTORCH|TORCHINDUCTOR|TRITON|ATEN|OMP|GOMP|KMP
+    |MKL|DNNL|ONEDNN|OPENBLAS|MALLOC|CUDA|CUDNN|CUBLAS|NVIDIA|NCCL|GLOO|ROCR|ROCM|HIP|HSA|COVERAGE)_
+    |PYTHON""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SECRET = re.compile(r"KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL|TOKEN", re.IGNORECASE)
+_HUB_TOKENS = frozenset({"HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN"})
 
 
-def ensure_running(run: RunDirectory, *, max_restarts: int) -> None:
+def ensure_running(run: RunDirectory, *, max_restarts: int, trainer: Sequence[str] = TRAINER) -> None:
     """Start a trainer for this run unless one is alive or the run has ended.
 
     Args:
         run: The run.
         max_restarts: How many trainers may die in a row without publishing a checkpoint before the run is failed.
+        trainer: Arguments of the interpreter; the run's path and the lock's descriptor are appended.
 
     Raises:
-        StorageError: The run directory cannot be written, or no process can be started.
+        StorageError: The run directory cannot be written, no process can be started, or the disk stopped the last
+            trainer. The last is said once; the next call starts another trainer.
     """
     if run.result() is not None:
         return
-    lock = run.try_lock()
-    if lock is None:
-        return
-    try:
-        if run.result() is not None:
-            return  # it ended between the look and the lock
-        if run.cancel_requested():
+    with run.locked() as lock:
+        if lock is None or run.result() is not None:
+            return  # a trainer is alive, or the run ended between the look and the lock
+        if run.cancel_requested() and not run.artifact_path.exists():
             close(run, RunResult(state=JobState.CANCELLED, message="cancelled while no trainer was running"))
-        elif _deaths_without_progress(run) > max_restarts:
+        elif launches.deaths_without_progress(run) > max_restarts:
             close(run, _given_up(run, max_restarts))
         else:
-            _note_launch(run)
-            _start(run, lock)
-    finally:
-        os.close(lock)  # a started child holds its own copy
+            launches.raise_if_blocked(run)
+            _start(run, lock, trainer)
 
 
 def close(run: RunDirectory, result: RunResult) -> None:
@@ -62,9 +73,20 @@ def close(run: RunDirectory, result: RunResult) -> None:
     _files.write_atomic(run.result_path, result.model_dump_json(indent=1).encode())
 
 
+def discard_unstarted(run: RunDirectory) -> None:
+    """Remove a run whose very first start failed, so that no half-made job is left behind."""
+    with run.locked() as lock:
+        if lock is not None and not run.events_path.exists():
+            _files.remove_directory(run.path)
+
+
 def child_environment(threads: int) -> dict[str, str]:
-    """The host's environment without its secrets, plus what makes the arithmetic repeatable."""
-    kept = {name: value for name, value in os.environ.items() if name in _NEEDED or not _SECRET.search(name)}
+    """What a child needs of the host's environment, no more, plus what makes the arithmetic repeatable."""
+    kept = {name: value for name, value in os.environ.items() if _is_wanted(name)}
+    if "PYTHONPATH" in kept:  # the child has another working directory
+        kept["PYTHONPATH"] = os.pathsep.join(
+            os.path.abspath(part) for part in kept["PYTHONPATH"].split(os.pathsep) if part
+        )
     return {**kept, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
 
 
@@ -84,54 +106,38 @@ def log_tail(path: Path, *, lines: int = 3, max_bytes: int = 4096) -> str:
     return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
 
 
-def _start(run: RunDirectory, lock: int) -> None:
-    plan = run.plan()
-    # -P: the current directory must not shadow installed packages.
-    command = [sys.executable, "-P", "-m", "tunekit.training.main", str(run.path), str(lock)]
+def _start(run: RunDirectory, lock: int, trainer: Sequence[str]) -> None:
+    threads = run.plan().threads
+    _files.remove_leftovers(run.path, older_than_s=-math.inf)  # the lock says that nobody is at work on them
+    launches.note_start(run)
     with (
         _files.storage_errors(f"cannot start a trainer for {str(run.path)!r}"),
-        run.log_path.open("ab") as log,
+        _files.open_private(run.log_path) as log,
     ):
         child = subprocess.Popen(
-            command,
+            [sys.executable, *trainer, str(run.path), str(lock)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=(lock,),
             cwd=run.path,
-            env=child_environment(plan.threads),
+            env=child_environment(threads),
             start_new_session=True,
+            umask=0o077,
         )
     reap(child)
 
 
-def _launches(run: RunDirectory) -> Path:
-    return run.path / "launches.jsonl"
-
-
-def _newest_checkpoint(run: RunDirectory) -> str:
-    names = [item.name for item in run.checkpoints_path.iterdir() if item.name.isdigit()]
-    return max(names, default="")
-
-
-def _note_launch(run: RunDirectory) -> None:
-    line = json.dumps({"at": time.time(), "checkpoint": _newest_checkpoint(run), "host_pid": os.getpid()})
-    with _files.storage_errors(f"cannot write {str(_launches(run))!r}"), _launches(run).open("ab") as file:
-        file.write(line.encode() + b"\n")
-
-
-def _deaths_without_progress(run: RunDirectory) -> int:
-    lines, _ = _files.read_lines_from(_launches(run), 0)
-    progress = _newest_checkpoint(run)
-    return sum(json.loads(line)["checkpoint"] == progress for line in lines if line)
+def _is_wanted(variable: str) -> bool:
+    return bool(_WANTED.match(variable)) and (variable in _HUB_TOKENS or not _SECRET.search(variable))
 
 
 def _given_up(run: RunDirectory, max_restarts: int) -> RunResult:
+    tail = log_tail(run.log_path) or "nothing"
     return RunResult(
         state=JobState.FAILED,
         code=JobFailedError.code,
         message=f"the training process died {max_restarts + 1} times without getting further",
-        hint="often it ran out of memory: try a smaller batch; "
-        f"its log {str(run.log_path)!r} ends with: {log_tail(run.log_path) or 'nothing'}",
+        hint=f"often it ran out of memory: try a smaller batch; its log ends with: {tail} (see {str(run.log_path)!r})",
         retryable=True,
     )

@@ -18,6 +18,7 @@ from tunekit.errors import ModelError, NotFoundError
 RUN_ID = re.compile(r"run-[0-9a-f]{20}(-[1-9][0-9]*)?\Z")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")
 _SMALL_BYTES = 1 << 20
+_PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
 
 
 def resolve(model: str, runs: Path) -> str:
@@ -33,9 +34,10 @@ def resolve(model: str, runs: Path) -> str:
     """
     if RUN_ID.match(model):
         return str(_artifact(model, runs))
-    path = Path(model).expanduser()
+    path = _path(model)
     if path.is_dir():
-        _check_directory(path)
+        with _files.storage_errors(f"cannot read model directory {str(path)!r}"):
+            _check_directory(path)
         return str(path.absolute())
     if path.exists():
         raise ModelError(
@@ -54,13 +56,25 @@ def identify(model: str) -> str:
     path = Path(model)
     if not path.is_dir():
         return model
-    files = [item for item in sorted(path.rglob("*")) if item.is_file() and not item.name.startswith(".")]
-    return fingerprint([[str(item.relative_to(path)), *_content(item)] for item in files])
+    with _files.storage_errors(f"cannot read model directory {model!r}"):
+        files = [item for item in sorted(path.rglob("*")) if item.is_file() and not item.name.startswith(".")]
+        return fingerprint([[str(item.relative_to(path)), *_content(item)] for item in files])
 
 
 def is_adapter(model: str) -> bool:
     """Whether a resolved model is an adapter directory, which cannot be the base of another run yet."""
     return (Path(model) / "adapter_config.json").is_file()
+
+
+def _path(model: str) -> Path:
+    try:
+        path = Path(model).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:  # a name too long for a path, a home that nobody has
+        raise ModelError(
+            f"{model[:200]!r} cannot be a model directory: {error}", hint="check the target after the colon"
+        ) from None
+    return path
 
 
 def _content(path: Path) -> list[str | int]:
@@ -87,6 +101,7 @@ def _artifact(run_id: str, runs: Path) -> Path:
 
 def _check_directory(path: Path) -> None:
     if (path / "adapter_config.json").is_file():
+        _check_weights(path, "adapter_model*.safetensors")
         return
     config = path / "config.json"
     if not config.is_file():
@@ -102,11 +117,16 @@ def _check_directory(path: Path) -> None:
         raise ModelError(
             f"{str(config)!r} is not a model configuration: {error}", hint="save the model again"
         ) from None
-    if not any(path.glob("*.safetensors")):
-        pickles = sorted(
-            item.name for item in path.iterdir() if item.suffix in (".bin", ".pt", ".pth", ".pkl")
-        )
-        raise ModelError(
-            f"{str(path)!r} has no *.safetensors" + (f", only {', '.join(pickles)}" if pickles else ""),
-            hint="convert it: model.save_pretrained(dir); pickled weights can run code and are not loaded",
-        )
+    _check_weights(path, "*.safetensors")
+
+
+def _check_weights(path: Path, pattern: str) -> None:
+    if any(path.glob(pattern)):
+        return
+    pickles = sorted(item.name for item in path.iterdir() if item.suffix in _PICKLES)
+    raise ModelError(
+        f"{str(path)!r} has no {pattern}" + (f", only {', '.join(pickles)}" if pickles else ""),
+        hint="convert it: model.save_pretrained(dir); pickled weights can run code and are not loaded"
+        if pickles
+        else "copy the weights beside the configuration",
+    )

@@ -1,7 +1,7 @@
 """The host's end of the inference worker: one child process that keeps models loaded. Knows pipes, not models.
 
 One request and one reply at a time, each a line of JSON on the child's stdin and stdout. The child ends when its stdin
-closes, so it never outlives the host, and after a while without requests, so it does not hold memory for nothing.
+closes or its host is gone, and after a while without requests, so that it does not hold memory for nothing.
 """
 
 from __future__ import annotations
@@ -11,33 +11,57 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tunekit import _files, errors
 from tunekit.backends.local.launch import child_environment, log_tail, reap
 from tunekit.errors import BackendError, TunekitError
+
+SERVER = ("-P", "-m", "tunekit.training.serve")
+"""How the interpreter is asked to serve. -P: the current directory must not shadow installed packages."""
+
+
+class _Link:
+    """The connection of one process. A fork gets an empty one: the pipes it inherits are its parent's."""
+
+    __slots__ = ("child", "lock", "serving")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.child: subprocess.Popen[bytes] | None = None
+        self.serving: threading.Event | None = None
 
 
 class InferenceWorker:
     """A child process that answers generate and score requests; started on first use, restarted when it dies.
 
     Args:
-        log_path: Where the child's stderr goes.
+        logs: Directory for the child's stderr, one file per host process.
         threads: CPU threads it computes with.
         idle_timeout_s: Seconds without a request after which it exits.
+        server: Arguments of the interpreter; threads and idle timeout are appended.
     """
 
-    def __init__(self, *, log_path: Path, threads: int, idle_timeout_s: float) -> None:
-        self._log_path = log_path
+    def __init__(
+        self, *, logs: Path, threads: int, idle_timeout_s: float, server: Sequence[str] = SERVER
+    ) -> None:
+        self._logs = logs
         self._threads = threads
         self._idle_timeout_s = idle_timeout_s
-        self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._pid = 0
+        self._server = tuple(server)
+        self._links: dict[int, _Link] = {}
+        weakref.finalize(self, _hang_up_links, self._links)
 
-    def call(self, operation: str, **arguments: Any) -> Any:
+    def call(self, operation: str, *, abandoned: threading.Event | None = None, **arguments: Any) -> Any:
         """Send one request and wait for its answer.
+
+        Args:
+            operation: "generate" or "score".
+            abandoned: Pass it to `abandon` from another thread to end the wait.
+            arguments: What goes with it, JSON-ready.
 
         Raises:
             TunekitError: What the worker raised, as the same type.
@@ -46,8 +70,11 @@ class InferenceWorker:
         line = json.dumps({"op": operation, **arguments}, ensure_ascii=False, allow_nan=False).encode(
             "utf-8", "surrogatepass"
         )
-        with self._lock:
-            reply = self._exchange(line) or self._exchange(line)
+        link = self._link()
+        with link.lock:
+            link.serving = abandoned or threading.Event()
+            # Twice, because a worker that just went for being idle is nobody's fault.
+            reply = self._exchange(link, line) or self._exchange(link, line)
         if reply is None:
             raise BackendError(
                 f"the inference worker died while it served {operation!r}",
@@ -61,78 +88,122 @@ class InferenceWorker:
             raise _error(answer["error"])
         return answer["value"]
 
+    def abandon(self, abandoned: threading.Event) -> None:
+        """Nobody waits for this call any more: stop computing, at the price of loading the model again."""
+        abandoned.set()
+        link = self._link()
+        child = link.child
+        # If the next call has begun meanwhile, the kill hits that one, which is then simply asked again.
+        if child is not None and link.serving is abandoned:
+            child.kill()
+
     def close(self) -> None:
         """End the child, if there is one. The next call starts another."""
-        with self._lock:
-            child, self._child = self._child, None
-        if child is not None and self._pid == os.getpid():
+        link = self._link()
+        with link.lock:
+            child, link.child = link.child, None
+        if child is not None:
             _hang_up(child)
             try:
                 child.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 child.kill()
 
-    def _exchange(self, line: bytes) -> bytes | None:
-        """One round trip, or None if the child died over it."""
-        child = self._running_child()
-        if child.stdin is None or child.stdout is None:
-            raise AssertionError("the worker is always started with pipes")
-        try:
-            child.stdin.write(line + b"\n")
-            child.stdin.flush()
-            reply = child.stdout.readline()
-        except (BrokenPipeError, ConnectionResetError):
-            reply = b""
-        if reply.endswith(b"\n"):
-            return reply
-        child.kill()
-        _hang_up(child)
-        self._child = None
-        return None
+    @property
+    def _log_path(self) -> Path:
+        return self._logs / f"inference-{os.getpid()}.log"
 
-    def _running_child(self) -> subprocess.Popen[bytes]:
-        if self._child is not None and self._pid == os.getpid() and self._child.poll() is None:
-            return self._child
-        self._child, self._pid = self._start(), os.getpid()
-        return self._child
+    def _link(self) -> _Link:
+        return self._links.setdefault(os.getpid(), _Link())
+
+    def _exchange(self, link: _Link, line: bytes) -> bytes | None:
+        """One round trip, or None if the child died over it or nobody waits."""
+        if link.serving is not None and link.serving.is_set():
+            return None
+        child = self._running_child(link)
+        reply = b""
+        try:
+            reply = _round_trip(child, line + b"\n")
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it died; said by the missing reply
+        finally:
+            # Whatever interrupted us, the next caller must not get this one's answer.
+            if not reply.endswith(b"\n"):
+                _drop(link)
+        return reply if reply.endswith(b"\n") else None
+
+    def _running_child(self, link: _Link) -> subprocess.Popen[bytes]:
+        if link.child is not None and link.child.poll() is not None:
+            _drop(link)
+        if link.child is None:
+            link.child = self._start()
+        return link.child
 
     def _start(self) -> subprocess.Popen[bytes]:
-        _files.make_private_directory(self._log_path.parent)
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "tunekit.training.serve",
-            str(self._threads),
-            str(self._idle_timeout_s),
-        ]
-        with _files.storage_errors("cannot start the inference worker"), self._log_path.open("ab") as log:
+        _files.make_private_directory(self._logs)
+        with (
+            _files.storage_errors("cannot start the inference worker"),
+            _files.open_private(self._log_path) as log,
+        ):
             child = subprocess.Popen(
-                command,
+                [sys.executable, *self._server, str(self._threads), str(self._idle_timeout_s)],
+                # Unbuffered: a buffer copied by a fork would be flushed into the pipe a second time.
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                cwd=self._log_path.parent,
+                cwd=self._logs,
                 env=child_environment(self._threads),
                 start_new_session=True,
+                umask=0o077,
             )
         reap(child)
         return child
 
 
+def _round_trip(child: subprocess.Popen[bytes], line: bytes) -> bytes:
+    """Send one line and read one. The reply is the only thing in the pipe, so its newline is the last byte there."""
+    requests, replies = _pipes(child)
+    rest = memoryview(line)
+    while rest:
+        rest = rest[requests.write(rest) :]
+    pieces = []
+    while piece := replies.read(1 << 16):
+        pieces.append(piece)
+        if piece.endswith(b"\n"):
+            break
+    return b"".join(pieces)
+
+
+def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if child.stdin is None or child.stdout is None:
+        raise AssertionError("the worker is always started with pipes")
+    return child.stdin, child.stdout
+
+
 def _hang_up(child: subprocess.Popen[bytes]) -> None:
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except BrokenPipeError:
-                pass  # unread input of a dead child
+    for pipe in _pipes(child):
+        pipe.close()
+
+
+def _drop(link: _Link) -> None:
+    child, link.child = link.child, None
+    if child is not None:
+        child.kill()
+        _hang_up(child)
+
+
+def _hang_up_links(links: dict[int, _Link]) -> None:
+    """Nobody can call any more. Only this process's link: the others belong to its parents."""
+    link = links.get(os.getpid())
+    if link is not None and link.child is not None:
+        _hang_up(link.child)
 
 
 def _error(body: dict[str, Any]) -> TunekitError:
     """The worker's error in the host: the same class where it is one of ours, else a `BackendError`."""
-    cls = getattr(errors, str(body.get("type")), BackendError)
-    if not (isinstance(cls, type) and issubclass(cls, TunekitError)):
-        cls = BackendError
-    state = {"hint": body.get("hint", ""), "backend": "local", "retryable": False, "details": {}}
-    return cls._from_state(str(body["message"]), {"message": str(body["message"]), **state})
+    message, state = str(body["message"]), dict(body["state"])
+    cls = getattr(errors, str(body["type"]), None)
+    if isinstance(cls, type) and issubclass(cls, TunekitError):
+        return cls._from_state(message, {**state, "backend": "local"})
+    return BackendError(message, backend="local", hint=str(state.get("hint", "")))
