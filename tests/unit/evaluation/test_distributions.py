@@ -25,7 +25,7 @@ def test_normal_quantile_is_scipys(p: float) -> None:
 
 @given(t=st.floats(-200, 200), df=degrees)
 def test_student_t_tail_is_scipys(t: float, df: float) -> None:
-    assert stats.student_t_sf(t, df) == pytest.approx(reference.t.sf(t, df), rel=1e-9, abs=1e-300)
+    assert stats.student_t_sf(t, df) == pytest.approx(reference.t.sf(t, df), rel=1e-9, abs=1e-200)
 
 
 @given(p=probabilities, df=degrees)
@@ -46,8 +46,8 @@ def test_student_t_quantile_tends_to_the_normal_one() -> None:
 def test_fair_coin_is_scipys(n: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, n))
     expected = reference.binom(n, 0.5)
-    assert binomial_half_cdf(k, n) == pytest.approx(expected.cdf(k), rel=1e-9, abs=1e-300)
-    assert binomial_half_pmf(k, n) == pytest.approx(expected.pmf(k), rel=1e-9, abs=1e-300)
+    assert binomial_half_cdf(k, n) == pytest.approx(expected.cdf(k), rel=1e-9, abs=1e-200)
+    assert binomial_half_pmf(k, n) == pytest.approx(expected.pmf(k), rel=1e-9, abs=1e-200)
 
 
 @given(x=st.floats(0, 1), a=st.floats(0.1, 500), b=st.floats(0.1, 500))

@@ -76,7 +76,9 @@ def constant_mean(value: float, n: int, *, low: float, high: float, level: float
         raise SpecError(f"{value!r} is not within {low!r} and {high!r}")
     u = wilson(0, n, level=level).high
     kept = (1 - u) * value
-    return Interval(estimate=value, low=kept + u * low, high=kept + u * high, level=level, n=n)
+    # Rounding must not push an end past the value when that lies at the end of the range.
+    ends = min(value, kept + u * low), max(value, kept + u * high)
+    return Interval(estimate=value, low=ends[0], high=ends[1], level=level, n=n)
 
 
 def sign_flip(differences: Sequence[float], *, resamples: int = 9_999, seed: int = 0) -> float:
