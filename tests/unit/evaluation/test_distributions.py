@@ -25,7 +25,9 @@ def test_normal_quantile_is_scipys(p: float) -> None:
 
 @given(t=st.floats(-200, 200), df=degrees)
 def test_student_t_tail_is_scipys(t: float, df: float) -> None:
-    assert stats.student_t_sf(t, df) == pytest.approx(reference.t.sf(t, df), rel=1e-9, abs=1e-200)
+    # Next to 0 scipy itself loses digits (0.5 exactly at t=7e-9); there the tangent is closer than 1e-12.
+    expected = reference.t.sf(t, df) if abs(t) > 1e-4 else 0.5 - t * reference.t.pdf(0.0, df)
+    assert stats.student_t_sf(t, df) == pytest.approx(expected, rel=1e-9, abs=1e-200)
 
 
 @given(p=probabilities, df=degrees)
