@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from tunekit._clock import Clock
 from tunekit._settings import Settings
@@ -12,6 +10,7 @@ from tunekit.backends.base import Backend
 from tunekit.backends.registry import shared
 from tunekit.errors import SpecError
 from tunekit.store.base import RunStore
+from tunekit.store.sqlite import SqliteStore
 
 GRACE_S = 60.0
 """How much longer than one call to the backend the submission lease lasts."""
@@ -48,7 +47,12 @@ class Desk:
                 hint=f'write "{backend.name}:..." or leave out backend=',
             )
         settings = settings or Settings()
-        return cls(name=name, given=backend, store=store or open_store(settings), settings=settings)
+        return cls(
+            name=name,
+            given=backend,
+            store=SqliteStore(settings) if store is None else store,
+            settings=settings,
+        )
 
     @property
     def backend(self) -> Backend:
@@ -73,15 +77,3 @@ class Desk:
     def lease_s(self) -> float:
         """Longer than one call may last: only a dead or hopelessly stuck submitter is taken over from."""
         return self.timeout_s + GRACE_S
-
-
-def open_store(settings: Settings) -> RunStore:
-    """The store of these settings, one instance per process and file."""
-    return _store(settings.store)
-
-
-@lru_cache(maxsize=8)
-def _store(path: Path) -> RunStore:
-    from tunekit.store.sqlite import SqliteStore
-
-    return SqliteStore(path)

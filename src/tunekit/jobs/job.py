@@ -14,7 +14,7 @@ from tunekit.backends.capabilities import preflight
 from tunekit.errors import DeadlineError, NotFoundError
 from tunekit.events import JobState
 from tunekit.jobs import outcome
-from tunekit.jobs.desk import Desk, open_store
+from tunekit.jobs.desk import Desk
 from tunekit.jobs.intent import draft_run
 from tunekit.jobs.live import LiveJob, OnEvent, tell
 from tunekit.jobs.polling import Deadline
@@ -24,6 +24,7 @@ from tunekit.records import RunRecord
 from tunekit.refs import JobRef, ModelRef, Target
 from tunekit.spec import TuneSpec
 from tunekit.store.base import RunStore
+from tunekit.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from tunekit.data.dataset import Dataset
@@ -204,7 +205,7 @@ class FineTuneJob:
     ) -> tuple[FineTuneJob, ...]:
         """`list` for async code."""
         settings = settings or Settings()
-        store = store or open_store(settings)
+        store = SqliteStore(settings) if store is None else store
         given, name = (None, backend) if isinstance(backend, str | None) else (backend, backend.name)
         records = await asyncio.to_thread(store.list, backend=name, states=states, limit=limit)
         return tuple(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from tunekit.backends.base import Snapshot
-from tunekit.errors import ConflictError, NotFoundError, StorageError
+from tunekit.errors import ConflictError, DeadlineError, NotFoundError, StorageError
 from tunekit.jobs import outcome
 from tunekit.jobs.desk import Desk
 from tunekit.records import RunRecord
@@ -35,7 +35,7 @@ async def _remember(desk: Desk, record: RunRecord, seen: Snapshot) -> RunRecord:
         return await asyncio.to_thread(desk.store.update, changed)
     except ConflictError:
         return await asyncio.to_thread(desk.store.get, record.run_id)
-    except StorageError as error:
+    except (StorageError, DeadlineError) as error:
         # A full disk must not hide a job that has ended; the next look writes it.
         _log.warning("could not record that run %s is %s: %s", record.run_id, seen.state, error.message)
         return record

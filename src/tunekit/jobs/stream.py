@@ -17,6 +17,9 @@ from tunekit.jobs.polling import Patience, pauses
 REMEMBERED_IDS = 10_000
 """Ids kept to drop repeats of pages that overlap; far more than any page holds."""
 
+BARREN_PAGES = 100
+"""Pages of nothing but repeats that are passed over at once; a backend may move its cursor for ever."""
+
 SILENCE_S = 30.0
 """How long reads may fail before the reader of the stream is told."""
 
@@ -124,10 +127,15 @@ class EventStream(Iterator[JobEvent], AsyncIterator[JobEvent]):
         return await self._turn_page()
 
     async def _turn_page(self) -> bool:
-        page = await self._read(self._next_cursor)
-        # No await from here on: a cancelled reader has either the whole page or nothing of it.
-        self._buffer.extend(self._fresh(page.events))
-        self._page_cursor, self._next_cursor = self._next_cursor, page.cursor
+        """Read on until there is something new; False where the backend has no more for now."""
+        for _ in range(BARREN_PAGES):
+            page = await self._read(self._next_cursor)
+            # No await from here to the loop's end: a cancelled reader has a whole page or nothing of it.
+            self._buffer.extend(self._fresh(page.events))
+            at_end = not page.events or page.cursor == self._next_cursor
+            self._page_cursor, self._next_cursor = self._next_cursor, page.cursor
+            if self._buffer or at_end:
+                break
         return bool(self._buffer)
 
     def _fresh(self, events: tuple[JobEvent, ...]) -> list[JobEvent]:
