@@ -1,0 +1,106 @@
+"""Tiny models and runs for the trainer's tests; everything trains in this process, in fractions of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunekit.data.dataset import Dataset
+from tunekit.examples import CompletionExample, Example
+from tunekit.spec import SFT, LoRA, TuneSpec
+from tunekit.testing.tiny_models import make_tiny_llama
+from tunekit.training.events_log import EventLog
+from tunekit.training.rundir import RunDirectory, RunPlan, RunResult
+
+MakeRun = Callable[..., RunDirectory]
+
+
+def rows(count: int = 20) -> list[Example]:
+    """Prompts of different lengths with an answer that follows from them."""
+    return [
+        CompletionExample(id=f"row-{n}", prompt="ask " * (1 + n % 5) + str(n % 4), completion=f"answer {n % 4}")
+        for n in range(count)
+    ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> None:
+    """What the training process sets up for itself."""
+    from tunekit.training.device import configure
+
+    configure(threads=1)
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory; tests copy it before they change it."""
+    return make_tiny_llama(tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, llama: Path) -> MakeRun:
+    """Publishes run directories: `make_run(examples, name=..., model=..., **spec fields)`."""
+
+    def make(
+        examples: Sequence[Example] | None = None,
+        *,
+        name: str = "run",
+        model: Path = llama,
+        validation: Sequence[Example] = (),
+        **fields: Any,
+    ) -> RunDirectory:
+        defaults = {"method": SFT(adapter=LoRA(rank=4)), "epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
+        plan = RunPlan(
+            run_id=name,
+            key=name,
+            model=str(model),
+            spec=TuneSpec(**{**defaults, **fields}),
+            threads=1,
+            validation=bool(validation),
+            created_at=0.0,
+        )
+        held_out = Dataset(validation) if validation else None
+        return RunDirectory.create(tmp_path / "runs", plan, Dataset(examples or rows()), held_out)
+
+    return make
+
+
+def train(run: RunDirectory, *, stop_after: int | None = None) -> RunResult | None:
+    """Train a run in this process; `stop_after` interrupts it (as SIGTERM would) once that step is in the log."""
+    from tunekit.training.loop import Stop
+    from tunekit.training.trainer import run_training
+
+    def stop() -> Stop | None:
+        if run.cancel_requested():
+            return Stop.CANCELLED
+        return Stop.INTERRUPTED if stop_after is not None and last_step(run) >= stop_after else None
+
+    with EventLog(run) as log:
+        return run_training(run, log, stop)
+
+
+def last_step(run: RunDirectory) -> int:
+    """Number of the last step in the log."""
+    return max((event.step for event in events(run, "step")), default=0)
+
+
+def events(run: RunDirectory, kind: str) -> list[Any]:
+    """All events of one type."""
+    return [event for event in run.events_from(0)[0] if event.type == kind]
+
+
+def losses(run: RunDirectory) -> list[float]:
+    """Training loss by step."""
+    return [event.loss for event in events(run, "step")]
+
+
+def artifact_bytes(run: RunDirectory) -> dict[str, bytes]:
+    """Every file of the artifact but the card, which names the run."""
+    return {
+        item.name: item.read_bytes()
+        for item in sorted(run.artifact_path.iterdir())
+        if item.name != "tunekit.json"
+    }

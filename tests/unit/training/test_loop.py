@@ -1,0 +1,247 @@
+"""Numerics of training: against a loop written by hand, and against itself done another way."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, rows, train
+from tunekit.errors import JobFailedError
+from tunekit.events import JobState
+from tunekit.examples import ChatExample, CompletionExample, Message
+from tunekit.spec import SFT, Budget, FullWeights, LoRA
+from tunekit.training import load, render
+from tunekit.training.batches import collate, epoch_batches, micro_batches
+from tunekit.training.objectives.sft import head_selects_rows, sft_loss
+from tunekit.training.schedule import learning_rate
+
+LORA = SFT(adapter=LoRA(rank=4))
+FULL = SFT(adapter=FullWeights())
+DROPOUT = SFT(adapter=LoRA(rank=4, dropout=0.2))
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        LORA,
+        FULL,
+        SFT(adapter=LoRA(rank=4, dora=True)),
+        SFT(adapter=LoRA(rank=4, rslora=True)),
+        SFT(adapter=LoRA(rank=4, target_modules=("q_proj", "v_proj"))),
+    ],
+    ids=["lora", "full", "dora", "rslora", "named modules"],
+)
+def test_loss_falls(make_run: MakeRun, method: SFT) -> None:
+    run = make_run(method=method, epochs=6, validation=rows(6))
+    result = train(run)
+    assert result is not None
+    assert result.state is JobState.SUCCEEDED
+    seen = losses(run)
+    assert len(seen) == 30
+    assert sum(seen[-3:]) < sum(seen[:3])
+    held_out = [event.metrics["loss"] for event in events(run, "evaluated")]
+    assert held_out[-1] < held_out[0]
+    assert result.metrics["validation_loss"] == held_out[-1]
+    assert result.trained_tokens == sum(
+        len(example.ids) for example in tokens(run.plan().model)
+    ) * 6
+
+
+@pytest.mark.parametrize("method", [DROPOUT, FULL], ids=["lora with dropout", "full"])
+def test_same_seed_same_bits_other_seed_other_bits(make_run: MakeRun, method: SFT) -> None:
+    first, again, other = (
+        make_run(name=name, method=method, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    for run in (first, again, other):
+        train(run)
+    assert artifact_bytes(first) == artifact_bytes(again)
+    assert losses(first) == losses(again)
+    assert artifact_bytes(first) != artifact_bytes(other)
+
+
+def test_steps_match_a_loop_written_by_hand(make_run: MakeRun) -> None:
+    run = make_run(method=FULL, max_gradient_norm=0.5, weight_decay=0.1, schedule="cosine", warmup_ratio=0.2, seed=3)
+    train(run)
+    seen = events(run, "step")
+    expected = reference(run.plan().model, tokens(run.plan().model), seed=3)
+    assert [event.loss for event in seen] == pytest.approx([loss for loss, _ in expected], abs=2e-6)
+    assert [event.gradient_norm for event in seen] == pytest.approx([norm for _, norm in expected], rel=1e-4)
+
+
+def reference(model_path: str, examples: list[render.Tokens], *, seed: int) -> list[tuple[float, float]]:
+    """The same training with nothing of ours in it but the order of the rows: full logits, one row at a time."""
+    model = load.load_base(model_path).requires_grad_(True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1, fused=False, foreach=False)
+    lengths = [len(example.ids) for example in examples]
+    batches = [batch for epoch in range(2) for batch in epoch_batches(lengths, 4, seed, epoch)]
+    history = []
+    for step, batch in enumerate(batches):
+        optimizer.param_groups[0]["lr"] = learning_rate(
+            step, total_steps=len(batches), peak=1e-2, schedule="cosine", warmup_ratio=0.2
+        )
+        optimizer.zero_grad()
+        total, count = torch.zeros(()), 0
+        for index in batch:
+            ids = torch.tensor([examples[index].ids])
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, :-1]
+            learned = torch.tensor(examples[index].weights[1:]) > 0
+            total = total + functional.cross_entropy(logits[learned], ids[0, 1:][learned], reduction="sum")
+            count += int(learned.sum())
+        loss = total / count
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        history.append((float(loss.detach()), float(norm)))
+    return history
+
+
+@pytest.mark.parametrize("micro", [1, 2, 3])
+def test_accumulated_is_whole(make_run: MakeRun, micro: int) -> None:
+    whole = make_run(name="whole", method=FULL, micro_batch_size=4)
+    parts = make_run(name="parts", method=FULL, micro_batch_size=micro)
+    train(whole)
+    train(parts)
+    assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
+
+
+def test_target_rows_give_what_full_logits_give(llama: Path) -> None:
+    model = load.load_base(llama).requires_grad_(True)
+    batch = collate(tokens(str(llama))[:5], pad_id=0)
+    assert head_selects_rows(model)
+    selected, selected_gradient = loss_and_gradient(model, batch, selects_rows=True)
+    full, full_gradient = loss_and_gradient(model, batch, selects_rows=False)
+    assert selected == pytest.approx(full, rel=1e-7)
+    torch.testing.assert_close(selected_gradient, full_gradient, rtol=1e-5, atol=1e-7)
+
+
+def test_padded_batch_gives_what_single_rows_give(llama: Path) -> None:
+    model = load.load_base(llama).requires_grad_(True)
+    examples = tokens(str(llama))[:5]
+    assert len({len(example.ids) for example in examples}) > 1, "the rows must differ in length to need padding"
+    whole, whole_gradient = loss_and_gradient(model, collate(examples, pad_id=0, multiple=8), selects_rows=True)
+    singles = [loss_and_gradient(model, collate([item], pad_id=0), selects_rows=True) for item in examples]
+    assert whole == pytest.approx(sum(loss for loss, _ in singles), rel=1e-6)
+    total = torch.stack([gradient for _, gradient in singles]).sum(0)
+    torch.testing.assert_close(whole_gradient, total, rtol=1e-4, atol=1e-6)
+
+
+def test_what_stands_in_the_padding_is_never_seen(llama: Path) -> None:
+    model = load.load_base(llama)
+    examples = tokens(str(llama))[:5]
+    with torch.no_grad():
+        first = sft_loss(model, collate(examples, pad_id=0), selects_rows=True).total
+        other = sft_loss(model, collate(examples, pad_id=77), selects_rows=True).total
+    assert torch.equal(first, other)
+
+
+def test_weights_weigh(llama: Path) -> None:
+    """A message of weight 0.5 counts half, in the sum and in what the sum is divided by."""
+    tokenizer, model = load.load_tokenizer(llama), load.load_base(llama)
+
+    def loss(weight: float) -> tuple[float, float]:
+        chat = ChatExample(
+            messages=(
+                Message(role="user", content="a"),
+                Message(role="assistant", content="first", weight=weight),
+                Message(role="user", content="b"),
+                Message(role="assistant", content="second"),
+            )
+        )
+        batch = collate([render.render_example(tokenizer, chat)], pad_id=0)
+        with torch.no_grad():
+            found = sft_loss(model, batch, selects_rows=True)
+        return float(found.total), found.weight
+
+    none, half, whole = loss(0.0), loss(0.5), loss(1.0)
+    assert half[0] == pytest.approx((none[0] + whole[0]) / 2, rel=1e-6)
+    assert half[1] == pytest.approx((none[1] + whole[1]) / 2)
+
+
+def test_empty_prompts_train_on_every_token_but_the_first(make_run: MakeRun) -> None:
+    run = make_run([CompletionExample(id=str(n), prompt="", completion="prose " * 3) for n in range(8)])
+    train(run)
+    (report,) = [event.report for event in events(run, "preflight")]
+    assert report["target_tokens"] == report["tokens"] - 8
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_the_rows(
+    make_run: MakeRun, llama: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    broken = copy_model(llama, tmp_path / "broken")
+    tensors = load_file(broken / "model.safetensors")
+    tensors["model.norm.weight"][0] = float("nan")
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    run = make_run(model=broken)
+    with pytest.raises(JobFailedError, match=r"loss nan .*row-\d+") as caught:
+        train(run)
+    assert caught.value.details["rows"]
+    assert not run.artifact_path.exists()
+    assert losses(run) == []
+
+
+def test_no_gradient_is_an_error(make_run: MakeRun, llama: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    dead = copy_model(llama, tmp_path / "dead")
+    tensors = load_file(dead / "model.safetensors")
+    tensors["model.norm.weight"].zero_()  # every logit is 0 whatever lies below
+    save_file(tensors, dead / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(JobFailedError, match="no gradient"):
+        train(make_run(model=dead))
+
+
+def test_time_budget(make_run: MakeRun) -> None:
+    run = make_run(budget=Budget(max_seconds=1e-6))
+    with pytest.raises(JobFailedError, match="max_seconds"):
+        train(run)
+    assert len(losses(run)) == 1
+
+
+def test_cancel_between_steps_publishes_nothing(make_run: MakeRun) -> None:
+    run = make_run()
+    run.request_cancel()
+    result = train(run)
+    assert result is not None
+    assert result.state is JobState.CANCELLED
+    assert not run.artifact_path.exists()
+
+
+def test_fractions_of_an_epoch(make_run: MakeRun) -> None:
+    run = make_run(epochs=0.5)
+    train(run)
+    assert [event.total_steps for event in events(run, "step")] == [3] * 3
+
+
+def tokens(model: str) -> list[render.Tokens]:
+    tokenizer = load.load_tokenizer(Path(model))
+    return [render.render_example(tokenizer, example) for example in rows()]
+
+
+def loss_and_gradient(model: Any, batch: Any, *, selects_rows: bool) -> tuple[float, torch.Tensor]:
+    model.zero_grad()
+    loss = sft_loss(model, batch, selects_rows=selects_rows)
+    loss.total.backward()
+    gradient = torch.cat([value.grad.flatten() for value in model.parameters()])
+    return float(loss.total.detach()), copy.deepcopy(gradient)
+
+
+def copy_model(source: Path, target: Path) -> Path:
+    import shutil
+
+    shutil.copytree(source, target)
+    return target
+
+
+def test_passes_are_cut_by_rows_and_by_tokens() -> None:
+    examples = [render.Tokens(ids=(0,) * n, weights=(1.0,) * n, row=str(n)) for n in (3, 9, 4, 4)]
+    cut = [[item.row for item in part] for part in micro_batches(examples, max_rows=2, max_tokens=100)]
+    assert cut == [["9", "4"], ["4", "3"]]
+    cut = [[item.row for item in part] for part in micro_batches(examples, max_rows=9, max_tokens=8)]
+    assert cut == [["9"], ["4", "4"], ["3"]]
