@@ -33,7 +33,8 @@ def run(coroutine: Coroutine[Any, Any, T], *, instead: str = "") -> T:
 
     Args:
         coroutine: What to run.
-        instead: Name of the async sibling, for the warning given when a loop is running in this thread.
+        instead: The async way, such as `"FineTuneJob.submit_async"`, for the warning given when a loop is running in
+            this thread.
 
     Raises:
         RuntimeError: Called from the portal's own thread, where it could never return.
@@ -43,10 +44,14 @@ def run(coroutine: Coroutine[Any, Any, T], *, instead: str = "") -> T:
     if running is loop:
         coroutine.close()
         raise RuntimeError(
-            f"a blocking tunekit call was made from tunekit's own event loop; await {instead} instead"
+            f"a blocking tunekit call was made from tunekit's own event loop; use `{instead}` there"
         )
     if running is not None:
-        _warn(instead)
+        try:
+            _warn(instead)
+        except BlockingCallWarning:
+            coroutine.close()  # the host made it an error; without this a second warning would follow
+            raise
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result()
@@ -99,7 +104,7 @@ def _warn(instead: str) -> None:
         return
     _warned.add(instead)
     warnings.warn(
-        f"a blocking tunekit call holds up the running event loop; use `await {instead}(...)`",
+        f"a blocking tunekit call holds up the running event loop; use `{instead}` there",
         BlockingCallWarning,
         stacklevel=4,
     )
