@@ -8,6 +8,7 @@ import torch
 
 from tunekit.errors import ModelError
 from tunekit.spec import Adapter, LoRA
+from tunekit.training.load import quiet_peft
 
 
 def make_trainable(model: Any, adapter: Adapter, *, seed: int) -> Any:
@@ -43,7 +44,8 @@ def make_trainable(model: Any, adapter: Adapter, *, seed: int) -> Any:
     )
     torch.manual_seed(seed)
     try:
-        return get_peft_model(model, config)
+        with quiet_peft():
+            return get_peft_model(model, config)
     except ValueError as error:
         raise ModelError(
             f"LoRA cannot be put on this model: {str(error).splitlines()[0]}",

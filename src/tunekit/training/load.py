@@ -7,6 +7,7 @@ checkpoint's own would make full fine-tuning of a bf16 checkpoint pure bf16, whi
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -224,7 +225,7 @@ def attach_adapter(base: Any, directory: Path) -> Any:
         raise ModelError(
             f"{str(directory)!r} has no adapter_model.safetensors", hint="copy the whole artifact directory"
         )
-    with _loading(directory, "adapter"):
+    with _loading(directory, "adapter"), quiet_peft():
         return PeftModel.from_pretrained(base, str(directory)).requires_grad_(False)
 
 
@@ -264,6 +265,14 @@ def _check_index(index: Path) -> None:
                 f"{str(index)!r} names the shard {shard!r}, which is not a file beside it",
                 hint="copy every shard into the model's directory",
             )
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Hide the one warning that PEFT 0.21 draws from transformers 5.23 by an attribute that was renamed."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        yield
 
 
 @contextmanager

@@ -21,7 +21,9 @@ MakeRun = Callable[..., RunDirectory]
 def rows(count: int = 20) -> list[Example]:
     """Prompts of different lengths with an answer that follows from them."""
     return [
-        CompletionExample(id=f"row-{n}", prompt="ask " * (1 + n % 5) + str(n % 4), completion=f"answer {n % 4}")
+        CompletionExample(
+            id=f"row-{n}", prompt="ask " * (1 + n % 5) + str(n % 4), completion=f"answer {n % 4}"
+        )
         for n in range(count)
     ]
 

@@ -60,6 +60,7 @@ def test_plain_transformers_and_peft_load_it_with_equal_logits(run: RunDirectory
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     ours = load.load(run.artifact_path)
+    theirs: Any
     if ours.card is not None and ours.card.kind == "adapter":
         from peft import PeftModel
 
@@ -69,7 +70,9 @@ def test_plain_transformers_and_peft_load_it_with_equal_logits(run: RunDirectory
     else:
         theirs = AutoModelForCausalLM.from_pretrained(run.artifact_path)
     assert torch.equal(logits(ours.model), logits(theirs))
-    assert not torch.equal(logits(theirs), logits(load.load(run.plan().model).model)), "training changed nothing"
+    assert not torch.equal(logits(theirs), logits(load.load(run.plan().model).model)), (
+        "training changed nothing"
+    )
     tokenizer = AutoTokenizer.from_pretrained(run.artifact_path)
     assert tokenizer.chat_template == ours.tokenizer.chat_template
     assert ours.stop_ids == (1, 3)
@@ -132,7 +135,7 @@ class TestNotAModel:
             load.load(llama / "config.json")
 
     def test_an_empty_directory(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match="no config.json"):
+        with pytest.raises(ModelError, match=r"no config\.json"):
             load.load(tmp_path)
 
     @pytest.mark.parametrize(
@@ -181,7 +184,7 @@ class TestNotAModel:
         tensors = load_file(copy / "model.safetensors")
         del tensors["model.layers.1.mlp.up_proj.weight"]
         save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
-        with pytest.raises(ModelError, match="lacks weights for .*up_proj"):
+        with pytest.raises(ModelError, match=r"lacks weights for .*up_proj"):
             load.load(copy)
 
     @pytest.mark.parametrize("shard", ["../outside.safetensors", "/etc/passwd", "absent.safetensors"])
@@ -193,7 +196,10 @@ class TestNotAModel:
 
     def test_remote_code_is_not_run(self, copy: Path, tmp_path: Path) -> None:
         config = json.loads((copy / "config.json").read_text())
-        config |= {"model_type": "mine", "auto_map": {"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"}}
+        config |= {
+            "model_type": "mine",
+            "auto_map": {"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"},
+        }
         (copy / "config.json").write_text(json.dumps(config))
         (copy / "code.py").write_text(f"open({str(tmp_path / 'sentinel')!r}, 'w')")
         with pytest.raises(ModelError):
@@ -241,7 +247,9 @@ def test_a_checkpoint_in_bf16_trains_in_fp32(make_run: MakeRun, llama: Path, tmp
     assert {value.dtype for value in load.load(run.artifact_path).model.parameters()} == {torch.float32}
     from safetensors.torch import load_file
 
-    assert {value.dtype for value in load_file(run.artifact_path / "model.safetensors").values()} == {torch.float32}
+    assert {value.dtype for value in load_file(run.artifact_path / "model.safetensors").values()} == {
+        torch.float32
+    }
 
 
 def test_untied_models_train_and_load(make_run: MakeRun, tmp_path: Path) -> None:
@@ -301,7 +309,9 @@ class TestRefusals:
         with pytest.raises(StorageError, match="No space left"):
             train(run)
         left = sorted(item.name for item in run.checkpoints_path.iterdir())
-        assert left == ["00000006"], "the newest earlier checkpoint survives; older ones made room for the second try"
+        assert left == ["00000006"], (
+            "the newest earlier checkpoint survives; older ones made room for the second try"
+        )
         monkeypatch.undo()
         result = train(run)
         assert result is not None

@@ -47,9 +47,7 @@ def test_loss_falls(make_run: MakeRun, method: SFT) -> None:
     held_out = [event.metrics["loss"] for event in events(run, "evaluated")]
     assert held_out[-1] < held_out[0]
     assert result.metrics["validation_loss"] == held_out[-1]
-    assert result.trained_tokens == sum(
-        len(example.ids) for example in tokens(run.plan().model)
-    ) * 6
+    assert result.trained_tokens == sum(len(example.ids) for example in tokens(run.plan().model)) * 6
 
 
 @pytest.mark.parametrize("method", [DROPOUT, FULL], ids=["lora with dropout", "full"])
@@ -65,7 +63,9 @@ def test_same_seed_same_bits_other_seed_other_bits(make_run: MakeRun, method: SF
 
 
 def test_steps_match_a_loop_written_by_hand(make_run: MakeRun) -> None:
-    run = make_run(method=FULL, max_gradient_norm=0.5, weight_decay=0.1, schedule="cosine", warmup_ratio=0.2, seed=3)
+    run = make_run(
+        method=FULL, max_gradient_norm=0.5, weight_decay=0.1, schedule="cosine", warmup_ratio=0.2, seed=3
+    )
     train(run)
     seen = events(run, "step")
     expected = reference(run.plan().model, tokens(run.plan().model), seed=3)
@@ -122,8 +122,12 @@ def test_target_rows_give_what_full_logits_give(llama: Path) -> None:
 def test_padded_batch_gives_what_single_rows_give(llama: Path) -> None:
     model = load.load_base(llama).requires_grad_(True)
     examples = tokens(str(llama))[:5]
-    assert len({len(example.ids) for example in examples}) > 1, "the rows must differ in length to need padding"
-    whole, whole_gradient = loss_and_gradient(model, collate(examples, pad_id=0, multiple=8), selects_rows=True)
+    assert len({len(example.ids) for example in examples}) > 1, (
+        "the rows must differ in length to need padding"
+    )
+    whole, whole_gradient = loss_and_gradient(
+        model, collate(examples, pad_id=0, multiple=8), selects_rows=True
+    )
     singles = [loss_and_gradient(model, collate([item], pad_id=0), selects_rows=True) for item in examples]
     assert whole == pytest.approx(sum(loss for loss, _ in singles), rel=1e-6)
     total = torch.stack([gradient for _, gradient in singles]).sum(0)

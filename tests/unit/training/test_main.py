@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, last_step, rows
-from tunekit.errors import DataError, JobFailedError, ModelError, StorageError
+from tunekit.errors import DataError, JobFailedError, ModelError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample
 from tunekit.spec import SFT, LoRA
@@ -50,16 +50,25 @@ def finish(run: RunDirectory) -> int:
 
 def wait_for_step(run: RunDirectory, process: subprocess.Popen[bytes], step: int) -> None:
     while last_step(run) < step:
-        assert process.poll() is None, run.log_path.read_text()
-        os.sched_yield()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.02)
+            pytest.fail(f"it ended before step {step}: {run.log_path.read_text()}")
 
 
 @pytest.fixture
-def whole(make_run: MakeRun) -> RunDirectory:
+def whole(make_run: MakeRun, finished: dict[str, RunDirectory]) -> RunDirectory:
     """The run that nothing happened to."""
-    run = make_run(name="whole", method=DROPOUT, epochs=8)
-    assert finish(run) == 0, run.log_path.read_text()
-    return run
+    if "whole" not in finished:
+        run = make_run(name="whole", method=DROPOUT, epochs=8)
+        assert finish(run) == 0, run.log_path.read_text()
+        finished["whole"] = run
+    return finished["whole"]
+
+
+@pytest.fixture(scope="module")
+def finished() -> dict[str, RunDirectory]:
+    """Runs that tests of this file share."""
+    return {}
 
 
 def test_a_run_succeeds_and_says_so_last(whole: RunDirectory) -> None:
@@ -73,13 +82,15 @@ def test_a_run_succeeds_and_says_so_last(whole: RunDirectory) -> None:
     assert whole.log_path.read_text() == "", "a healthy run has nothing to say in its log"
 
 
-def test_killed_at_random_and_terminated_it_ends_in_the_same_bits(make_run: MakeRun, whole: RunDirectory) -> None:
-    """SIGKILL at three random steps and one SIGTERM; checkpoints every third step."""
+def test_killed_at_random_and_terminated_it_ends_in_the_same_bits(
+    make_run: MakeRun, whole: RunDirectory
+) -> None:
+    """SIGKILL and SIGTERM at random steps; checkpoints every third. `make soak` does it two hundred times."""
     run = make_run(method=DROPOUT, epochs=8, checkpoint_every_steps=3)
     rng = random.Random(4)
-    for kill in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+    for kill in (signal.SIGKILL, signal.SIGTERM):
         with child(run) as process:
-            wait_for_step(run, process, min(36, last_step(run) + rng.randint(1, 9)))
+            wait_for_step(run, process, last_step(run) + rng.randint(1, 9))
             process.send_signal(kill)
             status = process.wait(timeout=100)
             assert status == (EXIT_INTERRUPTED if kill is signal.SIGTERM else -signal.SIGKILL)
@@ -150,9 +161,13 @@ def test_rows_that_are_too_long_fail_before_the_first_step(make_run: MakeRun) ->
     ("error", "code", "message", "retryable"),
     [
         (DataError("bad row", hint="fix it"), DataError.code, "bad row", False),
-        (StorageError("full", hint="free space"), StorageError.code, "full", True),
         (MemoryError("no room"), JobFailedError.code, "out of memory: no room", False),
-        (ZeroDivisionError("division by zero"), JobFailedError.code, "ZeroDivisionError: division by zero", False),
+        (
+            ZeroDivisionError("division by zero"),
+            JobFailedError.code,
+            "ZeroDivisionError: division by zero",
+            False,
+        ),
         (RuntimeError(""), JobFailedError.code, "RuntimeError: no message", False),
     ],
 )

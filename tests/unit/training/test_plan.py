@@ -30,7 +30,9 @@ class TestOrder:
     """Which rows in which step."""
 
     @given(lengths=LENGTHS, batch_size=st.integers(1, 17), seed=st.integers(0, 9), epoch=st.integers(0, 9))
-    def test_an_epoch_sees_every_row_once(self, lengths: list[int], batch_size: int, seed: int, epoch: int) -> None:
+    def test_an_epoch_sees_every_row_once(
+        self, lengths: list[int], batch_size: int, seed: int, epoch: int
+    ) -> None:
         batches = epoch_batches(lengths, batch_size, seed, epoch)
         assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
         assert all(1 <= len(batch) <= batch_size for batch in batches)
@@ -58,7 +60,9 @@ class TestOrder:
     def test_passes_hold_every_row_once_within_limits(
         self, lengths: list[int], max_rows: int, max_tokens: int
     ) -> None:
-        cuts = micro_batches([example(length) for length in lengths], max_rows=max_rows, max_tokens=max_tokens)
+        cuts = micro_batches(
+            [example(length) for length in lengths], max_rows=max_rows, max_tokens=max_tokens
+        )
         assert sorted(len(item.ids) for cut in cuts for item in cut) == sorted(lengths)
         for cut in cuts:
             assert len(cut) <= max_rows
@@ -79,7 +83,9 @@ class TestSchedule:
         warmup=st.floats(0, 0.99),
         schedule=st.sampled_from(["linear", "cosine", "constant"]),
     )
-    def test_rises_then_never_rises_and_stays_positive(self, total: int, warmup: float, schedule: Any) -> None:
+    def test_rises_then_never_rises_and_stays_positive(
+        self, total: int, warmup: float, schedule: Any
+    ) -> None:
         rates = [
             learning_rate(step, total_steps=total, peak=2.0, schedule=schedule, warmup_ratio=warmup)
             for step in range(total)
@@ -173,11 +179,11 @@ class TestReport:
     def test_the_sample_shows_what_is_learned(self, llama: Path) -> None:
         tokenizer = load.load_tokenizer(llama)
         sample = preflight.masked_sample(render.render_example(tokenizer, rows()[0]), tokenizer)
-        assert sample == (
-            "<|im_start|>user\nask 0<|im_end|>\n<|im_start|>assistant\n⟦answer 0<|im_end|>⟧\n"
-        )
+        assert sample == ("<|im_start|>user\nask 0<|im_end|>\n<|im_start|>assistant\n⟦answer 0<|im_end|>⟧\n")
 
-    def test_rows_that_never_stop_are_warned_about(self, make_run: MakeRun, llama: Path, tmp_path: Path) -> None:
+    def test_rows_that_never_stop_are_warned_about(
+        self, make_run: MakeRun, llama: Path, tmp_path: Path
+    ) -> None:
         import shutil
 
         from transformers import AutoTokenizer

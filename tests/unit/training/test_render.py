@@ -36,7 +36,10 @@ REWRITES = PLAIN.replace(
     "{% else %}{{ message['content'].split('=>')[-1] + '<|im_end|>' }}{% endif %}{% else %}",
 )
 # No turn ever ends.
-ENDLESS = "{% for m in messages %}{{ '[' + m.role + ']' + m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+ENDLESS = (
+    "{% for m in messages %}{{ '[' + m.role + ']' + m.content }}{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
 
 CHAT = (
     Message(role="system", content="be brief"),
@@ -66,7 +69,9 @@ def learned(tokenizer: Any, tokens: Tokens) -> str:
     return str(tokenizer.decode([i for i, weight in zip(tokens.ids, tokens.weights, strict=True) if weight]))
 
 
-@pytest.mark.parametrize("template", [CHAT_TEMPLATE, PLAIN, END_OUTSIDE], ids=["tagged", "plain", "end outside"])
+@pytest.mark.parametrize(
+    "template", [CHAT_TEMPLATE, PLAIN, END_OUTSIDE], ids=["tagged", "plain", "end outside"]
+)
 def test_every_answer_with_its_end_is_learned_and_nothing_else(with_template: Any, template: str) -> None:
     tokenizer = with_template(template)
     tokens = render_example(tokenizer, ChatExample(messages=CHAT))
@@ -76,7 +81,9 @@ def test_every_answer_with_its_end_is_learned_and_nothing_else(with_template: An
     )
 
 
-@pytest.mark.parametrize("template", [CHAT_TEMPLATE, PLAIN, END_OUTSIDE], ids=["tagged", "plain", "end outside"])
+@pytest.mark.parametrize(
+    "template", [CHAT_TEMPLATE, PLAIN, END_OUTSIDE], ids=["tagged", "plain", "end outside"]
+)
 def test_a_message_of_weight_zero_is_not_learned(with_template: Any, template: str) -> None:
     tokenizer = with_template(template)
     messages = (*CHAT[:2], Message(role="assistant", content="uno", weight=0.0), *CHAT[3:])
@@ -93,7 +100,12 @@ def test_weights_between(tokenizer: Any) -> None:
 
 def test_a_template_that_rewrites_history_is_cut_at_the_end_of_turn(with_template: Any) -> None:
     tokenizer = with_template(REWRITES)
-    messages = (CHAT[1], Message(role="assistant", content="think=>uno"), CHAT[3], Message(role="assistant", content="think=>dos"))
+    messages = (
+        CHAT[1],
+        Message(role="assistant", content="think=>uno"),
+        CHAT[3],
+        Message(role="assistant", content="think=>dos"),
+    )
     tokens = render_example(tokenizer, ChatExample(messages=messages))
     assert learned(tokenizer, tokens) == "uno<|im_end|>think=>dos<|im_end|>"
 
@@ -124,7 +136,7 @@ def test_a_chat_without_an_answer_has_nothing_to_learn(tokenizer: Any) -> None:
 
 def test_tool_arguments_reach_the_template_as_an_object(with_template: Any) -> None:
     tokenizer = with_template(
-        "{% for m in messages %}{% if m.tool_calls %}{{ m.tool_calls[0].function.arguments.city }}{% endif %}{% endfor %}"
+        "{% for m in messages if m.tool_calls %}{{ m.tool_calls[0].function.arguments.city }}{% endfor %}"
     )
     call = ToolCall(id="1", name="weather", arguments='{"city": "Oslo"}')
     chat = ChatExample(messages=(CHAT[1], Message(role="assistant", tool_calls=(call,))))

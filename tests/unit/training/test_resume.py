@@ -91,7 +91,10 @@ def test_every_damage_is_noticed_and_the_previous_checkpoint_used(
     make_run: MakeRun, finished_template: dict[str, RunDirectory], tmp_path: Path, name: str, how: str
 ) -> None:
     if "whole" not in finished_template:
-        whole, cut = make_run(name="whole", method=DROPOUT), make_run(name="cut", method=DROPOUT, checkpoint_every_steps=3)
+        whole, cut = (
+            make_run(name="whole", method=DROPOUT),
+            make_run(name="cut", method=DROPOUT, checkpoint_every_steps=3),
+        )
         other = make_run(name="whole3", method=DROPOUT, checkpoint_every_steps=3)
         train(whole)
         train(other)
