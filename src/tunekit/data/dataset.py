@@ -36,7 +36,7 @@ class Dataset(Sequence[Example]):
     Raises:
         SpecError: Something in `examples` is not an example.
 
-    Example:
+    Examples:
         >>> from tunekit.examples import CompletionExample
         >>> data = Dataset([CompletionExample(prompt="2+2", completion="4")])
         >>> len(data), data[0].completion
@@ -94,7 +94,7 @@ class Dataset(Sequence[Example]):
             DataError: With path, line and field: the file cannot be read, is of another format, or a row is wrong.
             SpecError: An argument is wrong.
 
-        Example:
+        Examples:
             >>> import pathlib, tempfile
             >>> path = pathlib.Path(tempfile.mkdtemp(), "tickets.csv")
             >>> _ = path.write_text("text,label,day\nWhere is my parcel?,delivery,Mon\n")
@@ -133,7 +133,7 @@ class Dataset(Sequence[Example]):
             DataError: A record cannot be used; its `line` is the position, from 1.
             SpecError: An argument is wrong.
 
-        Example:
+        Examples:
             >>> Dataset.from_records([{"q": "2+2", "a": "4"}], input="q", target="a")[0].id
             'records:1'
         """
@@ -191,14 +191,21 @@ class Dataset(Sequence[Example]):
     def fingerprint(self) -> str:
         """SHA-256 in hex of the examples in order, without row ids and meta columns. Computed once.
 
-        Example:
+        Raises:
+            DataError: A row holds something that JSON cannot, such as a date among its tools.
+
+        Examples:
             >>> a = Dataset.from_records([{"prompt": "a", "completion": "b"}], name="monday")
             >>> b = Dataset.from_records([{"prompt": "a", "completion": "b"}], name="tuesday")
             >>> a.fingerprint() == b.fingerprint()
             True
         """
         if not self._fingerprint:
-            self._fingerprint = fingerprint_rows(to_dict(example, with_row=False) for example in self)
+            try:
+                self._fingerprint = fingerprint_rows(to_dict(example, with_row=False) for example in self)
+            except (TypeError, ValueError, RecursionError):
+                writing.check(self._examples)
+                raise
         return self._fingerprint
 
     def targets(self) -> Counter[str]:
@@ -207,7 +214,7 @@ class Dataset(Sequence[Example]):
         Raises:
             DataError: There are examples of other kinds, which have no single target.
 
-        Example:
+        Examples:
             >>> rows = [{"t": "hi", "y": "ham"}, {"t": "win!", "y": "spam"}, {"t": "yo", "y": "ham"}]
             >>> Dataset.from_records(rows, input="t", target="y").targets()
             Counter({'ham': 2, 'spam': 1})
@@ -261,9 +268,10 @@ class Dataset(Sequence[Example]):
         gives the same split, and adding rows moves few others.
 
         Sizes: test gets exactly `round(test * len)` rows (halves up; at least 1, at most `len - 1`) where no two rows
-        share an input or a group; otherwise it is filled up to that number as far as whole clusters fit. Stratified,
-        every class with two distinct inputs is on both sides (test gets more rows than asked where that needs it),
-        each class has its share of test to within one row, and a class with only one distinct input stays in train.
+        share an input or a group; otherwise it is filled up to that number as far as whole clusters fit, with at
+        least one. Stratified, every class with two distinct inputs is on both sides and has its share of test to
+        within one row, even where that needs a few rows more or less than asked; a class with only one distinct input
+        stays in train. Where clusters of several classes make that impossible, train comes first: it has every class.
 
         Args:
             test: Share of rows (between 0 and 1) or number of rows (1 or more) to hold out.
@@ -275,7 +283,7 @@ class Dataset(Sequence[Example]):
         Raises:
             SpecError: An argument is wrong, the meta column is missing, or there are fewer than two clusters to part.
 
-        Example:
+        Examples:
             >>> rows = [{"prompt": f"ticket {i}", "completion": "bug" if i % 4 else "idea"} for i in range(20)]
             >>> train, test = Dataset.from_records(rows).split(test=0.2, seed=7)
             >>> sorted(test.targets().items())

@@ -6,6 +6,7 @@ The one place that decides what happens to a row that cannot be used.
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -138,7 +139,20 @@ def _ask_for_columns(text: str, delimiter: str) -> None:
 def _checked(records: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     if isinstance(records, (str, bytes, Mapping)):
         raise SpecError(f"records is one {type(records).__name__!r}, not several dictionaries")
-    yield from enumerate(records, start=1)
+    for number, record in enumerate(records, start=1):
+        yield number, _unwritable(record) or record
+
+
+def _unwritable(record: Any) -> DataError | None:
+    """Text from a file read with surrogateescape carries half characters that no later step could write."""
+    try:
+        json.dumps(record, ensure_ascii=False, default=repr).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        return DataError(f"the text holds {half!r}, half a surrogate pair, which is not a character")
+    except (TypeError, ValueError, RecursionError) as error:
+        return DataError(f"the record holds what JSON cannot: {error}")
+    return None
 
 
 def _collect(
@@ -158,7 +172,7 @@ def _collect(
             if on_error == "skip":
                 found.skipped.append(Skipped(id=f"{name}:{number}", line=number, reason=_reason(error)))
             elif isinstance(error, BlankTarget):
-                blank.add(error)  # one message for all of them: people fix a column at once
+                blank.add(error, number)  # one message for all of them: people fix a column at once
             else:
                 raise
         if len(found.examples) == most:
@@ -176,31 +190,37 @@ def _check_any(found: Loaded) -> None:
     if not found.examples:
         if found.skipped:
             first = found.skipped[0]
-            raise DataError(
-                f"none of {len(found.skipped)} rows can be used; the first: {first.reason}", line=first.line
-            )
-        raise DataError("the file holds no rows")
+            said = f"no row can be used, all {len(found.skipped)} were skipped; the first: {first.reason}"
+            raise DataError(said, line=first.line)
+        raise DataError("there are no rows")
 
 
 class _Blank:
-    """Rows without a target: the first few, and how many."""
+    """Rows with nothing to learn: where the first few are, and how many."""
 
     def __init__(self) -> None:
-        self.first: list[DataError] = []
+        self.first: DataError | None = None
+        self.lines: list[int] = []
         self.count = 0
 
-    def add(self, error: DataError) -> None:
+    def add(self, error: DataError, line: int) -> None:
+        self.first = self.first or error
         self.count += 1
-        if len(self.first) < _LISTED_LINES:
-            self.first.append(error)
+        if self.count <= _LISTED_LINES:
+            self.lines.append(line)
 
     def check(self) -> None:
-        if not self.count:
+        if self.first is None:
             return
-        error = self.first[0]
-        if self.count > 1:
-            more = ", ..." if self.count > len(self.first) else ""
-            where = ", ".join(str(each.line) for each in self.first)
-            error.message += f"; so are {self.count} rows in all, on lines {where}{more}"
-        error.hint = 'fill them in, or pass on_error="skip" to leave such rows out and list them in `skipped`'
-        raise error
+        more = ", ..." if self.count > len(self.lines) else ""
+        where = (
+            f" in {self.count} rows, on lines {', '.join(map(str, self.lines))}{more}"
+            if self.count > 1
+            else ""
+        )
+        raise DataError(
+            self.first.message + where,
+            line=self.lines[0],
+            field=self.first.field,
+            hint='fill them in, or pass on_error="skip" to leave such rows out and list them in `skipped`',
+        )

@@ -5,7 +5,6 @@ Hand-written because every row passes here: a schema library costs several times
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,10 +117,10 @@ def _weight(value: dict[str, Any], field: str) -> float:
     weight = value.get("weight")
     if weight is None:
         return 1.0
-    # bool is an int to Python, and true is a mistake here; the bound also keeps huge ints out of float().
+    # bool is an int to Python, and true is a mistake here; the bound keeps infinity and huge ints out.
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1e9:
         raise DataError(f"expected a weight of 0 or more, found {brief(weight)}", field=f"{field}.weight")
-    return float(weight) if math.isfinite(weight) else 1.0
+    return float(weight)
 
 
 def _tool_calls(value: Any, field: str) -> tuple[ToolCall, ...]:

@@ -50,7 +50,7 @@ _WIDE_MARKS = (
 
 def refuse_binary(head: bytes, encoding: str | None) -> None:
     """Raise `DataError` for bytes that are no text, or text of an encoding that nobody named."""
-    if not head:
+    if not head.strip():
         raise DataError("the file is empty")
     for signature, what, hint in _BINARY:
         if head.startswith(signature):

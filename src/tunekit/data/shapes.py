@@ -181,7 +181,7 @@ def _target(row: Mapping[str, Any], key: str) -> str:
 
 def _not_blank(text: str, key: str | None) -> str:
     if not text or text.isspace():
-        raise BlankTarget(f"{key!r} is empty", field=key)
+        raise BlankTarget("empty text", field=key)
     return text
 
 

@@ -199,7 +199,8 @@ def quotas(size: int, rows: Mapping[str, int]) -> dict[str, int]:
     found = {name: min(max(shares[name][0], 1), count - 1) for name, count in rows.items()}
     spare = size - sum(found.values())
     for name in sorted(rows, key=lambda name: (-shares[name][1], name)):
-        if spare > 0 and found[name] == shares[name][0] and found[name] < rows[name] - 1:
+        floor, remainder = shares[name]
+        if spare > 0 and remainder and found[name] == floor < rows[name] - 1:
             found[name] += 1
             spare -= 1
     return found

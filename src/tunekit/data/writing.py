@@ -17,6 +17,12 @@ def write_jsonl(path: str | os.PathLike[str], examples: Iterable[Example]) -> No
     write_atomic(Path(path), b"".join(encoded(example) for example in examples))
 
 
+def check(examples: Iterable[Example]) -> None:
+    """Raise `DataError` for the first example whose content JSON or UTF-8 cannot hold."""
+    for example in examples:
+        encoded(example, with_row=False)
+
+
 def encoded(example: Example, *, with_row: bool = True) -> bytes:
     """One line of UTF-8 JSON, its newline included.
 

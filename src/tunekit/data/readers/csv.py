@@ -51,11 +51,19 @@ def rows(
         raise DataError("no header: the file holds no rows", line=1)
     _check_columns(names, wanted, number)
     keys = _unique(names)
+    empty = True
     for number, cells in records:
+        empty = False
         if len(cells) == len(keys):
-            yield number, {key: cell for key, cell in zip(keys, cells, strict=True) if key or cell}
+            # Spreadsheets pad tables with empty columns that have no name; those say nothing.
+            yield (
+                number,
+                {key: cell for key, name, cell in zip(keys, names, cells, strict=True) if name or cell},
+            )
         else:
-            yield number, _ragged(cells, keys, delimiter)
+            yield number, _ragged(len(cells), len(keys), delimiter)
+    if empty:
+        raise DataError("the file has a header and no rows", line=number)
 
 
 def _records(lines: Iterable[Line], delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -94,20 +102,22 @@ def _check_columns(names: Sequence[str], wanted: Sequence[str], line: int) -> No
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Names for meta: a column without a name, or with one that was there before, is told by its position."""
+    """Keys for the cells: a column without a name, or with one that was there before, is told by its position."""
     keys: list[str] = []
     for position, name in enumerate(names, start=1):
-        keys.append(name if name and name not in keys else f"{name or 'column'} {position}")
+        key = name or f"column {position}"
+        while key in keys:
+            key += f" ({position})"
+        keys.append(key)
     return keys
 
 
-def _ragged(cells: Sequence[str], keys: Sequence[str], delimiter: str) -> DataError:
-    more = len(cells) > len(keys)
+def _ragged(cells: int, columns: int, delimiter: str) -> DataError:
+    found = f"the row has {cells} cell{'' if cells == 1 else 's'}, the header has {columns}"
+    if cells > columns:
+        return DataError(found, hint=f"put quotes around a cell that holds {delimiter!r}")
     return DataError(
-        f"the row has {len(cells)} cells, the header has {len(keys)}",
-        hint=f"put quotes around a cell that holds {delimiter!r}"
-        if more
-        else "cells are missing, or a quote is",
+        found, hint="fill in the missing cells, or put quotes around a cell that holds a line break"
     )
 
 

@@ -87,7 +87,7 @@ def _explained(error: Exception, text: str) -> DataError:
             f"the number {str(error)[:40]} is not finite, and not JSON", hint="write null or leave it out"
         )
     if not isinstance(error, json.JSONDecodeError):
-        return DataError(f"not valid JSON: {error}")  # an integer of more digits than Python converts
+        return DataError("a number has too many digits")  # sys.get_int_max_str_digits
     hint = ""
     if text.strip() in ("{", "["):
         hint = "this looks like one indented JSON document; JSON lines hold one whole object on each line"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from tunekit.errors import DataError, SpecError
 MAX_LINE_BYTES = 64 << 20
 """A longer line is refused: it is a file without line ends, or an attack on memory."""
 
+BUFFER_BYTES = 64 << 10
+"""Read at once; what recognition sees of a file."""
+
 Line = tuple[int, "str | DataError"]
 """1-based number, and the text with its line end, or why there is none."""
 
@@ -19,7 +23,7 @@ Line = tuple[int, "str | DataError"]
 def check_encoding(encoding: str) -> None:
     """Raise `SpecError` unless Python knows this text encoding."""
     try:
-        b"".decode(encoding)
+        "\n".encode(encoding)
     except (LookupError, ValueError):
         raise SpecError(
             f"unknown encoding {encoding!r}", hint="common ones are utf-8, cp1252 and utf-16"
@@ -43,7 +47,7 @@ def opened(path: str) -> Iterator[io.BufferedReader]:
 
 def _open(path: str) -> io.BufferedReader:
     try:
-        return open(path, "rb", buffering=1 << 16)
+        return io.BufferedReader(io.FileIO(path), BUFFER_BYTES)
     except ValueError as error:  # a NUL in the name
         raise DataError(f"cannot be opened: {error}", path=path) from None
 
@@ -67,7 +71,7 @@ def lines(file: BinaryIO, encoding: str) -> Iterator[Line]:
 
 def _is_narrow(encoding: str) -> bool:
     """Whether a newline is the byte 10 in it, and never a part of another character."""
-    return "\n".encode(encoding).endswith(b"\n")
+    return "\n".encode(encoding).removeprefix(codecs.BOM_UTF8) == b"\n"
 
 
 def _narrow(file: BinaryIO, encoding: str) -> Iterator[Line]:
@@ -82,17 +86,23 @@ def _narrow(file: BinaryIO, encoding: str) -> Iterator[Line]:
 
 
 def _wide(file: BinaryIO, encoding: str) -> Iterator[Line]:
-    text = io.TextIOWrapper(file, encoding=encoding, newline="\n")
-    number = 1
-    try:
-        while line := text.readline(MAX_LINE_BYTES + 1):
-            _refuse_long(len(line), number)
-            yield number, line
+    decoder = codecs.getincrementaldecoder(encoding)()
+    number, rest, ended = 1, "", False
+    while not ended:
+        chunk = file.read(
+            max(BUFFER_BYTES, len(rest))
+        )  # grows with the line, or long lines cost their square
+        ended = not chunk
+        try:
+            *whole, rest = (rest + decoder.decode(chunk, final=ended)).split("\n")
+        except UnicodeError as error:
+            raise DataError(f"from here on this is not {encoding.upper()}: {error}", line=number) from None
+        for text in whole:
+            yield number, text + "\n"
             number += 1
-    except UnicodeError as error:
-        raise DataError(f"from here on this is not {encoding}: {error}", line=number) from None
-    finally:
-        text.detach()
+        _refuse_long(len(rest), number)
+    if rest:
+        yield number, rest
 
 
 def _refuse_long(size: int, number: int) -> None:

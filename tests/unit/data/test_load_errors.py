@@ -1,0 +1,244 @@
+"""Bad input: whole messages, so that each says where it is wrong and what to do."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunekit as tk
+from tunekit.errors import DataError, SpecError
+
+NAMED = {"input": "text", "target": "label"}
+CP1252 = 'pass encoding=, for example "cp1252" for a file from Excel or Windows'
+SKIP = 'fill them in, or pass on_error="skip" to leave such rows out and list them in `skipped`'
+SHAPES = (
+    'rows are {"messages": [...]}, {"prompt": ..., "completion": ...} or {"text": ...};'
+    " for other keys pass input= and target="
+)
+UTF16 = 'if this is UTF-16 text, pass encoding="utf-16"; else the file is binary or damaged'
+TWICE = "a quote inside a quoted cell is written twice"
+MISSING = "fill in the missing cells, or put quotes around a cell that holds a line break"
+TOO_LONG = "a quote in this row may never close; if the cell is right, call csv.field_size_limit first"
+INDENTED = "this looks like one indented JSON document; JSON lines hold one whole object on each line"
+BOTH = "name the column the model reads and the one it should answer with"
+EXCEL = "save it as CSV (UTF-8); reading workbooks comes with a later tunekit[excel]"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def said(path: str, **options: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        tk.Dataset.load(path, **options)
+    error = caught.value
+    assert type(error) is DataError
+    assert error.path == path
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    return str(error)
+
+
+def hinted(message: str, hint: str = "") -> str:
+    return f"{message}\n  hint: {hint}" if hint else message
+
+
+def test_files_that_are_not_there_or_not_files() -> None:
+    os.mkdir("folder.csv")
+    Path("nothing.csv").touch()
+    Path("blank.jsonl").write_text("\n \n")
+    assert said("no.csv") == hinted(
+        "no.csv: no such file", "check the path; relative paths start where Python runs"
+    )
+    assert said("folder.csv") == hinted("folder.csv: this is a directory, not a file", "name one file in it")
+    assert said("nothing.csv") == "nothing.csv: the file is empty"
+    assert said("blank.jsonl") == "blank.jsonl: the file is empty"
+    assert said("a\0b") == "a\0b: cannot be opened: embedded null byte"
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/mem"), reason="needs Linux: a file that opens and cannot be read"
+)
+def test_file_that_cannot_be_read() -> None:
+    assert said("/proc/self/mem") == "/proc/self/mem: cannot be read: Input/output error"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_file_without_permission() -> None:
+    Path("secret.csv").write_text("text,label\na,b\n")
+    os.chmod("secret.csv", 0)
+    assert said("secret.csv") == "secret.csv: cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "hint"),
+    [
+        (b"PK\x03\x04..[Content_Types].xml", "an Excel workbook, which is not read yet", EXCEL),
+        (b"PK\x03\x04....data.csv", "a zip archive, which is not read yet", "unpack it first"),
+        (b"\xd0\xcf\x11\xe0\xa1", "an old Excel workbook (.xls), which is not read yet", EXCEL),
+        (
+            b"PAR1\x15",
+            "a Parquet file, which is not read yet",
+            "write it as JSON lines; reading Parquet comes with a later tunekit[parquet]",
+        ),
+        (b"\x1f\x8b\x08", "gzip-compressed, which is not read yet", "unpack it first"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid ",
+            "a git-lfs pointer, not the data it stands for",
+            "run `git lfs pull` where it came from",
+        ),
+        (b"\n<!DOCTYPE html><html>", "an HTML page", "the download may have ended at a login or error page"),
+        (
+            b' [{"prompt": "a"}]',
+            "a JSON array, which is not read yet",
+            "write one object on each line (JSON lines)",
+        ),
+        ("text,label\n".encode("utf-16"), "UTF-16 text", 'pass encoding="utf-16"'),
+    ],
+)
+@pytest.mark.parametrize("name", ["data.xlsx", "data"])
+def test_things_that_are_not_rows_of_text(name: str, content: bytes, what: str, hint: str) -> None:
+    Path(name).write_bytes(content)
+    assert said(name) == hinted(f"{name}: this is {what}", hint)
+
+
+def test_text_of_no_known_form() -> None:
+    Path("notes.txt").write_text("Dear diary,\n")
+    hint = 'pass format="csv", "tsv" or "jsonl" if it is one of them'
+    assert said("notes.txt", **NAMED) == hinted(
+        "notes.txt: neither JSON lines nor a table with these columns: 'text', 'label'", hint
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message", "hint"),
+    [
+        ("text,label\n", NAMED, "1: the file has a header and no rows", ""),
+        (
+            "Text ,lable\na,b\n",
+            NAMED,
+            "1: no column 'text'; the columns are 'Text ', 'lable'",
+            "did you mean 'Text '?",
+        ),
+        ("a,b\n1,2\n", {}, "1: a table needs input= and target=; its columns are 'a', 'b'", BOTH),
+        ("text,label,text\na,b,c\n", NAMED, "1: 2 columns are named 'text'", "rename all but one"),
+        ("text,label\na,b\nc\n", NAMED, "3: the row has 1 cell, the header has 2", MISSING),
+        (
+            "text,label\na,b,c\n",
+            NAMED,
+            "2: the row has 3 cells, the header has 2",
+            "put quotes around a cell that holds ','",
+        ),
+        (
+            'text,label\na,b\n"c,d\ne,f\n',
+            NAMED,
+            "3: a quote is opened in this row and never closed",
+            f"close it; {TWICE}",
+        ),
+        ('text,label\n"a"b,c\n', NAMED, "2: a cell goes on after its closing quote", TWICE),
+        ('text,label\n"' + "a,b\n" * 50_000, NAMED, "2: a cell is longer than 131,072 characters", TOO_LONG),
+        ("text,label\na,\n", NAMED, "2:label: empty text", SKIP),
+        ("text,label\na,\nb,x\nc, \n", NAMED, "2:label: empty text in 2 rows, on lines 2, 4", SKIP),
+        (
+            "text,label\n" + "a,\n" * 9,
+            NAMED,
+            "2:label: empty text in 9 rows, on lines 2, 3, 4, 5, 6, ...",
+            SKIP,
+        ),
+        ("text,label\n ,b\n", {**NAMED, "kind": "labelled"}, "2:text: empty text", SKIP),
+        (
+            b"text,label\na,b\ncaf\xe9,d\n",
+            NAMED,
+            "3: byte 0xe9 at position 4 of the line is not UTF-8",
+            CP1252,
+        ),
+        (b"text,label\na\x00,b\n", NAMED, "2: the line holds a NUL byte", UTF16),
+        ("text,label\na,b\n".encode("utf-16-le"), NAMED, "1: the line holds a NUL byte", UTF16),
+        (
+            "text,label\na,\n",
+            {**NAMED, "on_error": "skip"},
+            "2: no row can be used, all 1 were skipped; the first: label: empty text",
+            "",
+        ),
+    ],
+)
+def test_tables(content: str | bytes, options: dict[str, Any], message: str, hint: str) -> None:
+    Path("t.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert said("t.csv", **options) == hinted(f"t.csv:{message}", hint)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        (
+            '{"text": "a",}',
+            " not valid JSON: Expecting property name enclosed in double quotes at column 14",
+            "",
+        ),
+        ('{"text": "a"} {}', " not valid JSON: Extra data at column 15", "one line holds one object"),
+        ("{", " not valid JSON: Expecting property name enclosed in double quotes at column 1", INDENTED),
+        ("[1]", " expected an object, found a list", SHAPES),
+        ('"x"', " expected an object, found text", SHAPES),
+        ("null", " expected an object, found null or nothing", SHAPES),
+        ("{}", " unknown shape with the keys none", SHAPES),
+        ('{"q": "a", "a": "b"}', " unknown shape with the keys 'q', 'a'", SHAPES),
+        ('{"text": NaN}', " the number NaN is not finite, and not JSON", "write null or leave it out"),
+        ('{"text": -1e999}', " the number -1e999 is not finite, and not JSON", "write null or leave it out"),
+        ('{"text": ' + "9" * 5000 + "}", " a number has too many digits", ""),
+        ('{"text": 1.5}', "text: expected text, found a number", ""),
+        ('{"text": ""}', "text: empty text", SKIP),
+        (b'{"text": "\xff"}', " byte 0xff at position 11 of the line is not UTF-8", CP1252),
+        (b'{"text": "\x00"}', " the line holds a NUL byte", UTF16),
+    ],
+)
+def test_json_lines(line: str | bytes, message: str, hint: str) -> None:
+    raw = line if isinstance(line, bytes) else line.encode()
+    Path("t.jsonl").write_bytes(b'{"text": "fine"}\n' + raw + b"\n")
+    assert said("t.jsonl") == hinted(f"t.jsonl:2:{message}", hint)
+
+
+def test_named_keys_that_are_missing() -> None:
+    Path("t.jsonl").write_text('{"question": "a", "answer": "b"}\n')
+    assert said("t.jsonl", input="question", target="Answers") == hinted(
+        "t.jsonl:1: no key 'Answers'; the keys are 'question', 'answer'", "did you mean 'answer'?"
+    )
+
+
+def test_a_line_without_end_is_refused_and_not_read_whole() -> None:
+    with Path("long.jsonl").open("wb") as file:
+        file.write(b'{"text": "')
+        file.truncate(1 << 34)  # sparse: 16 GB that no machine here could hold
+    message = hinted(
+        "long.jsonl:1: the line is longer than 64 MB", "rows are lines: check that the file has line ends"
+    )
+    assert said("long.jsonl") == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"input": "text"}, "input='text' needs a target", "pass target= with the column to learn"),
+        ({"input": ["a", "b"], "target": "c"}, "input must be the name of one column, not ['a', 'b']", ""),
+        ({"kind": "chat"}, "unknown kind 'chat'", "use 'completion' or 'labelled'"),
+        (
+            {"target": "a", "kind": "labelled"},
+            "kind='labelled' needs input=",
+            "name the column with the text to classify",
+        ),
+        ({"format": "xlsx"}, "unknown format 'xlsx'", "formats are 'jsonl', 'csv', 'tsv'"),
+        ({"encoding": "klingon"}, "unknown encoding 'klingon'", "common ones are utf-8, cp1252 and utf-16"),
+        ({"encoding": "hex"}, "unknown encoding 'hex'", "common ones are utf-8, cp1252 and utf-16"),
+        ({"delimiter": "||"}, "delimiter is '||'", "use one character, such as ';'"),
+        ({"limit": 0}, "limit is 0", "use a whole number from 1 up"),
+        ({"on_error": "ignore"}, "on_error is 'ignore'", "use 'raise' or 'skip'"),
+    ],
+)
+def test_arguments(options: dict[str, Any], message: str, hint: str) -> None:
+    Path("t.jsonl").write_text('{"text": "a"}\n')
+    with pytest.raises(SpecError) as caught:
+        tk.Dataset.load("t.jsonl", **options)
+    assert str(caught.value) == hinted(message, hint)

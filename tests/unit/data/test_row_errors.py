@@ -1,0 +1,132 @@
+"""Rows of the wrong shape: whole messages, so that each names the field and what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunekit as tk
+from tunekit.errors import DataError
+
+SKIP = 'fill them in, or pass on_error="skip" to leave such rows out and list them in `skipped`'
+ROLES = "roles are 'system', 'developer', 'user', 'assistant', 'tool'"
+ONLY_CALLS = "only an assistant turn with tool_calls may"
+KNOWN = "known keys are 'content', 'name', 'role', 'tool_call_id', 'tool_calls', 'weight'"
+FUNCTION_ROLE = "write the legacy role 'function' as 'tool', with the tool_call_id of the call it answers"
+PARTS = "join the text parts into one text; images and other parts are not read yet"
+FUNCTIONS = "write legacy functions as tools and tool_calls; for preferences, see PreferenceExample"
+OWN_META = "put columns of your own under 'meta'"
+NO_LESSON = "messages: every assistant turn is empty or has weight 0"
+WEIGHT = "messages[1].weight: expected a weight of 0 or more, found"
+
+U = {"role": "user", "content": "hi"}
+A = {"role": "assistant", "content": "yo"}
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}}}
+
+
+@pytest.mark.parametrize(
+    ("row", "message", "hint"),
+    [
+        ({"messages": "x"}, "messages: expected a list of messages, found text", ""),
+        ({"messages": []}, "messages: the list of messages is empty", ""),
+        ({"messages": [U]}, "messages: no assistant turn, so nothing to learn", ""),
+        ({"messages": [U, {**A, "content": " "}]}, NO_LESSON, SKIP),
+        ({"messages": [U, {**A, "weight": 0}]}, NO_LESSON, SKIP),
+        ({"messages": ["x", A]}, "messages[0]: expected a message object, found text", ""),
+        ({"messages": [{"content": "x"}, A]}, "messages[0]: a message has no role", ROLES),
+        ({"messages": [{"role": "bot", "content": "x"}, A]}, "messages[0].role: unknown role 'bot'", ROLES),
+        (
+            {"messages": [{"role": ["user"], "content": "x"}, A]},
+            "messages[0].role: unknown role ['user']",
+            ROLES,
+        ),
+        (
+            {"messages": [{"role": "function", "content": "x", "name": "f"}, A]},
+            "messages[0].role: unknown role 'function'",
+            FUNCTION_ROLE,
+        ),
+        ({"messages": [{"role": "user"}, A]}, "messages[0].content: a message has no content", ONLY_CALLS),
+        (
+            {"messages": [U, {"role": "assistant", "content": None}]},
+            "messages[1].content: a message has no content",
+            ONLY_CALLS,
+        ),
+        ({"messages": [{**U, "content": 3}, A]}, "messages[0].content: expected text, found a number", ""),
+        (
+            {"messages": [{**U, "content": [{"type": "text", "text": "x"}]}, A]},
+            "messages[0].content: content in parts is not read yet",
+            PARTS,
+        ),
+        ({"messages": [U, {**A, "weight": "1"}]}, f"{WEIGHT} '1'", ""),
+        ({"messages": [U, {**A, "weight": True}]}, f"{WEIGHT} True", ""),
+        ({"messages": [U, {**A, "weight": -1}]}, f"{WEIGHT} -1", ""),
+        ({"messages": [U, {**A, "name": 5}]}, "messages[1].name: expected text, found a number", ""),
+        (
+            {"messages": [U, {**A, "loss_weight": 0}]},
+            "messages[1].loss_weight: a message has the unknown key 'loss_weight'",
+            KNOWN,
+        ),
+        (
+            {"messages": [U, {"role": "assistant", "function_call": {"name": "f"}}]},
+            "messages[1].function_call: a message has the unknown key 'function_call'",
+            "write the call as tool_calls",
+        ),
+        (
+            {"messages": [U, {**A, "tool_calls": {}}]},
+            "messages[1].tool_calls: expected a list of tool calls, found an object",
+            "",
+        ),
+        (
+            {"messages": [U, {**A, "tool_calls": ["f"]}]},
+            "messages[1].tool_calls[0]: expected a call of type 'function', found 'f'",
+            "",
+        ),
+        (
+            {"messages": [U, {**A, "tool_calls": [{"id": "1"}]}]},
+            "messages[1].tool_calls[0].function: expected an object, found null or nothing",
+            "",
+        ),
+        (
+            {"messages": [U, {**A, "tool_calls": [CALL]}]},
+            "messages[1].tool_calls[0].function.arguments: expected text, found an object",
+            "write the arguments as a JSON text",
+        ),
+        ({"messages": [U, A], "tools": {}}, "tools: expected a list of tool objects, found an object", ""),
+        (
+            {"messages": [U, A], "functions": [{}]},
+            "functions: chat rows with 'functions' are not read yet",
+            FUNCTIONS,
+        ),
+        (
+            {"kind": "labelled", "text": "a", "label": "b", "x": 1},
+            "x: unknown key 'x' in a 'labelled' row",
+            OWN_META,
+        ),
+        ({"kind": "labelled", "text": "a", "label": [1]}, "label: expected a list of texts", ""),
+        (
+            {"kind": "completion", "prompt": "a", "completion": "b", "id": 3},
+            "id: expected text, found a number",
+            "",
+        ),
+        (
+            {"kind": "completion", "prompt": "a", "completion": "b", "meta": 3},
+            "meta: expected an object, found a number",
+            "",
+        ),
+        (
+            {"kind": "prompt", "messages": [U], "reference": "x"},
+            "reference: expected an object, found text",
+            "",
+        ),
+    ],
+)
+def test_rows(tmp_path: Path, row: dict[str, Any], message: str, hint: str) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError) as caught:
+        tk.Dataset.load(path)
+    assert type(caught.value) is DataError
+    assert str(caught.value) == f"{path}:1:{message}" + (f"\n  hint: {hint}" if hint else "")
