@@ -5,8 +5,8 @@ Events are the one progress channel: command line, notebooks and trackers all re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Set
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
 
@@ -159,7 +159,7 @@ def event_to_dict(event: JobEvent) -> dict[str, Any]:
 
 
 def event_from_dict(body: Mapping[str, Any]) -> JobEvent:
-    """An event from its dictionary; an unknown type or field is kept in a `Notice`, never an error.
+    """An event from its dictionary; one with an unknown type or field, or without a needed one, becomes a `Notice`.
 
     Examples:
         >>> event_from_dict({"type": "surprise", "id": "3", "at": 0.0, "x": 1}).data
@@ -167,13 +167,21 @@ def event_from_dict(body: Mapping[str, Any]) -> JobEvent:
     """
     values = dict(body)
     cls = _TYPES.get(str(values.get("type")))
-    if cls is not None and {item for item in values if item != "type"} <= {item.name for item in fields(cls)}:
+    if cls is not None and _fits(cls, values.keys() - {"type"}):
         values.pop("type")
         if cls is StateChanged:
             values["state"] = _state(values["state"])
         return cls(**values)
     event_id, at, message = values.pop("id", ""), values.pop("at", 0.0), values.pop("message", "")
     return Notice(id=str(event_id), at=float(at), message=str(message), data=values)
+
+
+def _fits(cls: type[JobEvent], names: Set[str]) -> bool:
+    known = {item.name for item in fields(cls)}
+    needed = {
+        item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING
+    }
+    return needed <= names <= known
 
 
 def _state(value: Any) -> JobState:
