@@ -15,6 +15,7 @@ from pathlib import Path
 import tunekit as tk
 
 HERE = Path(__file__).resolve().parent
+TICKETS = str(HERE / "data" / "support_tickets.csv")
 
 
 def main() -> int:
@@ -44,8 +45,9 @@ def run(arguments: argparse.Namespace) -> None:
     common = ", ".join(f"{answer} {count}" for answer, count in answers.most_common(4))
     say(f"targets   {len(answers)} different; most common: {common}")
 
-    # 2. Hold out a part that training never sees. Classes keep their shares; equal inputs stay together.
-    train, test = data.split(test=arguments.test, seed=arguments.seed)
+    # 2. Hold out a part that training never sees. Classes keep their shares; equal inputs, and rows of one group
+    #    (here one customer), stay on one side.
+    train, test = data.split(test=arguments.test, seed=arguments.seed, groups=arguments.group)
     say(f"split     {len(train)} to train on, {len(test)} held out")
 
     # 3. Fine-tune. The job lives outside this process; `job.ref` attaches to it from anywhere.
@@ -69,10 +71,11 @@ def run(arguments: argparse.Namespace) -> None:
     say(f"\n{comparison}\n")
 
     # 5. Use it.
-    example = test[0]
-    answer = tk.generate(tuned, example.prompt, sampling=tk.Sampling(max_tokens=arguments.max_tokens))
-    say(f"prompt    {example.prompt[:100]!r}")
-    say(f"answer    {answer.text!r}   (expected {example.completion!r})")
+    for example in test.head(1):
+        if isinstance(example, tk.CompletionExample):
+            answer = tk.generate(tuned, example.prompt, sampling=tk.Sampling(max_tokens=arguments.max_tokens))
+            say(f"prompt    {example.prompt[:100]!r}")
+            say(f"answer    {answer.text!r}   (expected {example.completion!r})")
     say(f"model     {tuned}")
     if arguments.backend == "local":
         say(f"artifact  {tk.Settings().runs / job.ref.id / 'artifact'}")
@@ -103,9 +106,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data", default=str(HERE / "data" / "support_tickets.csv"), help="CSV, TSV or JSONL file"
-    )
+    parser.add_argument("--data", default=TICKETS, help="CSV, TSV or JSONL file")
     parser.add_argument("--input", default="text", help="column that the model reads")
     parser.add_argument("--target", default="intent", help="column that it should answer with")
     parser.add_argument(
@@ -123,7 +124,10 @@ def parse_arguments() -> argparse.Namespace:
         "--max-classes", type=int, default=100, help="score answers as classes up to this many"
     )
     parser.add_argument("--seed", type=int, default=7)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.data == TICKETS:
+        arguments.group = arguments.group or "customer_id"
+    return arguments
 
 
 if __name__ == "__main__":
