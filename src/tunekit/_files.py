@@ -39,7 +39,8 @@ def storage_errors(doing: str) -> Iterator[None]:
         path = os.fspath(error.filename) if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
         reason = os.strerror(error.errno) if error.errno else str(error)
         hint = _HINTS.get(error.errno or 0, "check that the path exists and can be written")
-        raise StorageError(f"{doing}: {reason} {str(path)!r}".rstrip(" '"), hint=hint) from error
+        where = f" {str(path)!r}" if path else ""
+        raise StorageError(f"{doing}: {reason}{where}", hint=hint) from error
 
 
 def make_private_directory(path: Path) -> Path:

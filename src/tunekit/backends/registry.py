@@ -138,7 +138,7 @@ def _load(name: str) -> Callable[..., Backend]:
         raise ConflictError(f"backend {name!r} is claimed by {owners}", hint="uninstall one of them")
     try:
         factory: Callable[..., Backend] = points[0].load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # importing somebody's code can raise anything
         raise BackendError(
             f"backend {name!r} ({points[0].value}) cannot be imported: {error}",
             backend=name,
