@@ -73,8 +73,12 @@ class EventLog:
             self._state = event.state
 
     def state(self, state: JobState, message: str = "") -> None:
-        """The run entered a state; nothing is written if it is the one that the log ends in."""
-        if state is not self._state:
+        """The run entered a state; nothing is written if the log says so already.
+
+        A writer killed between the last event and the result is started again, and the run does not run anew by that.
+        """
+        ended = self._state is not None and self._state.is_terminal
+        if state is not self._state and (state.is_terminal or not ended):
             self._append(StateChanged(id=self._next(), at=self._clock(), message=message, state=state))
 
     def preflight(self, report: Mapping[str, Any], message: str = "") -> None:

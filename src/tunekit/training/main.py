@@ -1,12 +1,15 @@
 """The training process: `python -m tunekit.training.main RUN_DIR LOCK_FD`. Knows signals, the lock and how to fail.
 
-It does not know how to train. It writes `result.json` last, so a run without one is a run that goes on; a process that
-was told to terminate saves a checkpoint and exits with 75 (EX_TEMPFAIL in sysexits.h: try again).
+It does not know how to train. It writes `result.json` last, so a run without one is a run that goes on: a process that
+was told to terminate saves a checkpoint and exits with 75 (EX_TEMPFAIL in sysexits.h: try again), and so does one that
+a full disk has stopped.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 import sys
 import traceback
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING
 from tunekit import _files
 from tunekit.errors import JobFailedError, StorageError, TunekitError
 from tunekit.events import JobState
+from tunekit.training import launches
 from tunekit.training.events_log import EventLog
 from tunekit.training.rundir import RunDirectory, RunResult
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from tunekit.training.loop import Stop
 
 EXIT_INTERRUPTED = 75
+_DISK_FULL = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,18 +39,45 @@ def main(arguments: Sequence[str]) -> int:
     # Ours for as long as we live, and not for a moment longer: no grandchild may keep the run looking alive.
     os.set_inheritable(lock, False)
     terminated = _watch_for_termination()
+    try:
+        result = _carry_out(run, terminated)
+    except StorageError as error:
+        launches.note_blocked(run, error)
+        _log_traceback()
+        return EXIT_INTERRUPTED
+    if result is None:
+        return EXIT_INTERRUPTED
+    return 0 if result.state is JobState.SUCCEEDED else 1
+
+
+def _carry_out(run: RunDirectory, terminated: Callable[[], bool]) -> RunResult | None:
+    """Train and write down how it ended. None: it goes on later.
+
+    Raises:
+        StorageError: The disk is full or gone. That is not how a run ends: it goes on once there is room.
+    """
     with EventLog(run) as log:
         try:
             result = _train(run, log, terminated)
         except Exception as error:  # whatever it is, the run must end with a word about it
-            traceback.print_exc()
+            _reraise_if_storage(error)
+            _log_traceback()
             result = failure(error)
         if result is None:
-            return EXIT_INTERRUPTED
-        with suppress(StorageError):  # a full disk may still have room for the result, which says the same
-            log.state(result.state, result.message)
+            return None
+        log.state(result.state, result.message)
     _files.write_atomic(run.result_path, result.model_dump_json(indent=1).encode())
-    return 0 if result.state is JobState.SUCCEEDED else 1
+    return result
+
+
+def _reraise_if_storage(error: Exception) -> None:
+    if isinstance(error, StorageError):
+        raise error
+    # safetensors and tokenizers write from Rust, and say so only in words.
+    if _DISK_FULL.search(str(error)):
+        raise StorageError(
+            f"the disk is full: {_first_line(error)}", hint="free some space, or raise the quota"
+        ) from error
 
 
 def failure(error: Exception) -> RunResult:
@@ -56,7 +88,7 @@ def failure(error: Exception) -> RunResult:
             code=error.code,
             message=error.message,
             hint=error.hint,
-            retryable=error.retryable or isinstance(error, StorageError),
+            retryable=error.retryable,
         )
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return RunResult(
@@ -98,6 +130,11 @@ def _watch_for_termination() -> Callable[[], bool]:
     # This is the child's own process, so the handler takes nothing from anybody.
     signal.signal(signal.SIGTERM, note)  # noqa: TID251
     return lambda: bool(received)
+
+
+def _log_traceback() -> None:
+    with suppress(OSError):  # the log may be on the disk that is full
+        traceback.print_exc()
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.kill.harness import Kills, Site, check_stream, follow, make_model, train_under_fire
+
+RUNS, KILLS_EACH, AT_ONCE = 10, 21, 2
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_two_hundred_kills_change_no_bit(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model")
+    reference = follow(site := Site(tmp_path / "reference", model), site.submit())
+    kills = Kills()
+    for first in range(0, RUNS, AT_ONCE):
+        sites = [Site(tmp_path / str(first + number), model) for number in range(AT_ONCE)]
+        outcomes, more = train_under_fire(sites, KILLS_EACH, seed=first)
+        for outcome in outcomes:
+            check_stream(outcome.events)
+            assert outcome.steps == reference.steps
+            assert outcome.artifact == reference.artifact
+        kills += more
+    assert len(kills.pids) >= 200
+    assert kills.inside_save >= 40
+    assert kills.inside_artifact >= 1
