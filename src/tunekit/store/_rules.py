@@ -73,6 +73,20 @@ def rewritten(record: RunRecord, lease: Lease | None) -> RunRecord:
     return RunRecord.model_validate({**dict(record), "version": record.version + 1, "lease_token": token})
 
 
+def reopens(record: RunRecord, stored: RunRecord) -> bool:
+    """Whether an update brings a closed run back, which it may only while no later attempt of its key exists."""
+    return stored.is_closed and not record.is_closed
+
+
+def superseded(record: RunRecord) -> ConflictError:
+    """What to say to an update that would leave two open runs for one key."""
+    return ConflictError(
+        f"run {record.run_id!r} was closed and another attempt has begun; it cannot become {str(record.state)!r}",
+        hint="look at the latest attempt of this submission instead",
+        details={"run_id": record.run_id, "attempt": record.attempt},
+    )
+
+
 def not_found(run_id: str) -> NotFoundError:
     """What to say about a run that is not there."""
     return NotFoundError(

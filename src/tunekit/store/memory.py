@@ -46,11 +46,7 @@ class MemoryStore:
     def claim(self, draft: RunRecord) -> tuple[RunRecord, bool]:
         """See `RunStore.claim`."""
         with self._locked():
-            latest = max(
-                (run for run in self._runs.values() if run.key == draft.key),
-                key=lambda run: run.attempt,
-                default=None,
-            )
+            latest = self._latest(draft.key)
             if latest is not None and not latest.is_closed:
                 return latest, False
             record = _rules.next_attempt(draft, latest)
@@ -94,7 +90,10 @@ class MemoryStore:
         with self._locked():
             if lease is not None:
                 self._holding(lease)
-            _rules.check_update(record, self.get(record.run_id))
+            stored = self.get(record.run_id)
+            _rules.check_update(record, stored)
+            if _rules.reopens(record, stored) and self._latest(record.key) != stored:
+                raise _rules.superseded(record)
             after = _rules.rewritten(record, lease)
             self._runs[record.run_id] = after
             return after
@@ -126,6 +125,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _latest(self, key: str) -> RunRecord | None:
+        attempts = (run for run in self._runs.values() if run.key == key)
+        return max(attempts, key=lambda run: run.attempt, default=None)
 
     def _holding(self, lease: Lease) -> Holding:
         token, holding = self._leases.get(lease.name, (0, None))

@@ -97,7 +97,7 @@ class SqliteStore:
         """See `RunStore.claim`."""
 
         def work(db: sqlite3.Connection) -> tuple[RunRecord, bool]:
-            latest = _one(db, "key = ? ORDER BY attempt DESC", draft.key)
+            latest = _latest(db, draft.key)
             if latest is not None and not latest.is_closed:
                 return latest, False
             record = _rules.next_attempt(draft, latest)
@@ -140,7 +140,10 @@ class SqliteStore:
         def work(db: sqlite3.Connection) -> RunRecord:
             if lease is not None and not _is_newest(db, lease):
                 raise _rules.stale(lease)
-            _rules.check_update(record, _existing(db, record.run_id))
+            stored = _existing(db, record.run_id)
+            _rules.check_update(record, stored)
+            if _rules.reopens(record, stored) and _latest(db, record.key) != stored:
+                raise _rules.superseded(record)
             db.execute(
                 "UPDATE runs SET backend = :backend, job_id = :job_id, state = :state, created_at = :created_at,"
                 " version = :version, body = :body WHERE run_id = :run_id",
@@ -203,6 +206,10 @@ def _columns(record: RunRecord) -> dict[str, str | int | float]:
         "version": record.version,
         "body": record.model_dump_json(),
     }
+
+
+def _latest(db: sqlite3.Connection, key: str) -> RunRecord | None:
+    return _one(db, "key = ? ORDER BY attempt DESC", key)
 
 
 def _existing(db: sqlite3.Connection, run_id: str) -> RunRecord:

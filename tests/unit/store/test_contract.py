@@ -165,6 +165,20 @@ def test_a_run_never_becomes_another_one(store: RunStore, value: dict[str, objec
     assert store.get(record.run_id) == record
 
 
+def test_a_closed_run_may_come_back_only_while_it_is_the_latest_attempt(store: RunStore) -> None:
+    first, _ = store.claim(draft())
+    failed = store.update(changed(first, state=JobState.FAILED))
+    resumed = store.update(changed(failed, state=JobState.RUNNING))
+    assert store.claim(draft()) == (resumed, False)
+    closed = store.update(changed(resumed, state=JobState.CANCELLED))
+    second, _ = store.claim(draft())
+    with pytest.raises(ConflictError, match="another attempt") as caught:
+        store.update(changed(closed, state=JobState.RUNNING))
+    assert not caught.value.retryable
+    noted = store.update(changed(closed, tuned_model="late news"))
+    assert store.list() == [second, noted]
+
+
 def test_update_refuses_what_model_copy_let_through(store: RunStore) -> None:
     record, _ = store.claim(draft())
     with pytest.raises(ValueError, match="state"):
@@ -266,12 +280,15 @@ def test_a_lease_lasts_a_positive_time(store: RunStore, ttl_s: float) -> None:
         store.acquire("x", ttl_s=ttl_s)
 
 
+@pytest.mark.parametrize("host", ["the-same", "renamed"])
 def test_a_reboot_frees_every_lease(
-    store: RunStore, clock: BootClock, monkeypatch: pytest.MonkeyPatch
+    store: RunStore, clock: BootClock, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
+    monkeypatch.setattr(identity, "_host", lambda: "the-same")
     taken(store, ttl_s=1e6)
     clock.seconds = 5.0
     monkeypatch.setattr(identity, "boot_id", lambda: "another-boot")
+    monkeypatch.setattr(identity, "_host", lambda: host)  # a container gets another name each time it starts
     assert store.acquire("x", ttl_s=30) is not None
 
 

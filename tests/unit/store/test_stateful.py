@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -38,7 +39,8 @@ class Twins(RuleBasedStateMachine):
     def start(self) -> None:
         self.clock = BootClock()
         self.boot = "boot-1"
-        self.home = Path(tempfile.mkdtemp())
+        # In memory where there is such a place: thousands of steps, and nothing here is about disks.
+        self.home = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(identity, "boot_id", lambda: self.boot)
         self.sqlite = SqliteStore(self.home / "store.sqlite3", boottime=self.clock)
