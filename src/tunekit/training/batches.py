@@ -19,12 +19,13 @@ _BUCKET_BATCHES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Examples laid out for one forward pass, padded on the right.
+    """Examples laid out for one forward pass: padded on the right, or end to end in one row without padding.
 
     Attributes:
-        ids: Token ids, int64, shape (rows, length).
-        weights: Weight of predicting the *next* token at each position, fp32, shape (rows, length). The last column
-            is 0.
+        ids: Token ids, int64, shape (rows, length), or (1, tokens) end to end.
+        weights: Weight of predicting the *next* token at each position, fp32, same shape. The last position of every
+            example has weight 0.
+        row_lengths: Tokens of each example if they lie end to end, else empty.
         real_tokens: Tokens that are not padding.
         rows: Ids of the examples, for error messages.
     """
@@ -33,6 +34,7 @@ class Batch:
     weights: torch.Tensor
     real_tokens: int
     rows: tuple[str, ...]
+    row_lengths: tuple[int, ...] = ()
 
     def to(self, device: str) -> Batch:
         """The same batch on another device."""
@@ -41,6 +43,7 @@ class Batch:
             weights=self.weights.to(device, non_blocking=True),
             real_tokens=self.real_tokens,
             rows=self.rows,
+            row_lengths=self.row_lengths,
         )
 
 
@@ -140,4 +143,17 @@ def collate(examples: Sequence[Tokens], *, pad_id: int, multiple: int = 1) -> Ba
         weights=weights,
         real_tokens=sum(len(example.ids) for example in examples),
         rows=tuple(example.row for example in examples),
+    )
+
+
+def lay_end_to_end(examples: Sequence[Tokens]) -> Batch:
+    """Lay examples out in one row, one behind the other, for attention that keeps them apart."""
+    return Batch(
+        ids=torch.tensor([[token for example in examples for token in example.ids]], dtype=torch.int64),
+        weights=torch.tensor(
+            [[weight for example in examples for weight in (*example.weights[1:], 0.0)]], dtype=torch.float32
+        ),
+        real_tokens=sum(len(example.ids) for example in examples),
+        rows=tuple(example.row for example in examples),
+        row_lengths=tuple(len(example.ids) for example in examples),
     )

@@ -21,7 +21,7 @@ import torch
 
 from tunekit.errors import JobFailedError
 from tunekit.spec import TuneSpec
-from tunekit.training.batches import Batch, Sampler, collate, micro_batches
+from tunekit.training.batches import Batch, Sampler, collate, lay_end_to_end, micro_batches
 from tunekit.training.checkpoint import TrainingState
 from tunekit.training.device import Device
 from tunekit.training.events_log import EventLog
@@ -55,6 +55,7 @@ class Training:
         examples: Training rows.
         validation: Held-out rows; may be empty.
         pad_id: Fills the space behind shorter rows.
+        end_to_end: Lay rows behind each other without padding; the model must be able to keep them apart.
         device: Where to compute.
     """
 
@@ -67,6 +68,7 @@ class Training:
     examples: Sequence[Tokens]
     validation: Sequence[Tokens]
     pad_id: int
+    end_to_end: bool
     device: Device
 
 
@@ -176,7 +178,10 @@ def _take_step(training: Training, indices: Sequence[int], step: int, hooks: Hoo
 
 
 def _forward(training: Training, examples: Sequence[Tokens]) -> Loss:
-    batch = collate(examples, pad_id=training.pad_id, multiple=1 if training.device.is_cpu else 8)
+    if training.end_to_end:
+        batch = lay_end_to_end(examples)
+    else:
+        batch = collate(examples, pad_id=training.pad_id, multiple=1 if training.device.is_cpu else 8)
     with _autocast(training.device):
         return training.loss(training.model, batch.to(training.device.name))
 

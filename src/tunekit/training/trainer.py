@@ -23,6 +23,7 @@ from tunekit.examples import from_dict
 from tunekit.spec import SFT, Adapter, LoRA
 from tunekit.training import artifacts, load, preflight, render
 from tunekit.training.adapters import make_trainable, trainable_parameters
+from tunekit.training.attention import supports_end_to_end
 from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState
 from tunekit.training.device import Device, choose_device
 from tunekit.training.events_log import EventLog
@@ -150,6 +151,8 @@ def _training(
     parameters = trainable_parameters(model)
     model.eval()
     selects_rows = head_selects_rows(model)
+    longest = max(len(example.ids) for example in (*examples, *validation))
+    end_to_end = device.is_cpu and supports_end_to_end(model, longest=longest)
     model.train()
     return Training(
         spec=plan.spec,
@@ -163,6 +166,7 @@ def _training(
         examples=examples,
         validation=validation,
         pad_id=pad_id,
+        end_to_end=end_to_end,
         device=device,
     )
 

@@ -15,8 +15,9 @@ from tunekit.errors import JobFailedError
 from tunekit.events import JobState
 from tunekit.examples import ChatExample, CompletionExample, Message
 from tunekit.spec import SFT, Budget, FullWeights, LoRA
-from tunekit.training import load, render
-from tunekit.training.batches import collate, epoch_batches, micro_batches
+from tunekit.training import attention, load, render
+from tunekit.training.attention import supports_end_to_end
+from tunekit.training.batches import collate, epoch_batches, lay_end_to_end, micro_batches
 from tunekit.training.objectives.sft import head_selects_rows, sft_loss
 from tunekit.training.schedule import learning_rate
 
@@ -132,6 +133,44 @@ def test_padded_batch_gives_what_single_rows_give(llama: Path) -> None:
     assert whole == pytest.approx(sum(loss for loss, _ in singles), rel=1e-6)
     total = torch.stack([gradient for _, gradient in singles]).sum(0)
     torch.testing.assert_close(whole_gradient, total, rtol=1e-4, atol=1e-6)
+
+
+def test_rows_laid_end_to_end_give_what_single_rows_give(llama: Path) -> None:
+    model = load.load_base(llama).requires_grad_(True)
+    examples = tokens(str(llama))[:5]
+    singles = [loss_and_gradient(model, collate([item], pad_id=0), selects_rows=True) for item in examples]
+    assert supports_end_to_end(model.eval(), longest=256)
+    for selects_rows in (True, False):
+        loss, gradient = loss_and_gradient(model, lay_end_to_end(examples), selects_rows=selects_rows)
+        assert loss == pytest.approx(sum(loss for loss, _ in singles), rel=1e-6)
+        total = torch.stack([gradient for _, gradient in singles]).sum(0)
+        torch.testing.assert_close(gradient, total, rtol=1e-4, atol=1e-6)
+
+
+def test_rows_laid_end_to_end_never_see_each_other(llama: Path) -> None:
+    """Changing the first row leaves the logits of the second as they were, to the bit."""
+    model = load.load_base(llama)
+    assert supports_end_to_end(model, longest=256)
+    first, second = tokens(str(llama))[:2]
+    changed = render.Tokens(ids=tuple(reversed(first.ids)), weights=first.weights)
+    with torch.no_grad():
+        before, after = (
+            model(**attention.inputs(batch.ids, batch.row_lengths), use_cache=False).logits
+            for batch in (lay_end_to_end([first, second]), lay_end_to_end([changed, second]))
+        )
+    assert torch.equal(before[:, len(first.ids) :], after[:, len(first.ids) :])
+    assert not torch.equal(before[:, : len(first.ids)], after[:, : len(first.ids)])
+
+
+@pytest.mark.parametrize("change", [{"attn_implementation": "eager"}, {"sliding_window": 100}])
+def test_models_that_could_answer_differently_keep_their_padding(llama: Path, change: dict[str, Any]) -> None:
+    model = load.load_base(llama)
+    if "attn_implementation" in change:
+        model.set_attn_implementation("eager")
+    else:
+        model.config.sliding_window = change["sliding_window"]
+    assert not supports_end_to_end(model, longest=256)
+    assert model.config._attn_implementation in ("sdpa", "eager")
 
 
 def test_what_stands_in_the_padding_is_never_seen(llama: Path) -> None:

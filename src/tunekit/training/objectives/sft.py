@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from tunekit.training.attention import inputs
 from tunekit.training.batches import Batch
 
 
@@ -39,7 +40,7 @@ def sft_loss(model: Any, batch: Batch, *, selects_rows: bool) -> Loss:
         selects_rows: Whether the model can apply its head to chosen positions (see `head_selects_rows`).
     """
     keep = batch.weights != 0.0
-    logits = _target_logits(model, batch.ids, keep, selects_rows=selects_rows)
+    logits = _target_logits(model, batch, keep, selects_rows=selects_rows)
     # Row-major order on both sides, so targets and logits line up.
     targets = torch.roll(batch.ids, -1, dims=1)[keep]
     each = functional.cross_entropy(logits.float(), targets, reduction="none")
@@ -60,10 +61,12 @@ def head_selects_rows(model: Any) -> bool:
     return bool(logits.ndim == 2 and logits.shape[0] == 2)
 
 
-def _target_logits(model: Any, ids: torch.Tensor, keep: torch.Tensor, *, selects_rows: bool) -> torch.Tensor:
-    # No attention mask: right padding is out of sight of every real token, and a mask would cost the causal fast path.
+def _target_logits(model: Any, batch: Batch, keep: torch.Tensor, *, selects_rows: bool) -> torch.Tensor:
+    # No attention mask: padding on the right is out of sight of every real token, and a mask would cost the causal
+    # fast path. No cache: with one, transformers lets rows that lie end to end attend to each other.
+    told = inputs(batch.ids, batch.row_lengths) if batch.row_lengths else {"input_ids": batch.ids}
     if selects_rows:
-        logits: torch.Tensor = model(input_ids=ids, use_cache=False, logits_to_keep=keep).logits
+        logits: torch.Tensor = model(**told, use_cache=False, logits_to_keep=keep).logits
         return logits
-    full: torch.Tensor = model(input_ids=ids, use_cache=False).logits
+    full: torch.Tensor = model(**told, use_cache=False).logits
     return full[keep]
