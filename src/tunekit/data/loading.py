@@ -192,7 +192,7 @@ def _check_any(found: Loaded) -> None:
             first = found.skipped[0]
             said = f"no row can be used, all {len(found.skipped)} were skipped; the first: {first.reason}"
             raise DataError(said, line=first.line)
-        raise DataError("there are no rows")
+        raise DataError("there are no rows", hint="look at what they come from")
 
 
 class _Blank:

@@ -51,7 +51,7 @@ _WIDE_MARKS = (
 def refuse_binary(head: bytes, encoding: str | None) -> None:
     """Raise `DataError` for bytes that are no text, or text of an encoding that nobody named."""
     if not head.strip():
-        raise DataError("the file is empty")
+        raise DataError("the file is empty", hint="look at what wrote it; was it still writing?")
     for signature, what, hint in _BINARY:
         if head.startswith(signature):
             if signature == b"PK\x03\x04" and (b"xl/" in head or b"[Content_Types].xml" in head):

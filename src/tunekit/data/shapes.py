@@ -171,7 +171,8 @@ def _text(row: Mapping[str, Any], key: str) -> str:
         return str(value)  # numeric labels and answers are common, and 7 has one spelling
     if key not in row:
         known = [str(name) for name in row]
-        raise DataError(f"no key {key!r}; the keys are {listed(known) or 'none'}", hint=nearest(key, known))
+        hint = nearest(key, known) or "name the keys to use with input= and target="
+        raise DataError(f"no key {key!r}; the keys are {listed(known) or 'none'}", hint=hint)
     raise DataError(f"expected text, found {shown(value)}", field=key)
 
 

@@ -248,8 +248,9 @@ class _Filling:
                 self._take(min(allowed, key=lambda cluster: (len(cluster.rows), cluster.rank)))
 
     def _fits(self, cluster: _Cluster) -> bool:
+        # A quota leaves a row of each class, so what fits cannot empty train.
         room = all(self._have[name] + n <= self._quota.get(name, 0) for name, n in cluster.classes.items())
-        return room and cluster.rank not in self._ranks and self._spares_train(cluster)
+        return room and cluster.rank not in self._ranks
 
     def _spares_train(self, cluster: _Cluster) -> bool:
         return all(self._left[name] > 1 for name in cluster.classes)

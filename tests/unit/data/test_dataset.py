@@ -123,6 +123,10 @@ def test_map_keeps_the_row_it_came_from() -> None:
     data = rows(2).map(relabel)
     assert data.kinds == {"labelled"}
     assert [(row.id, row.meta) for row in data] == [("records:1", {"day": 0}), ("records:2", {"day": 1})]
+    named = rows(1).map(lambda row: CompletionExample(prompt="a", completion="b", id="mine"))[0]
+    noted = rows(1).map(lambda row: CompletionExample(prompt="a", completion="b", meta={"day": 7}))[0]
+    assert (named.id, named.meta) == ("mine", {"day": 0})
+    assert (noted.id, noted.meta) == ("records:1", {"day": 7})
     with pytest.raises(SpecError, match="is 'NoneType', not an example"):
         rows(1).map(lambda row: None)  # type: ignore[arg-type, return-value]
 

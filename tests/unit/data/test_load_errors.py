@@ -24,6 +24,9 @@ TWICE = "a quote inside a quoted cell is written twice"
 MISSING = "fill in the missing cells, or put quotes around a cell that holds a line break"
 TOO_LONG = "a quote in this row may never close; if the cell is right, call csv.field_size_limit first"
 INDENTED = "this looks like one indented JSON document; JSON lines hold one whole object on each line"
+DISK = "check its permissions, and the disk that it lies on"
+QUERY = "look at what wrote it; did its query find anything?"
+NAME_THEM = "name the columns to use with input= and target="
 BOTH = "name the column the model reads and the one it should answer with"
 EXCEL = "save it as CSV (UTF-8); reading workbooks comes with a later tunekit[excel]"
 
@@ -55,8 +58,9 @@ def test_files_that_are_not_there_or_not_files() -> None:
         "no.csv: no such file", "check the path; relative paths start where Python runs"
     )
     assert said("folder.csv") == hinted("folder.csv: this is a directory, not a file", "name one file in it")
-    assert said("nothing.csv") == "nothing.csv: the file is empty"
-    assert said("blank.jsonl") == "blank.jsonl: the file is empty"
+    for path in ("nothing.csv", "blank.jsonl"):
+        message = f"{path}: the file is empty"
+        assert said(path) == hinted(message, "look at what wrote it; was it still writing?")
     assert said("a\0b") == "a\0b: cannot be opened: embedded null byte"
 
 
@@ -64,14 +68,14 @@ def test_files_that_are_not_there_or_not_files() -> None:
     not os.path.exists("/proc/self/mem"), reason="needs Linux: a file that opens and cannot be read"
 )
 def test_file_that_cannot_be_read() -> None:
-    assert said("/proc/self/mem") == "/proc/self/mem: cannot be read: Input/output error"
+    assert said("/proc/self/mem") == hinted("/proc/self/mem: cannot be read: Input/output error", DISK)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_file_without_permission() -> None:
     Path("secret.csv").write_text("text,label\na,b\n")
     os.chmod("secret.csv", 0)
-    assert said("secret.csv") == "secret.csv: cannot be read: Permission denied"
+    assert said("secret.csv") == hinted("secret.csv: cannot be read: Permission denied", DISK)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,8 @@ def test_text_of_no_known_form() -> None:
 @pytest.mark.parametrize(
     ("content", "options", "message", "hint"),
     [
-        ("text,label\n", NAMED, "1: the file has a header and no rows", ""),
+        ("text,label\n", NAMED, "1: the file has a header and no rows", QUERY),
+        ("xy,z\na,b\n", NAMED, "1: no column 'text'; the columns are 'xy', 'z'", NAME_THEM),
         (
             "Text ,lable\na,b\n",
             NAMED,

@@ -212,6 +212,29 @@ def test_completions_are_stratified_only_where_they_look_like_classes() -> None:
     assert len(counts) > 1
 
 
+def test_no_class_takes_more_than_its_share_to_fill_the_place_of_rare_ones() -> None:
+    labels = [*"aaaaaaaaaa", *"bbccddeeff"]
+    data = labelled([str(i) for i in range(20)], labels)
+    assert data.split(test=0.8)[1].targets() == Counter(a=8, b=1, c=1, d=1, e=1, f=1)
+
+
+def test_a_class_tied_to_classes_of_one_input_stays_in_train() -> None:
+    texts, labels = zip(
+        ("p", "x"), ("p", "only p"), ("q", "x"), ("q", "only q"), ("r", "y"), ("s", "y"), strict=True
+    )
+    for seed in range(10):
+        train, test = labelled([*texts], [*labels]).split(test=0.5, seed=seed)
+        assert train.targets().keys() == set(labels)
+        assert test.targets() == Counter(y=1)
+
+
+def test_an_input_of_two_classes_counts_once_for_each() -> None:
+    texts = ["both", "both", *map(str, range(30))]
+    data = labelled(texts, ["x", "y", *"x" * 20, *"y" * 10])
+    for seed in range(30):
+        assert data.split(test=0.25, seed=seed)[1].targets() == Counter(x=5, y=3)
+
+
 def test_stratify_by_a_function() -> None:
     data = labelled([f"{'long' * (i % 4 == 0)} {i}" for i in range(40)], ["x"] * 40)
     for seed in range(10):
@@ -248,10 +271,10 @@ def test_groups_join_rows_and_inputs_join_groups() -> None:
 def test_chats_with_the_same_question_travel_together() -> None:
     def chat(question: str, answer: str, weight: float = 1.0, system: str = "be kind") -> ChatExample:
         turns = (("system", system), ("user", question), ("assistant", "hm"), ("user", "so?"))
-        messages = [Message(role=role, content=content) for role, content in turns]  # type: ignore[arg-type]
-        return ChatExample(messages=(*messages, Message(role="assistant", content=answer, weight=weight)))
+        messages = [Message(role=role, content=content, weight=weight) for role, content in turns]  # type: ignore[arg-type]
+        return ChatExample(messages=(*messages, Message(role="assistant", content=answer)))
 
-    data = tk.Dataset(chat(f"q{i % 6}", f"a{i}", weight=i % 2 + 1) for i in range(30))
+    data = tk.Dataset(chat(f"q{i % 6}", f"a{i}", weight=i // 6 % 2 + 1) for i in range(30))
     for seed in range(10):
         train, test = data.split(test=0.34, seed=seed)
         assert len(test) == 10

@@ -48,7 +48,9 @@ def rows(
     records = _records(lines, delimiter)
     number, names = next(records, (1, []))
     if not names:
-        raise DataError("no header: the file holds no rows", line=1)
+        raise DataError(
+            "no header: the file holds no rows", line=1, hint="the first row must name the columns"
+        )
     _check_columns(names, wanted, number)
     keys = _unique(names)
     empty = True
@@ -63,7 +65,11 @@ def rows(
         else:
             yield number, _ragged(len(cells), len(keys), delimiter)
     if empty:
-        raise DataError("the file has a header and no rows", line=number)
+        raise DataError(
+            "the file has a header and no rows",
+            line=number,
+            hint="look at what wrote it; did its query find anything?",
+        )
 
 
 def _records(lines: Iterable[Line], delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -92,9 +98,8 @@ def _pieces(lines: Iterable[Line]) -> Iterator[str]:
 def _check_columns(names: Sequence[str], wanted: Sequence[str], line: int) -> None:
     for name in wanted:
         if name not in names:
-            raise DataError(
-                f"no column {name!r}; the columns are {listed(names)}", line=line, hint=nearest(name, names)
-            )
+            hint = nearest(name, names) or "name the columns to use with input= and target="
+            raise DataError(f"no column {name!r}; the columns are {listed(names)}", line=line, hint=hint)
         if names.count(name) > 1:
             raise DataError(
                 f"{names.count(name)} columns are named {name!r}", line=line, hint="rename all but one"

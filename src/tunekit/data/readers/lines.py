@@ -42,7 +42,8 @@ def opened(path: str) -> Iterator[io.BufferedReader]:
     except IsADirectoryError:
         raise DataError("this is a directory, not a file", path=path, hint="name one file in it") from None
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", path=path) from error
+        hint = "check its permissions, and the disk that it lies on"
+        raise DataError(f"cannot be read: {error.strerror}", path=path, hint=hint) from error
 
 
 def _open(path: str) -> io.BufferedReader:
