@@ -8,7 +8,7 @@ from tests.unit.jobs.conftest import TARGET, submit
 from tunekit import FineTuneJob, JobState, Settings, TuneSpec
 from tunekit.backends import SubmitRequest
 from tunekit.errors import BackendError, DeadlineError, PreflightError, StorageError, UnknownOutcomeError
-from tunekit.jobs.submission import LISTING_DELAYS_S, MAX_POSTS, is_refusal
+from tunekit.jobs.submission import LISTING_DELAYS_S, is_refusal
 from tunekit.records import RunRecord
 from tunekit.store import Lease, MemoryStore, RunStore
 from tunekit.testing import FakeClock, Fault, ScriptedBackend, tiny_dataset, training_script
@@ -113,7 +113,7 @@ def test_job_is_adopted_although_a_look_failed(store: RunStore) -> None:
 def test_sending_again_ends(store: RunStore) -> None:
     backend = ScriptedBackend(faults=[Fault.LOSE_REQUEST] * 10)
     job = submit(backend, store)
-    assert backend.counters.submits == MAX_POSTS
+    assert backend.counters.submits == 3
     assert job.snapshot().state is JobState.UNKNOWN
 
 
@@ -165,6 +165,8 @@ def test_next_snapshot_adopts_the_job(store: RunStore) -> None:
 def test_attach_by_run_id_adopts_the_job(store: RunStore) -> None:
     backend, job = unknown_that_can_be_found(store)
     attached = FineTuneJob.attach(job.ref, backend=backend, store=store)
+    record = store.get(job.run_id)
+    assert (record.state, record.job_id, record.error) == (JobState.QUEUED, "job-1", None)
     assert (attached.ref, attached.result()) == ("scripted:job-1", "scripted:base-tuned-1")
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
 
 from tests.unit.jobs.conftest import TARGET, submit
 from tunekit import FineTuneJob, JobState, Settings, TuneSpec
-from tunekit.errors import JobFailedError
+from tunekit.backends import SubmitRequest
+from tunekit.errors import JobFailedError, StaleLeaseError
+from tunekit.jobs import submission
 from tunekit.jobs.desk import GRACE_S
+from tunekit.jobs.submission import LISTING_DELAYS_S
 from tunekit.records import RunRecord
-from tunekit.store import MemoryStore
+from tunekit.store import Lease, MemoryStore
 from tunekit.testing import FakeClock, Fault, ScriptedBackend
 
 LONG_AGO = GRACE_S + 1
@@ -76,9 +80,7 @@ def test_looks_leave_a_live_submitter_alone() -> None:
     answering = threading.Event()
 
     class Slow(ScriptedBackend):
-        async def submit(self, request):  # type: ignore[no-untyped-def]
-            import asyncio
-
+        async def submit(self, request: SubmitRequest) -> str:
             job_id = await super().submit(request)
             await asyncio.to_thread(answering.wait, 30)
             return job_id
@@ -111,3 +113,53 @@ def test_refused_run_has_nothing_to_cancel() -> None:
     with pytest.raises(JobFailedError, match="refuses"):
         job.result()
     assert (backend.counters.cancels, job.target) == (0, TARGET)
+
+
+def test_holder_that_was_overtaken_stops_before_its_call() -> None:
+    now = [1000.0]
+
+    class Overtaken(MemoryStore):
+        """Between writing "submitting" and the call, the process sleeps, and another one has its turn."""
+
+        slept = False
+
+        def update(self, record: RunRecord, *, lease: Lease | None = None) -> RunRecord:
+            stored = super().update(record, lease=lease)
+            if lease is not None and not self.slept:
+                self.slept = True
+                now[0] += 3600
+                other = self.acquire(lease.name, ttl_s=30)
+                assert other is not None
+                self.release(other)
+            return stored
+
+    backend = ScriptedBackend()
+    assert submit(backend, Overtaken(boottime=lambda: now[0])).ref == "scripted:job-1"
+    # Had it gone on, its call would have come first and the first look would have found the job.
+    assert (backend.counters.finds, backend.counters.jobs) == (len(LISTING_DELAYS_S), 1)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_lease_is_kept_while_the_service_thinks(monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
+    monkeypatch.setattr(submission, "BEAT_S", 0.001)
+    enough = threading.Event()
+
+    class Counting(MemoryStore):
+        beats = 0
+
+        def heartbeat(self, lease: Lease) -> None:
+            self.beats += 1
+            if self.beats > 5:
+                enough.set()
+            if lost and self.beats > 1:
+                raise StaleLeaseError("gone")  # only a write may decide that; the call is on its way
+            super().heartbeat(lease)
+
+    class Slow(ScriptedBackend):
+        async def submit(self, request: SubmitRequest) -> str:
+            await asyncio.to_thread(enough.wait, 30)
+            return await super().submit(request)
+
+    backend, store = Slow(), Counting()
+    assert submit(backend, store, settings=Settings(submit_timeout_s=30)).ref == "scripted:job-1"
+    assert store.beats > 5
