@@ -1,8 +1,4 @@
-"""One SQLite file, used in short transactions. Knows files, locks, waiting and SQLite's errors; no runs, no leases.
-
-Every transaction opens the file and closes it again (about a millisecond). So there is no open handle to cross a
-fork, to be shared by threads, or to go on writing into a file that somebody deleted; and at rest the store is one file.
-"""
+"""One SQLite file, used in short transactions. Knows files, locks, waiting and SQLite's errors; no runs, no leases."""
 
 from __future__ import annotations
 
@@ -10,14 +6,13 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from tunekit._files import fsync_directory, make_private_directory, storage_errors
 from tunekit.errors import DeadlineError, StorageError
-from tunekit.store import _forks
+from tunekit.store._connections import FileId, Pool
 from tunekit.store._filesystem import refuse_shared_filesystem
 
 T = TypeVar("T")
@@ -55,6 +50,7 @@ class Database:
         self._version = version
         self._deadline_s = deadline_s
         self._place_is_local = False
+        self._connections = Pool(self._connect, self._file_id)
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction that has the write lock from its start; commit, or leave nothing behind."""
@@ -68,7 +64,7 @@ class Database:
         end = time.monotonic() + self._deadline_s
         while True:
             try:
-                with _forks.operation(), self._open(patience_s=end - time.monotonic()) as connection:
+                with self._connections.lend() as connection:
                     return work(connection)
             except sqlite3.Error as error:
                 if not _primary_code(error):
@@ -79,21 +75,33 @@ class Database:
                     raise self._busy() from error
             time.sleep(_JITTER.uniform(0.001, 0.05))
 
-    @contextmanager
-    def _open(self, patience_s: float) -> Iterator[sqlite3.Connection]:
+    def close(self) -> None:
+        """Let go of the file until it is used again."""
+        self._connections.close()
+
+    def _connect(self) -> sqlite3.Connection:
         with storage_errors(f"cannot open the store {str(self.path)!r}"):
             self._ensure_file()
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",  # rw: SQLite itself would create the file readable by everyone
             uri=True,
-            timeout=max(0.0, min(_BUSY_TIMEOUT_S, patience_s)),
+            timeout=min(_BUSY_TIMEOUT_S, self._deadline_s),
             isolation_level=None,
+            check_same_thread=False,  # the pool lends it to one thread at a time
         )
         try:
             self._prepare(connection)
-            yield connection
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return connection
+
+    def _file_id(self) -> FileId:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _ensure_file(self) -> None:
         if not self._place_is_local:

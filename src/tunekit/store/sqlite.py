@@ -55,8 +55,8 @@ _LAYOUT = (
 class SqliteStore:
     """The default `RunStore`: one file on a local disk, shared by all processes of the host that use it.
 
-    Nothing is opened before the first call, and nothing stays open between calls: one instance may be used by any
-    number of threads, and after a fork.
+    Nothing is opened before the first call. One instance may be used by any number of threads, and on both sides of a
+    fork.
 
     Args:
         location: The file, or the `Settings` that name it; default: the settings of the environment.
@@ -191,7 +191,8 @@ class SqliteStore:
         self._database.write(lambda db: db.execute("DELETE FROM leases WHERE name = ? AND token = ?", where))
 
     def close(self) -> None:
-        """Nothing to let go of: no file stays open between calls."""
+        """See `RunStore.close`."""
+        self._database.close()
 
 
 def _columns(record: RunRecord) -> dict[str, str | int | float]:

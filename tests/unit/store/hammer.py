@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.unit.store.drafts import draft
+from tunekit.errors import DeadlineError
 from tunekit.store import SqliteStore
 
 WORKER = Path(__file__).with_name("hammer_worker.py")
@@ -57,6 +58,7 @@ class Hammer:
 
     def __post_init__(self) -> None:
         self.store = SqliteStore(self.home / "store.sqlite3")
+        self._watch = SqliteStore(self.store.path, deadline_s=1.0)
         for kind in ("counted", "fenced"):
             for number in range(self.records):
                 name = f"{kind}-{number}"
@@ -115,7 +117,11 @@ class Hammer:
     def _harm(self, dice: random.Random, kill_share: float) -> None:
         self._continue()
         # Who wrote last under a lease most likely still holds it.
-        holder = self.store.get(f"fenced-{dice.randrange(self.records)}").spec["pid"]
+        try:
+            holder = self._watch.get(f"fenced-{dice.randrange(self.records)}").spec["pid"]
+        except DeadlineError:
+            self._continue(all_of_them=True)  # we stopped somebody who holds up everybody, us too
+            return
         pid = holder if dice.random() < 0.8 else dice.choice(list(self._workers))
         worker = self._workers.get(int(str(pid)))
         if worker is None or worker.pid in self._stopped or worker.poll() is not None:

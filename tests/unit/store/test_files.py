@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -80,9 +82,14 @@ def test_only_the_owner_can_read_it(path: Path, umask: int) -> None:
     assert mode(path.parent) == "0o700"
 
 
-def test_at_rest_the_store_is_one_file_and_nothing_is_open(path: Path) -> None:
+@pytest.mark.parametrize("how", ["closed", "forgotten"])
+def test_at_rest_the_store_is_one_file_and_nothing_is_open(path: Path, how: str) -> None:
     store = SqliteStore(path)
     store.claim(draft())
+    if how == "closed":
+        store.close()
+    del store
+    gc.collect()
     assert [file.name for file in path.parent.iterdir()] == ["store.sqlite3"]
     if Path("/proc/self/fd").is_dir():
         opened = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
@@ -116,6 +123,24 @@ def test_a_deleted_file_is_not_written_to(path: Path) -> None:
     assert store.list() == []
     store.claim(draft("k2"))
     assert [run.key for run in SqliteStore(path).list()] == ["k2"]
+
+
+def test_a_replaced_file_is_the_one_in_use(path: Path) -> None:
+    store, other = SqliteStore(path), SqliteStore(path.with_name("other"))
+    store.claim(draft("old"))
+    other.claim(draft("new"))
+    other.close()
+    os.replace(other.path, path)
+    for suffix in ("-wal", "-shm"):  # as whoever restores a backup must do
+        path.with_name(path.name + suffix).unlink()
+    assert [run.key for run in store.list()] == ["new"]
+
+
+def test_threads_leave_few_files_open(path: Path) -> None:
+    store = SqliteStore(path)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: store.list(), range(64)))
+    assert len(store._database._connections._idle) <= 4
 
 
 def test_many_processes_may_make_it_at_once(path: Path) -> None:
@@ -253,6 +278,7 @@ def test_a_damaged_database(path: Path, at: int) -> None:
     store = SqliteStore(path)
     for number in range(40):
         store.claim(draft(f"k{number}", spec={"text": "x" * 2000}))
+    store.close()
     with path.open("r+b") as file:
         file.seek(at)
         file.write(os.urandom(path.stat().st_size - at - 4096))
@@ -264,6 +290,7 @@ def test_a_damaged_database(path: Path, at: int) -> None:
 def test_a_truncated_database(path: Path) -> None:
     store = SqliteStore(path)
     store.claim(draft())
+    store.close()
     os.truncate(path, 5000)
     with pytest.raises(StorageError, match=r"malformed|not a database") as caught:
         store.list()

@@ -11,7 +11,7 @@ import os, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forks with threads: that is what is tested
 from tests.unit.store.drafts import changed, draft
 from tunekit.errors import StorageError
-from tunekit.store import MemoryStore, SqliteStore, _forks
+from tunekit.store import MemoryStore, SqliteStore, _connections
 
 def in_child(work):
     pid = os.fork()
@@ -88,11 +88,11 @@ def beat(name):
         store.heartbeat(lease)
 threads = [threading.Thread(target=beat, args=(str(n),)) for n in range(4)]
 [thread.start() for thread in threads]
-children = [in_child(lambda: store.claim(draft(f"child-{n}"))) for n in range(20)]
+children = [in_child(lambda: store.claim(draft(f"child-{n}"))) for n in range(10)]
 assert all([ended_well(pid) for pid in children])
 stop.set()
 [thread.join() for thread in threads]
-assert len(store.list()) == 21
+assert len(store.list()) == 11
 """,
         path,
     )
@@ -101,7 +101,7 @@ assert len(store.list()) == 21
 def test_a_child_of_a_fork_that_could_not_wait_is_told(path: Path) -> None:
     run(
         """
-_forks._PATIENCE_S = 0.05
+_connections._PATIENCE_S = 0.05
 inside, leave = threading.Event(), threading.Event()
 def work(db):
     inside.set()
@@ -170,7 +170,53 @@ def work(db):
     subprocess.run([sys.executable, "-c", ""], check=True)
 began = time.monotonic()
 store._database.write(work)
-assert time.monotonic() - began < _forks._PATIENCE_S
+assert time.monotonic() - began < _connections._PATIENCE_S
+""",
+        path,
+    )
+
+
+def test_a_child_inherits_no_open_file_and_takes_no_lock_with_it(path: Path) -> None:
+    run(
+        """
+store.claim(draft())
+def opened():
+    return [name for name in map(os.readlink, map("/proc/self/fd/{}".format, os.listdir("/proc/self/fd")[:-1]))
+            if "store.sqlite3" in name]
+if os.path.isdir("/proc/self/fd"):
+    assert opened(), "idle connections are kept"
+    def look():
+        assert opened() == []
+        store.claim(draft("child"))
+        assert opened()
+    assert ended_well(in_child(look))
+store.claim(draft("parent"))
+assert len(store.list()) == (3 if os.path.isdir("/proc/self/fd") else 2)
+""",
+        path,
+    )
+
+
+def test_a_parent_that_closes_leaves_its_child_a_whole_store(path: Path) -> None:
+    # With an inherited connection the child would hold no lock, and the parent would delete the log under it.
+    run(
+        """
+store.claim(draft())
+ready_read, ready_write = os.pipe()
+go_read, go_write = os.pipe()
+def go_on():
+    store.claim(draft("before"))
+    os.write(ready_write, b".")
+    os.read(go_read, 1)
+    store.claim(draft("after"))
+child = in_child(go_on)
+os.read(ready_read, 1)
+store.list()
+store.close()
+SqliteStore(store.path).claim(draft("other"))
+os.write(go_write, b".")
+assert ended_well(child)
+assert {run.key for run in SqliteStore(store.path).list()} == {"k1", "before", "other", "after"}
 """,
         path,
     )
