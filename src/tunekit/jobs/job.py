@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -284,16 +284,18 @@ class FineTuneJob:
         """
         deadline, stream = Deadline(timeout_s), self.events()
         while on_event is not None:
-            next_event = self._within(deadline, anext(stream, None))
+            next_event = self._within(deadline, lambda: anext(stream, None))
             event = _portal.run(next_event, instead="FineTuneJob.wait_async")
             if event is None:
                 break
             tell(on_event, event)
-        return _portal.run(self._within(deadline, self._live.ended(None)), instead="FineTuneJob.wait_async")
+        return _portal.run(
+            self._within(deadline, lambda: self._live.ended(None)), instead="FineTuneJob.wait_async"
+        )
 
     async def wait_async(self, timeout_s: float | None = None, on_event: OnEvent | None = None) -> Snapshot:
         """`wait` for async code; `on_event` is called on the event loop."""
-        return await self._within(Deadline(timeout_s), self._live.ended(on_event))
+        return await self._within(Deadline(timeout_s), lambda: self._live.ended(on_event))
 
     def result(self, timeout_s: float | None = None) -> ModelRef:
         """Wait for the tuned model.
@@ -327,11 +329,11 @@ class FineTuneJob:
         if job_id := await self._live.accepted():
             await self._live.desk.backend.cancel(job_id)
 
-    async def _within(self, deadline: Deadline, work: Awaitable[T]) -> T:
+    async def _within(self, deadline: Deadline, work: Callable[[], Awaitable[T]]) -> T:
         limit = asyncio.timeout(deadline.left_s)
         try:
             async with limit:
-                return await work
+                return await work()
         except TimeoutError:
             if not limit.expired():
                 raise

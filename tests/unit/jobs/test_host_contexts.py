@@ -14,7 +14,7 @@ import pytest
 from tests.interrupts import interrupt_the_waiting_main_thread
 from tests.processes import run_python
 from tests.unit.jobs.conftest import submit, submit_async
-from tunekit import BlockingCallWarning, FineTuneJob
+from tunekit import BlockingCallWarning, FineTuneJob, _portal
 from tunekit.store import RunStore, SqliteStore
 from tunekit.testing import ScriptedBackend
 
@@ -26,7 +26,7 @@ print([event.id for event in job.events()], job.result())
 """
 IN_A_LOOP = """
 import asyncio, warnings
-from tunekit import BlockingCallWarning, FineTuneJob
+from tunekit import BlockingCallWarning, FineTuneJob, _portal
 from tunekit.testing import ScriptedBackend, tiny_dataset
 
 async def main():
@@ -163,3 +163,12 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
 
 def test_blocking_warning_is_a_runtime_warning() -> None:
     assert issubclass(BlockingCallWarning, RuntimeWarning)
+
+
+async def test_host_may_make_the_warning_an_error(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_portal, "_warned", set())
+    job = await submit_async(ScriptedBackend(), store)
+    for blocking in (job.wait, job.result, job.snapshot, job.cancel, lambda: next(job.events())):
+        with pytest.raises(BlockingCallWarning):  # and no coroutine is left that was never awaited
+            blocking()
+        _portal._warned.clear()
