@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from tunekit.errors import ModelError
 from tunekit.spec import Adapter, LoRA
-from tunekit.training.load import quiet_peft
 
 
-def make_trainable(model: Any, adapter: Adapter, *, seed: int) -> Any:
+def make_trainable(
+    model: Any, adapter: Adapter, *, seed: int, warn: Callable[[str], object] = lambda message: None
+) -> Any:
     """Give a frozen model its trainable parameters, always in fp32.
 
     Args:
         model: A transformers model whose parameters are all frozen.
         adapter: A `LoRA` (with its variants) or `FullWeights`.
         seed: Seeds the adapter's initial values.
+        warn: Told what PEFT warns about.
 
     Returns:
         A PEFT model around `model`, or `model` itself with every weight trainable.
@@ -41,16 +45,24 @@ def make_trainable(model: Any, adapter: Adapter, *, seed: int) -> Any:
         else list(adapter.target_modules),
         use_dora=adapter.dora,
         use_rslora=adapter.rslora,
+        # GPT-2 keeps its linear layers as Conv1D, which store the transposed weight.
+        fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),
     )
     torch.manual_seed(seed)
     try:
-        with quiet_peft():
-            return get_peft_model(model, config)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            tuned = get_peft_model(model, config)
     except ValueError as error:
         raise ModelError(
             f"LoRA cannot be put on this model: {str(error).splitlines()[0]}",
             hint='use target_modules="all-linear", or name layers that the model has',
         ) from error
+    for item in caught:
+        # PEFT 0.21 reads an attribute that transformers 5.23 has renamed; that is between the two of them.
+        if "is_gradient_checkpointing" not in str(item.message):
+            warn(str(item.message))
+    return tuned
 
 
 def trainable_parameters(model: Any) -> dict[str, torch.nn.Parameter]:

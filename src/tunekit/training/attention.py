@@ -61,21 +61,25 @@ def supports_end_to_end(model: Any, *, longest: int) -> bool:
         return False
     AttentionInterface.register(NAME, end_to_end_attention)
     AttentionMaskInterface.register(NAME, _no_mask)
-    device = next(model.parameters()).device
-    first, second = (torch.arange(1, size, device=device)[None] % config.vocab_size for size in (5, 8))
     try:
-        with torch.no_grad():
-            apart = torch.cat(
-                [model(input_ids=row, use_cache=False).logits for row in (first, second)], dim=1
-            )
-            _switch(model, NAME)
-            joined = model(**inputs(torch.cat([first, second], dim=1), (4, 7)), use_cache=False).logits
+        same = _same_answers(model)
     except (TypeError, ValueError, RuntimeError):
-        joined = None
-    if joined is not None and torch.allclose(joined, apart, atol=_TOLERANCE, rtol=_TOLERANCE):
-        return True
-    _switch(model, "sdpa")
-    return False
+        same = False
+    if not same:
+        _switch(model, "sdpa")
+    return same
+
+
+@torch.no_grad()
+def _same_answers(model: Any) -> bool:
+    """Switches the model over and compares two short rows apart with the same rows end to end."""
+    device = next(model.parameters()).device
+    vocabulary = model.config.get_text_config().vocab_size
+    first, second = (torch.arange(1, size, device=device)[None] % vocabulary for size in (5, 8))
+    apart = torch.cat([model(input_ids=row, use_cache=False).logits for row in (first, second)], dim=1)
+    _switch(model, NAME)
+    joined = model(**inputs(torch.cat([first, second], dim=1), (4, 7)), use_cache=False).logits
+    return torch.allclose(joined, apart, atol=_TOLERANCE, rtol=_TOLERANCE)
 
 
 def inputs(ids: torch.Tensor, row_lengths: tuple[int, ...]) -> dict[str, Any]:

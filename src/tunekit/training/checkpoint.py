@@ -178,6 +178,10 @@ class CheckpointStore:
             raise _Unusable("it was made by another plan, other data or other settings")
         if _name(manifest.step) != name or sorted(manifest.files) != sorted(_FILES):
             raise _Unusable(f"its {_MANIFEST} describes another checkpoint")
+        if manifest.versions != self._versions:
+            self._notice(
+                f"checkpoint {name} was made with other library versions; the last bits may differ from here on"
+            )
         data = {item: _read_file(directory / item, record) for item, record in manifest.files.items()}
         try:
             state = TrainingState.model_validate_json(data["state.json"])

@@ -225,8 +225,17 @@ def attach_adapter(base: Any, directory: Path) -> Any:
         raise ModelError(
             f"{str(directory)!r} has no adapter_model.safetensors", hint="copy the whole artifact directory"
         )
-    with _loading(directory, "adapter"), quiet_peft():
-        return PeftModel.from_pretrained(base, str(directory)).requires_grad_(False)
+    with _loading(directory, "adapter"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = PeftModel.from_pretrained(base, str(directory)).requires_grad_(False)
+    for item in caught:
+        # PEFT leaves what is missing at its random start and says so in a warning.
+        if "missing adapter keys" in str(item.message):
+            raise ModelError(
+                f"the adapter in {str(directory)!r} does not fit its base model: {str(item.message)[:300]}",
+                hint="copy the artifact again, and check that its base model is the one it was trained on",
+            )
+    return model
 
 
 def _require_directory(directory: Path) -> None:
@@ -265,14 +274,6 @@ def _check_index(index: Path) -> None:
                 f"{str(index)!r} names the shard {shard!r}, which is not a file beside it",
                 hint="copy every shard into the model's directory",
             )
-
-
-@contextmanager
-def quiet_peft() -> Iterator[None]:
-    """Hide the one warning that PEFT 0.21 draws from transformers 5.23 by an attribute that was renamed."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        yield
 
 
 @contextmanager

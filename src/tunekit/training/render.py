@@ -318,7 +318,13 @@ def _template_message(message: Message) -> dict[str, Any]:
 
 
 def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    try:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    except (TypeError, UnicodeEncodeError) as error:
+        raise DataError(
+            "the text holds half of a surrogate pair, which is no character",
+            hint="it was cut or decoded wrongly somewhere; read the file as UTF-8 again",
+        ) from error
 
 
 def _with_bos(tokenizer: Tokenizer, ids: list[int]) -> list[int]:

@@ -98,7 +98,8 @@ def _prepare(run: RunDirectory, log: EventLog) -> _Prepared:
     )
     recipe = resolve(plan.spec, _facts(model, rows=len(kept)))
     card = _card(run, plan, recipe, tokenizer, prompt_format, stop_ids)
-    model = make_trainable(model, method.adapter, seed=plan.spec.seed).to(device.name)
+    warn = partial(log.notice, level="warning")
+    model = make_trainable(model, method.adapter, seed=plan.spec.seed, warn=warn).to(device.name)
     training = _training(plan, recipe, model, kept, validation, _pad_id(tokenizer), device)
     report = preflight.report(
         examples,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def test_plain_transformers_and_peft_load_it_with_equal_logits(run: RunDirectory
         from peft import PeftModel
 
         base = AutoModelForCausalLM.from_pretrained(run.plan().model)
-        with load.quiet_peft():
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
             theirs = PeftModel.from_pretrained(base, str(run.artifact_path))
     else:
         theirs = AutoModelForCausalLM.from_pretrained(run.artifact_path)
@@ -218,6 +220,18 @@ class TestNotAModel:
         for item in copy.glob("*.safetensors"):
             item.unlink()
         with pytest.raises(ModelError, match="safetensors"):
+            load.load(copy)
+
+    def test_an_adapter_that_lacks_a_tensor_is_not_half_loaded(
+        self, adapter_run: RunDirectory, tmp_path: Path
+    ) -> None:
+        from safetensors.torch import load_file, save_file
+
+        copy = Path(shutil.copytree(adapter_run.artifact_path, tmp_path / "half"))
+        tensors = load_file(copy / "adapter_model.safetensors")
+        del tensors[min(tensors)]
+        save_file(tensors, copy / "adapter_model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(ModelError, match="does not fit its base model"):
             load.load(copy)
 
     @pytest.mark.parametrize("text", ["", "{", '{"schema_version": 99}'])

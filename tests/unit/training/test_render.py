@@ -143,6 +143,11 @@ def test_tool_arguments_reach_the_template_as_an_object(with_template: Any) -> N
     assert tokenizer.decode(render_prompt(tokenizer, chat.messages)) == "Oslo"
 
 
+def test_text_that_is_not_unicode_names_its_row(tokenizer: Any) -> None:
+    with pytest.raises(DataError, match=r"row 'r1': .*surrogate"):
+        render_example(tokenizer, CompletionExample(id="r1", prompt="a", completion="\ud83d"))
+
+
 class TestCompletions:
     """Prompt and completion."""
 

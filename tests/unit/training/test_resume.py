@@ -137,6 +137,17 @@ def test_a_checkpoint_of_another_plan_is_refused(make_run: MakeRun, change: str)
     assert any("another plan" in event.message for event in events(run, "notice"))
 
 
+def test_other_library_versions_are_told_and_not_refused(make_run: MakeRun) -> None:
+    run = make_run(checkpoint_every_steps=3)
+    train(run, stop_after=6)
+    manifest = run.checkpoints_path / "00000006" / "MANIFEST.json"
+    manifest.write_text(manifest.read_text().replace('"peft": "', '"peft": "0.'))
+    train(run)
+    told = [event.message for event in events(run, "notice")]
+    assert any("other library versions" in message for message in told)
+    assert "resumed from the checkpoint of step 6" in told
+
+
 def test_what_a_killed_writer_left_is_swept_away(make_run: MakeRun) -> None:
     run = make_run()
     for name in (".partial-00000003-1-ab", ".trash-00000001-cd"):
