@@ -1,4 +1,4 @@
-"""Disks that are full or read-only, locks that are not given back, work that is interrupted: what the store then says."""
+"""Disks that are full or read-only, locks never given back, work that is interrupted: what the store then says."""
 
 from __future__ import annotations
 
