@@ -66,8 +66,9 @@ class RunStore(Protocol):
             The record as stored, one version on.
 
         Raises:
-            ConflictError: Somebody else wrote in between; read again.
-            StaleLeaseError: The lease was taken over.
+            ConflictError: Somebody else wrote in between (read again), or a closed run would reopen after a later
+                attempt of its key began.
+            StaleLeaseError: The lease was taken over or released.
         """
 
     def acquire(self, name: str, *, ttl_s: float) -> Lease | None:
