@@ -83,7 +83,8 @@ def run_python(source: str, *arguments: object, timeout_s: float = 60.0) -> str:
             out, errors = child.communicate(timeout=timeout_s)
         finally:
             child.kill()
-    assert (child.returncode, errors) == (0, "")
+    assert child.returncode == 0, errors
+    assert errors == ""
     return out
 
 

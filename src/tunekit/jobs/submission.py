@@ -39,6 +39,7 @@ UNSETTLED = frozenset({JobState.CREATED, JobState.SUBMITTING, JobState.UNKNOWN})
 LISTING_DELAYS_S = (0.0, 1.0, 3.0, 8.0)
 MAX_POSTS = 3
 BEAT_S = 10.0
+RELEASE_AGAIN_S = 1.0
 
 
 class _Standing(Enum):
@@ -252,11 +253,28 @@ class _Attempt:
         return await asyncio.to_thread(self.desk.store.update, changed, lease=self.lease)
 
     async def release(self) -> None:
-        """Give the lease back; if that fails it ends by itself."""
+        """Give the lease back. While a full disk has no room for that, keep trying behind the scenes: others wait."""
+        if not await self._released():
+            task = asyncio.create_task(self._keep_releasing())
+            _releasing.add(task)  # a loop holds its tasks weakly
+            task.add_done_callback(_releasing.discard)
+
+    async def _keep_releasing(self) -> None:
+        clock = self.desk.clock
+        ends = clock.monotonic() + self.lease.ttl_s  # then it ends by itself
+        while clock.monotonic() < ends and not await self._released():
+            await clock.sleep(RELEASE_AGAIN_S)
+
+    async def _released(self) -> bool:
         try:
             await asyncio.to_thread(self.desk.store.release, self.lease)
         except TunekitError as error:
-            _log.warning("could not release the lease of run %s: %s", self.key, error.message)
+            _log.info("could not release the lease of run %s: %s", self.key, error.message)
+            return False
+        return True
+
+
+_releasing: set[asyncio.Task[None]] = set()
 
 
 def is_refusal(error: Exception) -> bool:
