@@ -52,6 +52,7 @@ def report(
     parameters: int,
     memory_bytes: int,
     device: str,
+    served_differently: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Facts and warnings about the run, JSON-ready.
 
@@ -66,6 +67,7 @@ def report(
         parameters: All parameters.
         memory_bytes: Estimated peak.
         device: Where it will run.
+        served_differently: Rows, of those looked at, whose prompt is written differently when it is served.
     """
     tokens = sum(len(example.ids) for example in kept)
     targets = sum(example.target_count for example in kept)
@@ -91,7 +93,7 @@ def report(
         "parameters": parameters,
         "memory_estimate_bytes": memory_bytes,
         "device": device,
-        "warnings": _warnings(examples, kept, stopped),
+        "warnings": _warnings(examples, kept, stopped, served_differently),
     }
 
 
@@ -126,7 +128,9 @@ def _learns_to_stop(example: Tokens, stops: set[int]) -> bool:
     return example.ids[last] in stops
 
 
-def _warnings(examples: Sequence[Tokens], kept: Sequence[Tokens], stopped: int) -> list[str]:
+def _warnings(
+    examples: Sequence[Tokens], kept: Sequence[Tokens], stopped: int, served_differently: Sequence[str]
+) -> list[str]:
     found = []
     if len(kept) < len(examples):
         empty = [example for example in examples if not example.target_count]
@@ -134,6 +138,11 @@ def _warnings(examples: Sequence[Tokens], kept: Sequence[Tokens], stopped: int) 
     if stopped < len(kept):
         found.append(
             f"{len(kept) - stopped} rows do not end in a stop token; the model may run on after such answers"
+        )
+    if served_differently:
+        found.append(
+            f"the chat template writes the prompt of {len(served_differently)} rows (such as {served_differently[0]!r}) "
+            "differently when it asks for an answer than when it shows one; the tuned model may answer worse for it"
         )
     return found
 

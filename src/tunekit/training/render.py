@@ -156,6 +156,24 @@ def render_example(tokenizer: Tokenizer, example: Example, prompt_format: str = 
     return Tokens(ids=tuple(ids), weights=tuple(weights), row=example.id)
 
 
+def is_served_as_trained(tokenizer: Tokenizer, example: Example, prompt_format: str = "auto") -> bool:
+    """Whether what `render_prompt` gives for an example's last question is how the example itself begins.
+
+    False for templates that open an answer with tokens (an empty thought, say) that they leave out of a written chat:
+    a model trained on such rows answers from a place where it has never been.
+    """
+    if isinstance(example, CompletionExample):
+        served = render_prompt(tokenizer, example.prompt, prompt_format)
+    elif isinstance(example, ChatExample):
+        turns = [at for at, message in enumerate(example.messages) if message.role == "assistant"]
+        if not turns:
+            return True
+        served = render_prompt(tokenizer, example.messages[: turns[-1]], prompt_format, tools=example.tools)
+    else:
+        return True
+    return list(render_example(tokenizer, example, prompt_format).ids[: len(served)]) == served
+
+
 def end_of_turn_id(tokenizer: Tokenizer) -> int | None:
     """The special token that the chat template writes after an assistant turn, or None if it writes none."""
     if not has_chat_template(tokenizer):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -33,6 +34,7 @@ from tunekit.training.recipe import Facts, Recipe, resolve
 from tunekit.training.render import Tokens
 from tunekit.training.rundir import RunDirectory, RunPlan, RunResult
 
+_ROWS_LOOKED_AT = 20  # a template does not change from row to row, but tools and system prompts may
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
 
 
@@ -112,6 +114,7 @@ def _prepare(run: RunDirectory, log: EventLog) -> _Prepared:
         parameters=sum(value.numel() for value in model.parameters()),
         memory_bytes=_memory(training),
         device=device.name,
+        served_differently=_served_differently(run, tokenizer, prompt_format),
     )
     log.preflight(report, message=_headline(report))
     return _Prepared(training=training, card=card, tokenizer=tokenizer)
@@ -127,6 +130,11 @@ def _tokens(
     run: RunDirectory, part: Literal["train", "validation"], tokenizer: Any, prompt_format: str
 ) -> list[Tokens]:
     return [render.render_example(tokenizer, from_dict(row), prompt_format) for row in run.examples(part)]
+
+
+def _served_differently(run: RunDirectory, tokenizer: Any, prompt_format: str) -> list[str]:
+    looked_at = (from_dict(row) for row in islice(run.examples("train"), _ROWS_LOOKED_AT))
+    return [row.id for row in looked_at if not render.is_served_as_trained(tokenizer, row, prompt_format)]
 
 
 def _facts(model: Any, *, rows: int) -> Facts:

@@ -176,6 +176,19 @@ class TestReport:
         assert "tinker" in report["auto"]["learning_rate"]
         assert any("'quiet'" in warning for warning in report["warnings"])
 
+    def test_a_template_that_serves_another_prompt_is_warned_about(
+        self, make_run: MakeRun, llama: Path, tmp_path: Path
+    ) -> None:
+        import shutil
+
+        model = Path(shutil.copytree(llama, tmp_path / "thinks"))
+        template = model / "chat_template.jinja"
+        template.write_text(template.read_text().replace("assistant\\n' }}", "assistant\\n<think>' }}"))
+        run = make_run(model=model, epochs=1)
+        train(run)
+        (report,) = [event.report for event in events(run, "preflight")]
+        assert any("'row-0'" in warning and "20 rows" in warning for warning in report["warnings"])
+
     def test_the_sample_shows_what_is_learned(self, llama: Path) -> None:
         tokenizer = load.load_tokenizer(llama)
         sample = preflight.masked_sample(render.render_example(tokenizer, rows()[0]), tokenizer)

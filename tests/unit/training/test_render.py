@@ -16,6 +16,7 @@ from tunekit.training import load
 from tunekit.training.render import (
     Tokens,
     end_of_turn_id,
+    is_served_as_trained,
     render_answer,
     render_example,
     render_prompt,
@@ -226,6 +227,16 @@ def test_the_prompt_served_is_the_prompt_trained(
     )
     assert tokenizer.decode(scored[:-1]) == answer
     assert scored[-1] in stop_ids(tokenizer)
+
+
+def test_a_prompt_that_is_served_differently_is_noticed(with_template: Any) -> None:
+    thinks = CHAT_TEMPLATE.replace("<|im_start|>assistant\\n' }}", "<|im_start|>assistant\\n<think>' }}")
+    assert thinks != CHAT_TEMPLATE
+    pair = CompletionExample(prompt="a", completion="b")
+    for example in (pair, ChatExample(messages=CHAT)):
+        assert is_served_as_trained(with_template(CHAT_TEMPLATE), example)
+        assert not is_served_as_trained(with_template(thinks), example)
+    assert is_served_as_trained(with_template(thinks), pair, "text")
 
 
 def test_stop_ids_join_tokenizer_template_and_config(tokenizer: Any) -> None:
