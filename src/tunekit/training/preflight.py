@@ -140,8 +140,9 @@ def _warnings(
             f"{len(kept) - stopped} rows do not end in a stop token; the model may run on after such answers"
         )
     if served_differently:
+        rows = f"{len(served_differently)} rows (such as {served_differently[0]!r})"
         found.append(
-            f"the chat template writes the prompt of {len(served_differently)} rows (such as {served_differently[0]!r}) "
+            f"the chat template writes the prompt of {rows} "
             "differently when it asks for an answer than when it shows one; the tuned model may answer worse for it"
         )
     return found
