@@ -18,7 +18,9 @@ from tunekit.backends.base import SubmitRequest
 from tunekit.errors import (
     BackendError,
     ConflictError,
+    DeadlineError,
     StaleLeaseError,
+    StorageError,
     TunekitError,
     UnknownOutcomeError,
     UnsupportedError,
@@ -243,7 +245,11 @@ class _Attempt:
 
     async def refuse(self, record: RunRecord, error: Exception) -> RunRecord:
         """Record a certain refusal and raise it."""
-        await self.write(record, state=JobState.FAILED, error=_stored(error))
+        try:
+            await self.write(record, state=JobState.FAILED, error=_stored(error))
+        except (StorageError, DeadlineError) as failure:
+            # The same full disk, often. The state is still "submitting", which the next submit looks into.
+            error.add_note(f"and run {self.key!r} could not be marked as failed: {failure.message}")
         raise error
 
     async def write(self, record: RunRecord, **changes: Any) -> RunRecord:

@@ -281,6 +281,23 @@ def test_nothing_is_sent_when_the_intent_cannot_be_written() -> None:
     assert backend.counters.submits == 0
 
 
+def test_refusal_that_could_not_be_written_is_raised_all_the_same() -> None:
+    class FullAfterIntent(MemoryStore):
+        full = True
+
+        def update(self, record: RunRecord, *, lease: Lease | None = None) -> RunRecord:
+            if record.state is JobState.FAILED and self.full:
+                raise StorageError("cannot write: No space left on device", hint="free some space")
+            return super().update(record, lease=lease)
+
+    backend, store = ScriptedBackend(faults=[Fault.REFUSE]), FullAfterIntent()
+    with pytest.raises(BackendError, match="refuses this job") as caught:
+        submit(backend, store)
+    assert "No space left" in caught.value.__notes__[0]
+    assert submit(backend, store).ref == "scripted:job-1"
+    assert backend.counters.jobs == 1
+
+
 def test_job_whose_id_could_not_be_written_is_named_and_found_by_the_next_submit() -> None:
     class FullAfterReply(MemoryStore):
         full = True
