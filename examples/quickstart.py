@@ -110,6 +110,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--input", default="text", help="column that the model reads")
     parser.add_argument("--target", default="intent", help="column that it should answer with")
     parser.add_argument(
+        "--group", default=None, help="column whose equal values must stay on one side of the split"
+    )
+    parser.add_argument(
         "--model", default=str(HERE / "models" / "nano"), help="directory or hub id of the base model"
     )
     parser.add_argument("--backend", default="local", help="where training runs")
