@@ -147,7 +147,8 @@ class RunDirectory:
 
     def exists(self) -> bool:
         """Whether the run was ever submitted here."""
-        return (self.path / "plan.json").is_file()
+        with _files.storage_errors(f"cannot look into {str(self.path)!r}"):
+            return (self.path / "plan.json").is_file()
 
     @classmethod
     def create(cls, runs: Path, plan: RunPlan, train: Dataset, validation: Dataset | None) -> RunDirectory:
@@ -197,7 +198,8 @@ class RunDirectory:
 
         A line that is no event (a disk that lost bytes) arrives as a `Notice`: it must not hold up those behind it.
         """
-        lines, end = _files.read_lines_from(self.events_path, offset)
+        with _files.storage_errors(f"cannot read {str(self.events_path)!r}"):
+            lines, end = _files.read_lines_from(self.events_path, offset)
         return [_event(line) for line in lines if line], end
 
     def request_cancel(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -241,14 +240,7 @@ class LocalBackend(Backend):
     async def _call(self, operation: str, model: str, **arguments: Any) -> Any:
         _require_extra()
         resolved = await asyncio.to_thread(self._resolve, model)
-        abandoned = threading.Event()
-        try:
-            return await asyncio.to_thread(
-                self._worker.call, operation, abandoned=abandoned, model=resolved, **arguments
-            )
-        except asyncio.CancelledError:
-            self._worker.abandon(abandoned)
-            raise
+        return await self._worker.ask(operation, model=resolved, **arguments)
 
 
 def _run_id(key: str) -> str:

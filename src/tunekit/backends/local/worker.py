@@ -6,6 +6,7 @@ closes or its host is gone, and after a while without requests, so that it does 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,10 +30,13 @@ SERVER = ("-P", "-m", "tunekit.training.serve")
 class _Link:
     """The connection of one process. A fork gets an empty one: the pipes it inherits are its parent's."""
 
-    __slots__ = ("child", "lock", "serving")
+    __slots__ = ("child", "lock", "serving", "thread")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        # Not the loop's default threads: calls that wait for their turn would use them all up, and with them the
+        # heartbeats and look-ups of jobs.
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="tunekit-inference")
         self.child: subprocess.Popen[bytes] | None = None
         self.serving: threading.Event | None = None
 
@@ -55,6 +61,16 @@ class InferenceWorker:
         self._links: dict[int, _Link] = {}
         weakref.finalize(self, _hang_up_links, self._links)
 
+    async def ask(self, operation: str, **arguments: Any) -> Any:
+        """`call` for async code. Cancelling it stops the computation. Raises what `call` raises."""
+        abandoned = threading.Event()
+        call = partial(self.call, operation, abandoned=abandoned, **arguments)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._link().thread, call)
+        except asyncio.CancelledError:
+            self.abandon(abandoned)
+            raise
+
     def call(self, operation: str, *, abandoned: threading.Event | None = None, **arguments: Any) -> Any:
         """Send one request and wait for its answer.
 
@@ -73,8 +89,11 @@ class InferenceWorker:
         link = self._link()
         with link.lock:
             link.serving = abandoned or threading.Event()
-            # Twice, because a worker that just went for being idle is nobody's fault.
-            reply = self._exchange(link, line) or self._exchange(link, line)
+            try:
+                # Twice, because a worker that just went for being idle is nobody's fault.
+                reply = self._exchange(link, line) or self._exchange(link, line)
+            finally:
+                link.serving = None
         if reply is None:
             raise BackendError(
                 f"the inference worker died while it served {operation!r}",

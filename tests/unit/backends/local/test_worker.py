@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import threading
@@ -210,6 +211,22 @@ def test_an_abandoned_call_ends_and_the_next_one_gets_its_own_answer(
     caller.join(30)
     assert len(failures) == 1
     assert worker.call("echo", n=2) == {"n": 2}
+
+
+async def test_cancelled_calls_stop_at_once_and_those_in_the_queue_are_never_made(
+    worker: InferenceWorker, tmp_path: Path
+) -> None:
+    mark, late = tmp_path / "mark", tmp_path / "late"
+    hanging = asyncio.create_task(worker.ask("hang", mark=str(mark)))
+    queued = [asyncio.create_task(worker.ask("die_once", mark=str(late))) for _ in range(20)]
+    await asyncio.to_thread(
+        eventually, mark.exists
+    )  # a thread of the loop's own: the queue must not use them up
+    for call in (*queued, hanging):
+        call.cancel()
+    await asyncio.gather(hanging, *queued, return_exceptions=True)
+    assert await worker.ask("echo", n=2) == {"n": 2}
+    assert not late.exists()
 
 
 def test_abandoning_a_call_that_waits_its_turn_spares_the_one_being_served(worker: InferenceWorker) -> None:
