@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.kill.harness import STEPS, Outcome, Site, artifact_of, trainer_of
+from tests.kill.harness import STEPS, Outcome, Site, artifact_of, starts, trainer_of
 from tests.processes import is_running, kill, run_python, start_python
 
 SUBMIT_AND_FOLLOW = """
@@ -80,4 +80,29 @@ def test_a_job_whose_host_and_trainer_both_die_goes_on_in_the_next_host(
     everything, model = run_python(ATTACH, site.home, site.model, ref, "null", timeout_s=240).splitlines()
     assert sum(kind == "step" for _, kind in json.loads(everything)) == STEPS
     assert model == ref
+    assert artifact_of(run) == reference.artifact
+
+
+FORK = """
+import os, sys, warnings
+from pathlib import Path
+from tests.kill.harness import LONG_S, Site
+warnings.filterwarnings("ignore", message=".*fork")
+site = Site(Path(sys.argv[1]), Path(sys.argv[2]))
+job = site.submit()
+next(job.events())  # store, portal and backend are in use when the fork comes, and the trainer runs
+child = os.fork()
+print(site.attach(job.ref).result(timeout_s=LONG_S), flush=True)
+if child == 0:
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_host_that_forks_while_its_job_runs_is_two_hosts(site: Site, reference: Outcome) -> None:
+    said = run_python(FORK, site.home, site.model, timeout_s=240).splitlines()
+    assert said == [str(reference.model)] * 2
+    run = site.run(said[0])
+    assert starts(run) == 1
     assert artifact_of(run) == reference.artifact

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from tunekit.errors import ModelError
-from tunekit.training import render
+from tunekit.training import hub, render
 from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card, template_sha256
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -101,7 +101,7 @@ def load_tokenizer(source: str | Path, *, revision: str | None = None) -> Any:
             str(directory or source),
             revision=revision,
             trust_remote_code=False,
-            local_files_only=directory is not None,
+            local_files_only=directory is not None or not hub.is_reachable(),
         )
 
 
@@ -123,7 +123,7 @@ def load_base(source: str | Path, *, revision: str | None = None, dtype: torch.d
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
-            local_files_only=directory is not None,
+            local_files_only=directory is not None or not hub.is_reachable(),
             output_loading_info=True,
         )
     model, report = loaded
