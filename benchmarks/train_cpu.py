@@ -1,6 +1,6 @@
 """Supervised fine-tuning on one CPU thread: tunekit against TRL and transformers.Trainer, same model, rows and batches.
 
-    python benchmarks/train_cpu.py [--epochs N] [--repeats N] [--arms NAME ...] [--text full]
+    python benchmarks/train_cpu.py [--epochs N] [--repeats N] [--arms NAME ...] [--text full] [--isa avx2]
 
 Every arm runs in a process of its own with one thread. Measured is process CPU time from the first step to the last
 (not imports, loading or tokenising), so a busy machine changes the numbers little; the best of the repeats counts. The
@@ -108,7 +108,15 @@ def run_tunekit(model: Path, text: str, epochs: int, scratch: Path) -> tuple[flo
         batch_size=BATCH_SIZE,
         learning_rate=LEARNING_RATE,
     )
-    plan = RunPlan(run_id="bench", key="bench", model=str(model), spec=spec, threads=1, created_at=0.0)
+    plan = RunPlan(
+        run_id="bench",
+        key="bench",
+        model=str(model),
+        spec=spec,
+        python=sys.executable,
+        threads=1,
+        created_at=0.0,
+    )
     run = RunDirectory.create(scratch, plan, Dataset(examples_of(text)), None)
     seconds: list[float] = []
     names = vars(trainer)
@@ -229,7 +237,14 @@ def child(arm: str, model: Path, text: str, epochs: int) -> None:
     print(json.dumps({"seconds": seconds, "loss": loss, "peak_mb": peak_mb}))
 
 
-def measure(arm: str, model: Path, text: str, epochs: int, repeats: int) -> dict[str, float]:
+def capped(isa: str) -> dict[str, str]:
+    """Environment that keeps every library from using instructions beyond `isa`, for all arms alike."""
+    if isa == "native":
+        return {}
+    return {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+def measure(arm: str, model: Path, text: str, epochs: int, repeats: int, isa: str) -> dict[str, float]:
     """The fastest of several processes."""
     command = [
         sys.executable,
@@ -295,6 +310,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--text", choices=["completion", "full"], default="completion")
+    parser.add_argument(
+        "--isa",
+        choices=["native", "avx2"],
+        default="native",
+        help="avx2: as on a CPU without AVX-512 and AMX",
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -308,7 +329,8 @@ def main(arguments: Sequence[str]) -> None:
         tokens = sum(len(item.ids) for item in examples)
         targets = sum(item.target_count for item in examples)
         results = {
-            arm: measure(arm, model, options.text, options.epochs, options.repeats) for arm in options.arms
+            arm: measure(arm, model, options.text, options.epochs, options.repeats, options.isa)
+            for arm in options.arms
         }
     print(
         f"{cpu_name()}, one thread. {ROWS} rows, {tokens} tokens, {targets} with loss, batch {BATCH_SIZE}, ",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import sys
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +63,8 @@ def make_run(tmp_path: Path, llama: Path) -> MakeRun:
             key=name,
             model=str(model),
             spec=TuneSpec(**{**defaults, **fields}),
+            python=sys.executable,
+            python=sys.executable,
             threads=1,
             validation=bool(validation),
             created_at=0.0,
