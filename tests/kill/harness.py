@@ -33,13 +33,13 @@ from tunekit.training.rundir import RunDirectory
 DATA = Dataset(CompletionExample(prompt=f"question {n % 11}", completion=str(n % 7)) for n in range(40))
 SPEC = TuneSpec(
     method=SFT(adapter=LoRA(rank=2, dropout=0.1)),  # dropout: a wrong random state would show in the weights
-    epochs=12,
+    epochs=18,
     batch_size=4,
     learning_rate=1e-2,
     checkpoint_every_steps=2,
     seed=7,
 )
-STEPS = 120
+STEPS = 180
 LONG_S = 300.0
 
 _MAKE_MODEL = """
@@ -159,11 +159,11 @@ Moment: TypeAlias = Callable[[RunDirectory, Callable[[], bool]], bool]
 
 
 def after_delay(delay_s: float) -> Moment:
-    """Some time after the start: while importing, loading, resuming or training."""
+    """Some time after the start: while importing, loading or resuming, and on fast machines after a few steps."""
 
     def wait(run: RunDirectory, alive: Callable[[], bool]) -> bool:
-        ends = time.monotonic() + delay_s
-        return _watch(lambda: time.monotonic() >= ends, alive)
+        ends, steps = time.monotonic() + delay_s, _lines(run) + 6
+        return _watch(lambda: time.monotonic() >= ends or _lines(run) >= steps, alive)
 
     return wait
 

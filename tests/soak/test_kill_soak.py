@@ -6,7 +6,7 @@ import pytest
 
 from tests.kill.harness import Kills, Site, check_stream, follow, make_model, train_under_fire
 
-RUNS, KILLS_EACH, AT_ONCE = 10, 21, 2
+RUNS, KILLS_EACH, AT_ONCE = 14, 16, 2
 
 
 @pytest.mark.soak
