@@ -6,16 +6,42 @@ Everything is a frozen pydantic model that forbids unknown fields, so a spec is 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from tunekit._validation import parse_model as parse_model
+from tunekit._validation import spec_error
 
 Auto: TypeAlias = Literal["auto"]
-ModelT = TypeVar("ModelT", bound=BaseModel)
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
+"""What every generator of random numbers takes."""
+
+FINGERPRINT_VERSION = 1
+"""Part of every spec's fingerprint. Count it up whenever a default changes: defaults themselves are not hashed."""
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise spec_error(type(self), error) from None
+
+    # pydantic builds nested models without calling `__init__`, unless it is told that this one does more than check.
+    # It must not call it: one error for the outermost model then names every field by its whole path.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 class LoRA(_Spec):
@@ -154,7 +180,7 @@ class Sampling(_Spec):
         max_tokens: Longest answer, in tokens.
         temperature: 0 is greedy.
         top_p: Nucleus probability mass.
-        seed: Makes sampling repeatable where the backend can.
+        seed: Makes sampling repeatable where the backend can; from 0 to 2**63 - 1.
         stop: Strings that end the answer and are not part of it.
 
     Examples:
@@ -165,12 +191,15 @@ class Sampling(_Spec):
     max_tokens: PositiveInt = 128
     temperature: NonNegativeFloat = 0.0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    seed: int = 0
+    seed: Seed = 0
     stop: tuple[str, ...] = ()
 
 
 class TuneSpec(_Spec):
     """A fine-tuning recipe, the same for every backend.
+
+    Like its parts, it is checked when it is made: the `SpecError` names each wrong field by its path, such as
+    `method.adapter.rank`. (`model_validate` is pydantic's own, and raises pydantic's error.)
 
     Attributes:
         method: What is learned and how.
@@ -185,7 +214,7 @@ class TuneSpec(_Spec):
         micro_batch_size: Examples per forward pass; gradients accumulate up to `batch_size`.
         checkpoint_every_steps: Steps between checkpoints; "auto" aims at one a minute and one an epoch.
         evaluate_every_steps: Steps between evaluations on the validation set; "auto" is once an epoch.
-        seed: Seeds data order and initialisation.
+        seed: Seeds data order and initialisation; from 0 to 2**63 - 1.
         name: A label for people; hosted backends use it as the model's suffix.
         budget: Limits on cost and time.
         options: Backend-specific extras, passed through and checked by the backend.
@@ -207,16 +236,21 @@ class TuneSpec(_Spec):
     micro_batch_size: PositiveInt | Auto = "auto"
     checkpoint_every_steps: PositiveInt | Auto = "auto"
     evaluate_every_steps: PositiveInt | Auto = "auto"
-    seed: int = 0
+    seed: Seed = 0
     name: Annotated[str, Field(max_length=64)] = ""
     budget: Budget = Budget()
     options: dict[str, JsonValue] = Field(default_factory=dict)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical JSON of every field but `name` (a label changes no weights)."""
+        """SHA-256 of the recipe: every field but `name` (a label changes no weights) that is not at its default.
+
+        Defaults are left out so that a field added by a later version does not change what is stored already.
+        """
         from tunekit._canonical import fingerprint
 
-        return fingerprint(self.model_dump(mode="json", exclude={"name"}))
+        recipe = _beside_defaults(self)
+        recipe.pop("name", None)
+        return fingerprint({"version": FINGERPRINT_VERSION, "spec": recipe})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> TuneSpec:
@@ -228,20 +262,12 @@ class TuneSpec(_Spec):
         return parse_model(cls, text)
 
 
-def parse_model(cls: type[ModelT], text: str | bytes) -> ModelT:
-    """Validate JSON against a pydantic model, turning what is wrong into a `SpecError`."""
-    from pydantic import ValidationError
-
-    from tunekit.errors import SpecError
-
-    try:
-        return cls.model_validate_json(text)
-    except ValidationError as error:
-        # include_input=False: a pydantic error would otherwise print neighbouring values, secrets included.
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}" for item in found
-        )
-        raise SpecError(
-            f"not a valid {cls.__name__}: {problems}", hint="compare with the API reference"
-        ) from None
+def _beside_defaults(model: BaseModel) -> dict[str, Any]:
+    """The fields that differ from their defaults, as JSON, and always the `type` that says whose defaults those are."""
+    plain = model.model_dump(mode="json")
+    body: dict[str, Any] = {}
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if name == "type" or value != field.get_default(call_default_factory=True):
+            body[name] = _beside_defaults(value) if isinstance(value, BaseModel) else plain[name]
+    return body
