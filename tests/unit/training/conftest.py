@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import sys
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +61,6 @@ def make_run(tmp_path: Path, llama: Path) -> MakeRun:
             key=name,
             model=str(model),
             spec=TuneSpec(**{**defaults, **fields}),
-            python=sys.executable,
             python=sys.executable,
             threads=1,
             validation=bool(validation),
