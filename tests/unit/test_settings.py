@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,42 @@ def test_home_is_absolute_and_knows_the_user(monkeypatch: pytest.MonkeyPatch) ->
     assert Settings().home == Path.home() / "tuning"
     monkeypatch.setenv("TUNEKIT_HOME", "relative")
     assert Settings().home == Path.cwd() / "relative"
+
+
+@pytest.mark.parametrize("home", ["relative", Path("relative"), "./relative"])
+def test_home_given_is_absolute_and_a_path(home: Any) -> None:
+    # A relative one would reach the training process, whose working directory is the run's.
+    assert Settings(home=home).home == Path.cwd() / "relative"
+    assert Settings(home=home) == Settings(home=Path.cwd() / "relative")
+
+
+def test_home_given_may_name_the_user() -> None:
+    anything: Any = "~/tuning"
+    assert Settings(home=anything).home == Path.home() / "tuning"
+    assert Settings(home=Path("~/tuning")).runs == Path.home() / "tuning" / "runs"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("home", value) for value in ("", None, 7, b"bytes", ["a"], "~nobody-of-that-name/x")),
+        *(("submit_timeout_s", value) for value in (-1, 0, float("nan"), float("inf"), "soon", None, True)),
+        *(("allowed_backends", value) for value in ("local", 3, (1,), [""], b"x")),
+    ],
+)
+def test_wrong_argument_is_named_with_its_value(name: str, value: Any) -> None:
+    with pytest.raises(SpecError) as caught:
+        Settings(**{name: value})
+    assert f"{name}={value!r}" in caught.value.message
+    assert caught.value.hint
+
+
+def test_arguments_take_the_usual_forms() -> None:
+    seconds: Any = "2.5"
+    names: Any = ["local", "acme"]
+    settings = Settings(submit_timeout_s=seconds, allowed_backends=names)
+    assert (settings.submit_timeout_s, settings.allowed_backends) == (2.5, ("local", "acme"))
+    assert isinstance(hash(settings), int)
 
 
 def test_user_without_a_home_is_told_what_to_set() -> None:
