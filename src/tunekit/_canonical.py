@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -22,6 +22,20 @@ def canonical_json(value: Any) -> bytes:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     # A lone surrogate is legal in a Python string and has no UTF-8 form; keep it distinct, not fatal.
     return text.encode("utf-8", "surrogatepass")
+
+
+def plain_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as JSON can hold them. What it cannot hold becomes text, so that a failure can always be written down.
+
+    Examples:
+        >>> plain_facts({"step": 3, "state": {"of": (1, 2)}, "cause": ValueError("x")})
+        {'step': 3, 'state': {'of': [1, 2]}, 'cause': 'x'}
+    """
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(facts), default=str, skipkeys=True))
+    except (TypeError, ValueError, RecursionError):
+        return {"details": repr(facts)[:1000]}
+    return plain
 
 
 def fingerprint(value: Any) -> str:

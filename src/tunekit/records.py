@@ -24,14 +24,16 @@ class JobError(_Record):
     Attributes:
         message: What happened.
         hint: What to do about it.
-        code: Stable code of the error class.
+        code: Stable code of the cause, where there is a more precise one.
         retryable: Whether the same submission may succeed later.
+        details: Facts for programs.
     """
 
     message: str
     hint: str = ""
     code: str = "job-failed"
     retryable: bool = False
+    details: dict[str, JsonValue] = {}
 
 
 class RunRecord(_Record):
@@ -73,6 +75,12 @@ class RunRecord(_Record):
     updated_at: float
     version: int = 1
     lease_token: int = 0
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether nobody knows yet if the backend has the job. One that has an id there is never sent again."""
+        open_states = (JobState.CREATED, JobState.SUBMITTING, JobState.UNKNOWN)
+        return not self.job_id and self.state in open_states
 
     @property
     def is_closed(self) -> bool:

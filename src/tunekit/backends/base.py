@@ -53,11 +53,15 @@ class Failure:
         message: What happened.
         hint: What to do about it.
         retryable: Whether the same submission may succeed later.
+        code: Stable code of the cause, such as "storage" or the service's own.
+        details: Facts for programs, as JSON can hold them.
     """
 
     message: str
     hint: str = ""
     retryable: bool = False
+    code: str = "job-failed"
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

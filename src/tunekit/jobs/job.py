@@ -18,6 +18,7 @@ from tunekit.jobs.desk import Desk
 from tunekit.jobs.intent import draft_run
 from tunekit.jobs.live import LiveJob, OnEvent, tell
 from tunekit.jobs.polling import Deadline
+from tunekit.jobs.refresh import look_at
 from tunekit.jobs.stream import EventStream
 from tunekit.jobs.submission import submit_once
 from tunekit.records import RunRecord
@@ -160,7 +161,7 @@ class FineTuneJob:
         desk = Desk.open(ref.backend, backend, store, settings)
         record = await asyncio.to_thread(_look_up, desk.store, ref)
         if record is None:
-            found = await desk.backend.snapshot(ref.id)
+            found = await look_at(desk, ref.id)
             return cls(desk, job_id=found.job_id)
         job = cls(desk, record=record)
         await job._live.settle()

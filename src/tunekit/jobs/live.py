@@ -12,9 +12,9 @@ from tunekit.events import JobEvent, JobState
 from tunekit.jobs import outcome
 from tunekit.jobs.desk import Desk
 from tunekit.jobs.polling import FIRST_PAUSE_S, until
-from tunekit.jobs.refresh import refreshed
+from tunekit.jobs.refresh import look_at, refreshed
 from tunekit.jobs.stream import EventStream
-from tunekit.jobs.submission import UNSETTLED, reconcile
+from tunekit.jobs.submission import reconcile
 from tunekit.records import RunRecord
 from tunekit.refs import JobRef
 
@@ -45,7 +45,7 @@ class LiveJob:
     async def settle(self) -> str:
         """The backend's id of the job, looked up once more if nobody knew it; "" if there is none (yet)."""
         if not self.job_id and self.record is not None:
-            if self.record.state in UNSETTLED:
+            if self.record.is_unsettled:
                 self.record = await _portal.shielded(reconcile(self.desk, self.record.run_id))
             self.job_id = self.record.job_id
         return self.job_id
@@ -56,7 +56,7 @@ class LiveJob:
         if not job_id and self.record is not None:
             return outcome.snapshot_of(self.record)
         if self.record is None:
-            return await self.desk.backend.snapshot(job_id)
+            return await look_at(self.desk, job_id)
         seen, self.record = await refreshed(self.desk, self.record)
         return seen
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tunekit._canonical import plain_facts
 from tunekit.backends.base import Failure, Snapshot
-from tunekit.errors import BackendError, JobCancelledError, JobFailedError, UnknownOutcomeError
+from tunekit.errors import (
+    BackendError,
+    JobCancelledError,
+    JobFailedError,
+    NotFoundError,
+    UnknownOutcomeError,
+)
 from tunekit.events import JobState
 from tunekit.records import JobError, RunRecord
 from tunekit.refs import JobRef, ModelRef
@@ -30,6 +39,7 @@ def model_of(ref: JobRef, snapshot: Snapshot) -> ModelRef:
             hint=failure.hint or "look at the job's events for what came before",
             backend=ref.backend,
             retryable=failure.retryable,
+            details={**failure.details, "code": failure.code},
         )
     if not snapshot.model:
         raise BackendError(
@@ -65,6 +75,30 @@ def snapshot_of(record: RunRecord) -> Snapshot:
     )
 
 
+def of_accepted(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as core reads it: a job that the backend shows has been accepted, whatever it calls its state.
+
+    The states of a submission are core's own. Taken from a backend, they would send an accepted job again.
+    """
+    if snapshot.state in (JobState.CREATED, JobState.SUBMITTING):
+        return replace(snapshot, state=JobState.QUEUED)
+    if snapshot.state is JobState.UNKNOWN:
+        return replace(snapshot, state=JobState.RUNNING)
+    return snapshot
+
+
+def lost(record: RunRecord, *, now: float) -> RunRecord:
+    """The record of a job that its backend no longer knows: closed, so that a new attempt may begin."""
+    error = JobError(
+        message=f"the backend no longer knows job {record.job_id!r}, last seen {record.state}",
+        hint="submit the same spec and data again: that is a new attempt",
+        code=NotFoundError.code,
+        retryable=True,
+        details={"job_id": record.job_id, "state": str(record.state)},
+    )
+    return record.model_copy(update={"state": JobState.FAILED, "error": error, "updated_at": now})
+
+
 def progressed(record: RunRecord, snapshot: Snapshot, *, now: float) -> RunRecord:
     """The record with what a snapshot adds. An end, once stored, stays."""
     if record.state.is_terminal or snapshot.state is record.state:
@@ -82,10 +116,22 @@ def progressed(record: RunRecord, snapshot: Snapshot, *, now: float) -> RunRecor
 def _error(failure: Failure | None) -> JobError | None:
     if failure is None:
         return None
-    return JobError(message=failure.message, hint=failure.hint, retryable=failure.retryable)
+    return JobError(
+        message=failure.message,
+        hint=failure.hint,
+        code=failure.code,
+        retryable=failure.retryable,
+        details=plain_facts(failure.details),
+    )
 
 
 def _failure(error: JobError | None) -> Failure | None:
     if error is None:
         return None
-    return Failure(message=error.message, hint=error.hint, retryable=error.retryable)
+    return Failure(
+        message=error.message,
+        hint=error.hint,
+        code=error.code,
+        retryable=error.retryable,
+        details=error.details,
+    )

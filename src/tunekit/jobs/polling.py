@@ -12,6 +12,9 @@ from tunekit.errors import TunekitError
 T = TypeVar("T")
 
 FIRST_PAUSE_S = 0.1
+LISTING_DELAYS_S = (0.0, 1.0, 3.0, 8.0)
+"""Pauses before each of the looks after which a job that was not seen is not there: what services show lags behind."""
+
 READ_DEADLINE_S = 300.0
 """How long a read may keep failing before its error is the caller's: the length of a service's restart."""
 

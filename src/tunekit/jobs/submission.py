@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
+from tunekit._canonical import plain_facts
 from tunekit.backends.base import SubmitRequest
 from tunekit.errors import (
     BackendError,
@@ -27,18 +28,14 @@ from tunekit.errors import (
 )
 from tunekit.events import JobState
 from tunekit.jobs.desk import GRACE_S, Desk
-from tunekit.jobs.polling import pauses
-from tunekit.jobs.refresh import refreshed
+from tunekit.jobs.polling import LISTING_DELAYS_S, pauses
+from tunekit.jobs.refresh import confirmed
 from tunekit.records import JobError, RunRecord
 from tunekit.store.base import Lease
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-UNSETTLED = frozenset({JobState.CREATED, JobState.SUBMITTING, JobState.UNKNOWN})
-"""States in which nobody knows yet what the backend calls the job."""
-
-LISTING_DELAYS_S = (0.0, 1.0, 3.0, 8.0)
 MAX_POSTS = 3
 BEAT_S = 10.0
 RELEASE_AGAIN_S = 1.0
@@ -62,13 +59,13 @@ async def submit_once(desk: Desk, draft: RunRecord, request: SubmitRequest) -> R
         TunekitError: The backend refused for certain; the run is stored as failed.
     """
     record = await _claim(desk, draft)
-    while record.state in UNSETTLED:
+    while record.is_unsettled:
         lease, record = await _turn(desk, record.run_id)
         if lease is None:
             break
         attempt = _Attempt(desk=desk, lease=lease, key=record.run_id)
         try:
-            if record.state in UNSETTLED:
+            if record.is_unsettled:
                 return await attempt.carry_out(record, replace(request, idempotency_key=record.run_id))
         except (StaleLeaseError, ConflictError) as error:
             _log.warning(
@@ -88,7 +85,7 @@ async def reconcile(desk: Desk, run_id: str) -> RunRecord:
         return record  # its submitter is alive and at work
     attempt = _Attempt(desk=desk, lease=lease, key=run_id)
     try:
-        return await attempt.look_again(record) if record.state in UNSETTLED else record
+        return await attempt.look_again(record) if record.is_unsettled else record
     except (StaleLeaseError, ConflictError):
         return await asyncio.to_thread(desk.store.get, run_id)
     finally:
@@ -96,14 +93,11 @@ async def reconcile(desk: Desk, run_id: str) -> RunRecord:
 
 
 async def _claim(desk: Desk, draft: RunRecord) -> RunRecord:
-    """The run that stands for the draft's key. One that failed while nobody looked is followed by a new attempt."""
+    """The run that stands for the draft's key. One that failed, or was lost, unseen is followed by a new attempt."""
     record, inserted = await asyncio.to_thread(desk.store.claim, draft)
-    if inserted or not record.job_id or record.state.is_terminal:
+    if inserted or not record.job_id:
         return record
-    try:
-        _, record = await refreshed(desk, record)
-    except Exception as error:
-        _log.info("could not look at run %s, which stands already: %r", record.run_id, error)
+    record = await confirmed(desk, record)
     if record.is_closed:
         record, _ = await asyncio.to_thread(desk.store.claim, draft)
     return record
@@ -114,7 +108,7 @@ async def _turn(desk: Desk, run_id: str) -> tuple[Lease | None, RunRecord]:
     for pause in pauses(2.0, first_s=0.05):
         lease = await asyncio.to_thread(desk.store.acquire, _lease_name(run_id), ttl_s=desk.lease_s)
         record = await asyncio.to_thread(desk.store.get, run_id)
-        if lease is not None or record.state not in (JobState.CREATED, JobState.SUBMITTING):
+        if lease is not None or not record.is_unsettled or record.state is JobState.UNKNOWN:
             return lease, record
         await desk.clock.sleep(pause)
     raise AssertionError("pauses never end")
@@ -186,7 +180,11 @@ class _Attempt:
         except Exception as error:
             _log.info("submit of run %s gave %r", self.key, error)
             return error
-        return job_id or BackendError("the backend answered with an empty job id", ambiguous=True)
+        return job_id or BackendError(
+            "the backend answered with an empty job id",
+            ambiguous=True,
+            hint="this is a defect of the backend; look there for the job before you submit again",
+        )
 
     async def look_up(self, delays_s: tuple[float, ...]) -> Found:
         """Ask for the job by its key, once per delay. Absence counts only if every look was answered."""
@@ -292,7 +290,13 @@ def is_refusal(error: Exception) -> bool:
 
 def _stored(error: Exception) -> JobError:
     if isinstance(error, TunekitError):
-        return JobError(message=error.message, hint=error.hint, code=error.code, retryable=error.retryable)
+        return JobError(
+            message=error.message,
+            hint=error.hint,
+            code=error.code,
+            retryable=error.retryable,
+            details=plain_facts(error.details),
+        )
     return JobError(message=f"{type(error).__name__}: {error}")
 
 

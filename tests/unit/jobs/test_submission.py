@@ -8,7 +8,8 @@ from tests.unit.jobs.conftest import TARGET, submit
 from tunekit import FineTuneJob, JobState, Settings, TuneSpec
 from tunekit.backends import SubmitRequest
 from tunekit.errors import BackendError, DeadlineError, PreflightError, StorageError, UnknownOutcomeError
-from tunekit.jobs.submission import LISTING_DELAYS_S, is_refusal
+from tunekit.jobs.polling import LISTING_DELAYS_S
+from tunekit.jobs.submission import is_refusal
 from tunekit.records import RunRecord
 from tunekit.store import Lease, MemoryStore, RunStore
 from tunekit.testing import FakeClock, Fault, ScriptedBackend, tiny_dataset, training_script

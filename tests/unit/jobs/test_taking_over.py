@@ -13,7 +13,7 @@ from tunekit.backends import SubmitRequest
 from tunekit.errors import JobFailedError, StaleLeaseError
 from tunekit.jobs import submission
 from tunekit.jobs.desk import GRACE_S
-from tunekit.jobs.submission import LISTING_DELAYS_S
+from tunekit.jobs.polling import LISTING_DELAYS_S
 from tunekit.records import RunRecord
 from tunekit.store import Lease, MemoryStore
 from tunekit.testing import FakeClock, Fault, ScriptedBackend
