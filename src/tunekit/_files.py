@@ -29,8 +29,13 @@ _HINTS = {
 
 
 @contextmanager
-def storage_errors(doing: str) -> Iterator[None]:
-    """Turn an `OSError` inside the block into a `StorageError` that names the path and what to do."""
+def storage_errors(doing: str, *, hint: str = "") -> Iterator[None]:
+    """Turn an `OSError` inside the block into a `StorageError` that names the path and what to do.
+
+    Args:
+        doing: What was being done, naming the path.
+        hint: What to do about it, where the path is not one of tunekit's own.
+    """
     try:
         yield
     except StorageError:
@@ -38,9 +43,9 @@ def storage_errors(doing: str) -> Iterator[None]:
     except OSError as error:
         path = os.fspath(error.filename) if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
         reason = os.strerror(error.errno) if error.errno else str(error)
-        hint = _HINTS.get(error.errno or 0, "check that the path exists and can be written")
+        advice = hint or _HINTS.get(error.errno or 0, "check that the path exists and can be written")
         where = f" {str(path)!r}" if path else ""
-        raise StorageError(f"{doing}: {reason}{where}", hint=hint) from error
+        raise StorageError(f"{doing}: {reason}{where}", hint=advice) from error
 
 
 def make_private_directory(path: Path) -> Path:
@@ -59,12 +64,19 @@ def open_private(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "ab", buffering=0)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file so that a reader, or a crash, sees the old bytes or the new ones, never a part."""
-    with storage_errors(f"cannot write {str(path)!r}"):
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, hint: str = "") -> None:
+    """Replace a file so that a reader, or a crash, sees the old bytes or the new ones, never a part.
+
+    Args:
+        path: The file.
+        data: Its new content.
+        mode: Permissions before the umask; the owner's only, unless told.
+        hint: What to do if it cannot be written, where the path is not one of tunekit's own.
+    """
+    with storage_errors(f"cannot write {str(path)!r}", hint=hint):
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
-            write_durable(temporary, data)
+            write_durable(temporary, data, mode=mode)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -72,9 +84,9 @@ def write_atomic(path: Path, data: bytes) -> None:
         fsync_directory(path.parent)
 
 
-def write_durable(path: Path, data: bytes) -> None:
-    """Write a new file, readable by its owner only, and wait until the disk has it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def write_durable(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write a new file, readable by its owner only unless told, and wait until the disk has it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
@@ -99,6 +111,8 @@ def publish_directory(path: Path, fill: Callable[[Path], None]) -> bool:
     Raises:
         StorageError: The disk said no; nothing is left behind.
     """
+    if path.exists():
+        return False
     with storage_errors(f"cannot write {str(path)!r}"):
         make_private_directory(path.parent)
         temporary = path.with_name(f".partial-{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
@@ -175,6 +189,13 @@ def remove_leftovers(parent: Path, *, older_than_s: float) -> None:
         for path in parent.glob(pattern):
             if _age_s(path) > older_than_s:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_old_files(parent: Path, pattern: str, *, older_than_s: float) -> None:
+    """Remove files that nobody has written to for a while."""
+    for path in parent.glob(pattern):
+        if _age_s(path) > older_than_s:
+            path.unlink(missing_ok=True)
 
 
 def _age_s(path: Path) -> float:

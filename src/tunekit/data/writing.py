@@ -14,7 +14,9 @@ from tunekit.examples import Example, to_dict
 
 def write_jsonl(path: str | os.PathLike[str], examples: Iterable[Example]) -> None:
     """Publish the file whole. See `Dataset.write_jsonl`."""
-    write_atomic(Path(path), b"".join(encoded(example) for example in examples))
+    data = b"".join(encoded(example) for example in examples)
+    # The user's own file: permissions as the umask says, unlike what tunekit keeps for itself.
+    write_atomic(Path(path), data, mode=0o666, hint="give a path that can be written")
 
 
 def check(examples: Iterable[Example]) -> None:

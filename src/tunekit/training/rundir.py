@@ -64,6 +64,7 @@ class RunPlan(BaseModel):
         model: Absolute path of the base model's directory, or a hub id.
         revision: Hub revision, if one was asked for.
         spec: The recipe.
+        python: Interpreter to train with: a run that is taken up again by another program trains where it began.
         threads: CPU threads to compute with; part of the plan because results depend on it in the last bit.
         validation: Whether there is a `data/validation.jsonl`.
         created_at: Unix seconds.
@@ -77,6 +78,7 @@ class RunPlan(BaseModel):
     model: str
     revision: str | None = None
     spec: TuneSpec
+    python: str
     threads: int
     validation: bool = False
     created_at: float

@@ -26,6 +26,7 @@ def plan(**changes: Any) -> RunPlan:
         "key": RUN_ID,
         "model": "/model",
         "spec": TuneSpec(),
+        "python": sys.executable,
         "threads": 1,
         "created_at": 0.0,
     }

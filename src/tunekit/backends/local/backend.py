@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -36,6 +37,7 @@ from tunekit.errors import MissingExtraError, ModelError, NotFoundError, SpecErr
 from tunekit.events import JobState, Usage
 from tunekit.examples import message_to_dict
 from tunekit.spec import Sampling
+from tunekit.training.model_files import Hashes
 from tunekit.training.rundir import RunDirectory, RunPlan
 
 
@@ -47,6 +49,8 @@ class LocalBackend(Backend):
         threads: CPU threads per process; None takes the physical cores that this process may use.
         max_restarts: How many trainers of one run may die in a row without publishing a checkpoint before it is failed.
         idle_timeout_s: Seconds without a request after which the inference worker gives its memory back.
+        python: Interpreter of the child processes, which must have `tunekit[local]`; None takes this one. Name it where
+            `sys.executable` is not Python, as in some embedding servers.
 
     Examples:
         >>> LocalBackend().capabilities.supports("cancel")
@@ -69,21 +73,25 @@ class LocalBackend(Backend):
         threads: int | None = None,
         max_restarts: int = 3,
         idle_timeout_s: float = 600.0,
+        python: str | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise SpecError(f"threads is {threads}", hint="use 1 or more, or None")
         self._settings = settings or Settings()
         self._threads = threads or _physical_cores()
         self._max_restarts = max_restarts
+        self._python = python or sys.executable
+        self._hashes: Hashes = {}
         self._worker = InferenceWorker(
             logs=self._settings.home / "workers",
             threads=self._threads,
             idle_timeout_s=idle_timeout_s,
+            python=self._python,
         )
 
     async def identify(self, model: str) -> str:
         """Content hash of a model directory; a hub id stands for itself."""
-        return await asyncio.to_thread(lambda: models.identify(self._resolve(model)))
+        return await asyncio.to_thread(lambda: models.identify(self._resolve(model), self._hashes))
 
     async def submit(self, request: SubmitRequest) -> str:
         """Write the run directory and start its trainer. The id follows from the key, so a second call changes nothing.
@@ -156,7 +164,7 @@ class LocalBackend(Backend):
         return Path(models.resolve(self._run(job_id).path.name, self._settings.runs))
 
     def _submit(self, request: SubmitRequest) -> str:
-        _require_extra()
+        self._require_extra()
         base = self._resolve(request.model)
         if models.is_adapter(base):
             raise ModelError(
@@ -172,6 +180,7 @@ class LocalBackend(Backend):
             model=base,
             revision=revision,
             spec=request.spec,
+            python=self._python,
             threads=self._threads,
             validation=request.validation is not None,
             created_at=time.time(),
@@ -234,11 +243,18 @@ class LocalBackend(Backend):
             )
         return run
 
+    def _require_extra(self) -> None:
+        if self._python != sys.executable:
+            return  # what another interpreter has, it says itself
+        for package in ("torch", "transformers", "peft"):
+            if find_spec(package) is None:
+                raise MissingExtraError(package, extra="local")
+
     def _resolve(self, model: str) -> str:
         return models.resolve(model, self._settings.runs)
 
     async def _call(self, operation: str, model: str, **arguments: Any) -> Any:
-        _require_extra()
+        self._require_extra()
         resolved = await asyncio.to_thread(self._resolve, model)
         return await self._worker.ask(operation, model=resolved, **arguments)
 
@@ -249,12 +265,6 @@ def _run_id(key: str) -> str:
 
 def _prompt(prompt: Prompt) -> str | list[dict[str, Any]]:
     return prompt if isinstance(prompt, str) else [message_to_dict(message) for message in prompt]
-
-
-def _require_extra() -> None:
-    for package in ("torch", "transformers", "peft"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, extra="local")
 
 
 def _physical_cores() -> int:

@@ -11,13 +11,12 @@ import math
 import os
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from tunekit import _files
-from tunekit.errors import JobFailedError
+from tunekit.errors import JobFailedError, StorageError
 from tunekit.events import JobState
 from tunekit.training import launches
 from tunekit.training.events_log import EventLog
@@ -49,8 +48,8 @@ def ensure_running(run: RunDirectory, *, max_restarts: int, trainer: Sequence[st
         trainer: Arguments of the interpreter; the run's path and the lock's descriptor are appended.
 
     Raises:
-        StorageError: The run directory cannot be written, no process can be started, or the disk stopped the last
-            trainer. The last is said once; the next call starts another trainer.
+        StorageError: The run directory cannot be written, its interpreter is gone, no process can be started, or the
+            disk stopped the last trainer. The last is said once; the next call starts another trainer.
     """
     if run.result() is not None:
         return
@@ -107,7 +106,12 @@ def log_tail(path: Path, *, lines: int = 3, max_bytes: int = 4096) -> str:
 
 
 def _start(run: RunDirectory, lock: int, trainer: Sequence[str]) -> None:
-    threads = run.plan().threads
+    plan = run.plan()
+    if not os.access(plan.python, os.X_OK):
+        raise StorageError(
+            f"run {run.path.name!r} was begun with the interpreter {plan.python!r}, which is not there",
+            hint="restore that environment, or cancel the run and submit it again from this one",
+        )
     _files.remove_leftovers(run.path, older_than_s=-math.inf)  # the lock says that nobody is at work on them
     launches.note_start(run)
     with (
@@ -115,13 +119,13 @@ def _start(run: RunDirectory, lock: int, trainer: Sequence[str]) -> None:
         _files.open_private(run.log_path) as log,
     ):
         child = subprocess.Popen(
-            [sys.executable, *trainer, str(run.path), str(lock)],
+            [plan.python, *trainer, str(run.path), str(lock)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=(lock,),
             cwd=run.path,
-            env=child_environment(threads),
+            env=child_environment(plan.threads),
             start_new_session=True,
             umask=0o077,
         )

@@ -12,12 +12,12 @@ import re
 from pathlib import Path
 
 from tunekit import _files
-from tunekit._canonical import fingerprint
 from tunekit.errors import ModelError, NotFoundError
+from tunekit.training.model_files import Hashes, model_fingerprint
 
 RUN_ID = re.compile(r"run-[0-9a-f]{20}(-[1-9][0-9]*)?\Z")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")
-_SMALL_BYTES = 1 << 20
+_READABLE = "make the model directory readable for this user"
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
 
 
@@ -36,14 +36,14 @@ def resolve(model: str, runs: Path) -> str:
         return str(_artifact(model, runs))
     path = _path(model)
     if path.is_dir():
-        with _files.storage_errors(f"cannot read model directory {str(path)!r}"):
+        with _files.storage_errors(f"cannot read model directory {str(path)!r}", hint=_READABLE):
             _check_directory(path)
         return str(path.absolute())
     if path.exists():
         raise ModelError(
             f"{model!r} is a file, not a model directory", hint="give the directory that holds config.json"
         )
-    if model.startswith((".", "/", "~")) or not _HUB_ID.match(model):
+    if model.startswith((".", "/", "~")) or not _HUB_ID.match(model) or _reads_as_path(model):
         raise ModelError(
             f"no model directory at {model!r} (looked in {str(path.absolute())!r})",
             hint="give a directory that holds config.json and *.safetensors, or a hub id such as 'Qwen/Qwen3-0.6B'",
@@ -51,19 +51,32 @@ def resolve(model: str, runs: Path) -> str:
     return model
 
 
-def identify(model: str) -> str:
-    """A name for the exact content of a resolved model: small files by hash, large ones by size and time."""
+def identify(model: str, hashes: Hashes) -> str:
+    """A name for the exact content of a resolved model directory; a hub id stands for itself.
+
+    Args:
+        model: What `resolve` gave.
+        hashes: Hashes of files that were read before; it is added to.
+
+    Raises:
+        StorageError: A file of the model cannot be read.
+    """
     path = Path(model)
     if not path.is_dir():
         return model
-    with _files.storage_errors(f"cannot read model directory {model!r}"):
-        files = [item for item in sorted(path.rglob("*")) if item.is_file() and not item.name.startswith(".")]
-        return fingerprint([[str(item.relative_to(path)), *_content(item)] for item in files])
+    with _files.storage_errors(f"cannot read model directory {model!r}", hint=_READABLE):
+        return model_fingerprint(path, hashes)
 
 
 def is_adapter(model: str) -> bool:
     """Whether a resolved model is an adapter directory, which cannot be the base of another run yet."""
     return (Path(model) / "adapter_config.json").is_file()
+
+
+def _reads_as_path(model: str) -> bool:
+    """Whether the first part of `a/b` is a directory here: then it is a path with a slip in it, not a hub id."""
+    first, slash, _ = model.partition("/")
+    return bool(slash) and Path(first).is_dir()
 
 
 def _path(model: str) -> Path:
@@ -75,13 +88,6 @@ def _path(model: str) -> Path:
             f"{model[:200]!r} cannot be a model directory: {error}", hint="check the target after the colon"
         ) from None
     return path
-
-
-def _content(path: Path) -> list[str | int]:
-    status = path.stat()
-    if status.st_size <= _SMALL_BYTES:
-        return [_files.sha256_file(path)]
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _artifact(run_id: str, runs: Path) -> Path:

@@ -27,6 +27,9 @@ SERVER = ("-P", "-m", "tunekit.training.serve")
 """How the interpreter is asked to serve. -P: the current directory must not shadow installed packages."""
 
 
+_LOGS_KEPT_S = 7 * 86_400.0
+
+
 class _Link:
     """The connection of one process. A fork gets an empty one: the pipes it inherits are its parent's."""
 
@@ -48,13 +51,21 @@ class InferenceWorker:
         logs: Directory for the child's stderr, one file per host process.
         threads: CPU threads it computes with.
         idle_timeout_s: Seconds without a request after which it exits.
+        python: The interpreter.
         server: Arguments of the interpreter; threads and idle timeout are appended.
     """
 
     def __init__(
-        self, *, logs: Path, threads: int, idle_timeout_s: float, server: Sequence[str] = SERVER
+        self,
+        *,
+        logs: Path,
+        threads: int,
+        idle_timeout_s: float,
+        python: str = sys.executable,
+        server: Sequence[str] = SERVER,
     ) -> None:
         self._logs = logs
+        self._python = python
         self._threads = threads
         self._idle_timeout_s = idle_timeout_s
         self._server = tuple(server)
@@ -160,12 +171,13 @@ class InferenceWorker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         _files.make_private_directory(self._logs)
+        _files.remove_old_files(self._logs, "inference-*.log", older_than_s=_LOGS_KEPT_S)
         with (
             _files.storage_errors("cannot start the inference worker"),
             _files.open_private(self._log_path) as log,
         ):
             child = subprocess.Popen(
-                [sys.executable, *self._server, str(self._threads), str(self._idle_timeout_s)],
+                [self._python, *self._server, str(self._threads), str(self._idle_timeout_s)],
                 # Unbuffered: a buffer copied by a fork would be flushed into the pipe a second time.
                 bufsize=0,
                 stdin=subprocess.PIPE,

@@ -237,7 +237,7 @@ async def test_the_identity_of_a_model_follows_its_files(tmp_path: Path, model: 
     assert await backend.identify(str(copy)) == before
     (copy / "config.json").write_text(json.dumps({**json.loads((copy / "config.json").read_text()), "x": 1}))
     assert await backend.identify(str(copy)) != before
-    assert models.identify(str(copy)) == await backend.identify(str(copy))
+    assert models.identify(str(copy), {}) == await backend.identify(str(copy))
 
 
 # --- a guest in the host ------------------------------------------------------------------------------

@@ -47,12 +47,25 @@ path.write_text(RunResult(state="succeeded").model_dump_json())
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunDirectory]:
-    plan = RunPlan(run_id="run-" + "0" * 20, key="k", model="/m", spec=TuneSpec(), threads=3, created_at=0.0)
+    plan = RunPlan(
+        run_id="run-" + "0" * 20,
+        key="k",
+        model="/m",
+        spec=TuneSpec(),
+        python=sys.executable,
+        threads=3,
+        created_at=0.0,
+    )
     data = Dataset([CompletionExample(prompt="a", completion="b")])
     run = RunDirectory.create(tmp_path / "runs", plan, data, None)
     yield run
     for pid in holders(run.path / "lock"):  # only if the test failed
         kill(pid)
+
+
+def change_plan(run: RunDirectory, **changes: object) -> None:
+    plan = run.plan().model_copy(update=changes)
+    (run.path / "plan.json").write_bytes(plan.model_dump_json().encode())
 
 
 def look(run: RunDirectory, trainer: str) -> None:
@@ -328,11 +341,22 @@ def test_no_zombies_threads_or_open_files_are_left(run: RunDirectory) -> None:
     assert run.path / "lock" not in set(open_files(os.getpid())) - before
 
 
-def test_a_trainer_that_cannot_be_started_is_a_typed_error_and_frees_the_lock(
-    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "executable", "/no/such/python")
-    with pytest.raises(StorageError, match="cannot start a trainer"):
+def test_a_run_goes_on_with_the_interpreter_it_began_with(run: RunDirectory, tmp_path: Path) -> None:
+    mark = tmp_path / "used"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ntouch {mark}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o700)
+    change_plan(run, python=str(python))
+    look(run, LIVES)
+    assert kill(trainer_of(run))
+    assert mark.exists()
+
+
+def test_an_interpreter_that_is_gone_is_a_typed_error_and_frees_the_lock(run: RunDirectory) -> None:
+    change_plan(run, python="/no/such/python")
+    with pytest.raises(
+        StorageError, match="begun with the interpreter '/no/such/python', which is not there"
+    ):
         look(run, LIVES)
     assert not run.is_alive()
     launch.discard_unstarted(run)

@@ -121,18 +121,48 @@ def test_an_adapter_is_recognised(tmp_path: Path) -> None:
     assert not models.is_adapter("Qwen/Qwen3-0.6B")
 
 
-def test_identity_follows_content_not_place(tmp_path: Path) -> None:
+def identity(path: Path) -> str:
+    return models.identify(str(path), {})
+
+
+def test_identity_follows_content_not_place_or_time(tmp_path: Path) -> None:
     one, two = model_directory(tmp_path / "one"), model_directory(tmp_path / "two")
-    assert models.identify(str(one)) == models.identify(str(two))
+    os.utime(two / "model.safetensors", ns=(0, 1))
+    assert identity(one) == identity(two)
     (two / "tokenizer.json").write_text("{}")
-    assert models.identify(str(one)) != models.identify(str(two))
-    assert models.identify("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
+    assert identity(one) != identity(two)
+    assert models.identify("Qwen/Qwen3-0.6B", {}) == "Qwen/Qwen3-0.6B"
 
 
-def test_identity_of_large_files_notices_that_they_were_written_anew(tmp_path: Path) -> None:
-    path = model_directory(tmp_path / "model", **{"model.safetensors": b"\0" * (1 << 21)})
-    before = models.identify(str(path))
-    assert models.identify(str(path)) == before
-    weights = path / "model.safetensors"
-    os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
-    assert models.identify(str(path)) != before
+def test_identity_sees_other_weights_of_the_same_size_and_time(tmp_path: Path) -> None:
+    one = model_directory(tmp_path / "one", **{"model.safetensors": b"\0" * (1 << 21)})
+    two = model_directory(tmp_path / "two", **{"model.safetensors": b"\1" * (1 << 21)})
+    for path in (one, two):
+        os.utime(path / "model.safetensors", ns=(0, 1))
+    assert identity(one) != identity(two)
+
+
+def test_identity_ignores_what_decides_nothing(tmp_path: Path) -> None:
+    path = model_directory(tmp_path / "model")
+    before = identity(path)
+    (path / "README.md").write_text("about")
+    (path / ".git").mkdir()
+    (path / ".git" / "index").write_text("x")
+    assert identity(path) == before
+
+
+def test_identity_reads_a_file_once_until_it_changes(tmp_path: Path) -> None:
+    path = model_directory(tmp_path / "model")
+    seen: dict[tuple[str, int, int, int], str] = {}
+    before = models.identify(str(path), seen)
+    known = dict.fromkeys(seen, "0" * 64)
+    assert models.identify(str(path), known) != before  # taken from what was known, not read again
+    (path / "model.safetensors").write_bytes(b"other")
+    assert models.identify(str(path), seen) != before
+
+
+def test_a_slip_in_a_path_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    with pytest.raises(ModelError, match="no model directory at 'models/nan'"):
+        models.resolve("models/nan", tmp_path / "runs")
