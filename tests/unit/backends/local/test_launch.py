@@ -369,13 +369,6 @@ def test_a_run_that_has_started_is_never_discarded(run: RunDirectory) -> None:
     assert run.exists()
 
 
-def test_a_log_tail_is_the_last_words(tmp_path: Path) -> None:
-    log = tmp_path / "log.txt"
-    assert launch.log_tail(log) == ""
-    log.write_bytes(b"x" * 10_000 + b"\n\none\ntwo\xff\nthree\n")
-    assert launch.log_tail(log) == "one | two\N{REPLACEMENT CHARACTER} | three"
-
-
 def test_the_host_keeps_its_environment(run: RunDirectory) -> None:
     before = dict(os.environ)
     report_of_child(run)
