@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 from tunekit import _portal
 from tunekit._settings import Settings
 from tunekit.backends import registry
-from tunekit.backends.base import Backend, GenerateRequest, Generation
-from tunekit.examples import Message
+from tunekit.backends.base import Backend, GenerateRequest, Generation, Prompt
+from tunekit.data.messages import conversation
+from tunekit.errors import DataError, SpecError
+from tunekit.examples import Message, message_to_dict
 from tunekit.refs import ModelRef
 from tunekit.spec import Sampling
+
+Turns: TypeAlias = Iterable[Message | Mapping[str, Any]]
+"""A chat as code writes it: our messages, or dictionaries in OpenAI's shape."""
 
 
 def generate(
     model: str,
-    prompt: str | Iterable[Message],
+    prompt: str | Turns,
     *,
     sampling: Sampling | None = None,
     backend: Backend | None = None,
@@ -25,7 +31,7 @@ def generate(
 
     Args:
         model: `"<backend>:<model>"`, or what `FineTuneJob.result()` returned.
-        prompt: Plain text, or the messages of a chat up to the answer.
+        prompt: Plain text, or the messages of a chat up to the answer, as `Message` or as `{"role", "content"}`.
         sampling: How the answer is drawn; None is greedy.
         backend: A configured instance; None loads the backend by name.
         settings: Knobs of the host; None reads the environment.
@@ -34,6 +40,7 @@ def generate(
         The answer, why it ended and what it consumed.
 
     Raises:
+        SpecError: The prompt is not one, or the backend given goes by another name.
         NotFoundError: No such backend or model.
         UnsupportedError: The backend cannot generate.
 
@@ -48,7 +55,7 @@ def generate(
 
 async def generate_async(
     model: str,
-    prompt: str | Iterable[Message],
+    prompt: str | Turns,
     *,
     sampling: Sampling | None = None,
     backend: Backend | None = None,
@@ -56,7 +63,23 @@ async def generate_async(
 ) -> Generation:
     """`generate` for code that runs on an event loop."""
     reference = ModelRef(model)
-    serving = backend or registry.shared(reference.backend, settings=settings)
-    request = GenerateRequest(prompt=prompt if isinstance(prompt, str) else tuple(prompt))
+    serving = registry.serving(reference.backend, backend, settings)
+    request = GenerateRequest(prompt=_prompt(prompt))
     answers = await serving.generate(reference.id, [request], sampling or Sampling())
     return answers[0]
+
+
+def _prompt(prompt: str | Turns) -> Prompt:
+    """The prompt as it crosses the seam, checked as carefully as a row of data."""
+    if isinstance(prompt, str):
+        return prompt
+    if isinstance(prompt, (Mapping, bytes)) or not isinstance(prompt, Iterable):
+        raise SpecError(
+            f"the prompt is a {type(prompt).__name__}",
+            hint='write a text, or a list of messages: [{"role": "user", "content": "..."}]',
+        )
+    turns: list[Any] = [message_to_dict(turn) if isinstance(turn, Message) else turn for turn in prompt]
+    try:
+        return conversation([dict(turn) if isinstance(turn, Mapping) else turn for turn in turns], "prompt")
+    except DataError as error:
+        raise SpecError(f"{error.field}: {error.message}", hint=error.hint or "see tunekit.Message") from None

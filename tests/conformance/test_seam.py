@@ -23,6 +23,7 @@ OPTIONAL = (
     "generate",
     "score",
     "embed",
+    "artifact",
     "delete_artifacts",
 )
 # Arguments of the right shape; none of them names anything that exists.
@@ -33,7 +34,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
 }
 MAKERS: dict[str, Callable[[], Backend]] = {
     **{info.name: partial(create, info.name) for info in available() if info.distribution == "tunekit"},
-    "scripted": ScriptedBackend,
+    "scripted": partial(ScriptedBackend, artifact="/models/{number}"),
     "scripted-that-cannot": lambda: ScriptedBackend(find=False, cancellable=False),
 }
 
@@ -62,9 +63,9 @@ async def test_verb_is_refused_exactly_if_it_is_not_claimed(backend: Backend, ve
         await getattr(backend, verb)(*ARGUMENTS.get(verb, ("nothing",)))
 
 
-@pytest.mark.parametrize("verb", ["snapshot", "events", "cancel"])
+@pytest.mark.parametrize("verb", ["snapshot", "events", "cancel", "artifact"])
 async def test_job_that_was_never_submitted_is_not_found(backend: Backend, verb: str) -> None:
-    if verb == "cancel" and not backend.capabilities.supports("cancel"):
+    if verb in OPTIONAL and not backend.capabilities.supports(verb):
         return
     arguments = ("run-00000000", None) if verb == "events" else ("run-00000000",)
     with pytest.raises(NotFoundError):
@@ -76,7 +77,7 @@ async def test_key_that_was_never_submitted_is_not_found(backend: Backend) -> No
         assert await backend.find("run-00000000") is None
 
 
-@pytest.mark.parametrize("verb", ["submit", "snapshot", "events", *OPTIONAL, "identify", "aclose"])
+@pytest.mark.parametrize("verb", ["submit", "snapshot", "events", *OPTIONAL, "identify", "aclose", "close"])
 def test_signatures_are_those_of_the_seam(backend: Backend, verb: str) -> None:
     theirs = list(inspect.signature(getattr(type(backend), verb)).parameters)
     assert theirs == list(inspect.signature(getattr(Backend, verb)).parameters)

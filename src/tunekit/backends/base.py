@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
+from tunekit import _portal
 from tunekit._clock import Clock, SystemClock
 from tunekit.backends.capabilities import Capabilities
 from tunekit.errors import UnsupportedError
@@ -70,7 +71,8 @@ class Snapshot:
 
     Attributes:
         job_id: What the backend calls the job.
-        state: Its state; map a remote state you do not know to RUNNING.
+        state: Its state; map a remote state you do not know to RUNNING. CREATED, SUBMITTING and UNKNOWN are core's own
+            words for a submission: of a job that is shown, core reads the first two as QUEUED and the last as RUNNING.
         model: What the backend calls the tuned model, once there is one.
         failure: Why it failed, if it did.
         usage: What it has consumed so far, where known.
@@ -133,10 +135,12 @@ class ScoreRequest:
     Attributes:
         prompt: Plain text or chat messages.
         choices: Candidate answers.
+        tools: Tool definitions in OpenAI's shape.
     """
 
     prompt: Prompt
     choices: tuple[str, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,14 +181,20 @@ class Backend(ABC):
 
     @abstractmethod
     async def snapshot(self, job_id: str) -> Snapshot:
-        """Where the job stands. Raises `NotFoundError` for an id that was never issued."""
+        """Where the job stands. Raises `NotFoundError` for an id that was never issued, or is no longer known."""
 
     @abstractmethod
     async def events(self, job_id: str, cursor: str | None) -> EventPage:
         """The events after `cursor` (None: from the first), without waiting for more."""
 
     async def find(self, idempotency_key: str) -> str | None:
-        """The id of the job submitted with this key, or None if there is certainly none (yet)."""
+        """The id of the job submitted with this key, or None if a complete look through the jobs has not shown one.
+
+        None must be an answer: raise where some jobs could not be looked at (an error, a page that failed), because
+        core may send the job again on the strength of it. It need not be the last word: where new jobs are shown late,
+        answer for what is shown now. Core looks again, over 12 s (`jobs.polling.LISTING_DELAYS_S`), before it believes
+        an absence; a backend whose listing lags longer must wait by itself, or not claim `find`.
+        """
         self._unsupported("find")
 
     async def identify(self, model: str) -> str:
@@ -221,12 +231,20 @@ class Backend(ABC):
         """One vector per text, in order."""
         self._unsupported("embed")
 
+    async def artifact(self, job_id: str) -> str:
+        """Where the tuned model lies: an absolute path or a URI. Raises `NotFoundError` if there is none (yet)."""
+        self._unsupported("artifact")
+
     async def delete_artifacts(self, job_id: str) -> None:
         """Remove what the job left behind: uploaded files, checkpoints, the tuned model."""
         self._unsupported("delete_artifacts")
 
     async def aclose(self) -> None:
         """Let go of connections and helper processes. Running jobs go on."""
+
+    def close(self) -> None:
+        """`aclose` for scripts that run no event loop."""
+        _portal.run(self.aclose(), instead="Backend.aclose")
 
     def _unsupported(self, verb: str) -> NoReturn:
         raise UnsupportedError(

@@ -1,4 +1,4 @@
-"""What a backend claims to do, and the check of a job against it. Does no I/O and knows no backend.
+"""What a backend claims to do, and the check of a job against it. Knows no backend.
 
 `preflight` runs before anything is sent or spent. A claim is a check: the conformance kit tests each both ways.
 """
@@ -66,7 +66,7 @@ def preflight(
     backend: str,
     today: date,
 ) -> None:
-    """Check that this job fits the backend. Touches neither network nor disk.
+    """Check that this job fits the backend. Touches no network, and no disk unless something does not fit.
 
     Args:
         spec: The recipe.
@@ -79,14 +79,17 @@ def preflight(
     Raises:
         PreflightError: Naming everything that does not fit at once, and what would.
     """
+    cannot = tuple(_method_problems(spec, capabilities))
+    ended = tuple(_sunset_problems(capabilities, today))
     problems = (
-        *_method_problems(spec, capabilities),
+        *cannot,
         *_data_problems(spec, "training data", train, capabilities.min_examples, capabilities.max_examples),
         *(_data_problems(spec, "validation data", validation, 1, None) if validation is not None else ()),
-        *_sunset_problems(capabilities, today),
+        *ended,
     )
     if problems:
-        raise PreflightError(problems, backend=backend, hint=_supported(capabilities))
+        hint = _supported(capabilities) + (_elsewhere(backend) if cannot or ended else "")
+        raise PreflightError(problems, backend=backend, hint=hint)
 
 
 def _method_problems(spec: TuneSpec, capabilities: Capabilities) -> Iterable[str]:
@@ -123,3 +126,11 @@ def _supported(capabilities: Capabilities) -> str:
         f" with adapters {', '.join(sorted(capabilities.adapters))}"
         + (f" and options {', '.join(sorted(capabilities.options))}" if capabilities.options else "")
     )
+
+
+def _elsewhere(backend: str) -> str:
+    """Who else is installed. Whether one of them would do it, only importing it could tell, and that runs its code."""
+    from tunekit.backends.registry import others
+
+    names = ", ".join(others(backend))
+    return f"; other installed backends, which may: {names}" if names else ""

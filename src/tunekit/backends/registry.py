@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from tunekit._settings import Settings
-from tunekit.errors import BackendError, ConflictError, NotFoundError
+from tunekit.errors import BackendError, ConflictError, NotFoundError, SpecError
 
 if TYPE_CHECKING:
     from tunekit.backends.base import Backend
@@ -123,6 +123,35 @@ def shared(name: str, *, settings: Settings | None = None) -> Backend:
     if backend is None:
         backend = _shared.setdefault(key, create(name, settings=settings))
     return backend
+
+
+def matching(name: str, given: Backend | None) -> Backend | None:
+    """A backend that a caller gave, if it goes by the name that was asked for.
+
+    Raises:
+        SpecError: It goes by another name.
+    """
+    if given is not None and given.name != name:
+        raise SpecError(
+            f"the backend given is {given.name!r}, but {name!r} was asked for",
+            hint=f'write "{given.name}:...", or pass a backend named {name!r}, or leave out backend=',
+        )
+    return given
+
+
+def serving(name: str, given: Backend | None, settings: Settings | None) -> Backend:
+    """The backend that answers for a name: the one given, or the one that is installed.
+
+    Raises:
+        SpecError: The one given goes by another name.
+        TunekitError: What `create` raises.
+    """
+    return matching(name, given) or shared(name, settings=settings)
+
+
+def others(name: str) -> tuple[str, ...]:
+    """Names of the other installed backends. What they can do, only importing them would tell."""
+    return tuple(sorted({info.name for info in available()} - {name}))
 
 
 def _load(name: str) -> Callable[..., Backend]:

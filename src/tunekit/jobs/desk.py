@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from tunekit._clock import Clock
 from tunekit._settings import Settings
+from tunekit.backends import registry
 from tunekit.backends.base import Backend
-from tunekit.backends.registry import shared
-from tunekit.errors import SpecError
 from tunekit.store.base import RunStore
 from tunekit.store.sqlite import SqliteStore
 
@@ -41,15 +40,10 @@ class Desk:
         Raises:
             SpecError: The given backend goes by another name.
         """
-        if backend is not None and backend.name != name:
-            raise SpecError(
-                f"the backend given is {backend.name!r}, but {name!r} was asked for",
-                hint=f'write "{backend.name}:..." or leave out backend=',
-            )
         settings = settings or Settings()
         return cls(
             name=name,
-            given=backend,
+            given=registry.matching(name, backend),
             store=SqliteStore(settings) if store is None else store,
             settings=settings,
         )
@@ -61,7 +55,7 @@ class Desk:
         Raises:
             NotFoundError: No such backend is installed.
         """
-        return self.given or shared(self.name, settings=self.settings)
+        return registry.serving(self.name, self.given, self.settings)
 
     @property
     def timeout_s(self) -> float:

@@ -330,6 +330,35 @@ class FineTuneJob:
         if job_id := await self._live.accepted():
             await self._live.desk.backend.cancel(job_id)
 
+    def artifact(self) -> str:
+        """Where what training produced lies: an absolute path, or a URI of a hosted backend. Does not wait for the end.
+
+        Raises:
+            NotFoundError: There is nothing (yet).
+            UnsupportedError: The backend does not give its artifacts out.
+            UnknownOutcomeError: Nobody knows whether the backend has the job.
+
+        Examples:
+            >>> from tunekit.testing import ScriptedBackend, tiny_dataset
+            >>> from tunekit.store.memory import MemoryStore
+            >>> backend = ScriptedBackend(artifact="s3://models/{model}-{number}")
+            >>> job = FineTuneJob.submit(tiny_dataset(), "scripted:base", backend=backend, store=MemoryStore())
+            >>> job.artifact()
+            's3://models/base-1'
+        """
+        return _portal.run(self.artifact_async(), instead="FineTuneJob.artifact_async")
+
+    async def artifact_async(self) -> str:
+        """`artifact` for async code."""
+        job_id = await self._live.accepted()
+        if not job_id:
+            raise NotFoundError(
+                f"job {str(self.ref)!r} was never accepted, so it has produced nothing",
+                hint="`job.snapshot().failure` says why",
+                backend=self.ref.backend,
+            )
+        return await self._live.desk.backend.artifact(job_id)
+
     async def _within(self, deadline: Deadline, work: Callable[[], Awaitable[T]]) -> T:
         limit = asyncio.timeout(deadline.left_s)
         try:

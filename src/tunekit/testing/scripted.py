@@ -76,6 +76,7 @@ class ScriptedBackend(Backend):
         cancellable: Whether it can cancel.
         generate: Answers a prompt.
         score: Log-probability of a choice, given a prompt.
+        artifact: Where what a job produced lies, with `{model}` and `{number}` filled in; "" if it cannot say.
         latency_s: What each call takes, on `clock`.
         directory: Keeps the service's state there, for several processes and across kills; None keeps it in memory.
         clock: What core waits by; None is a new `FakeClock`.
@@ -114,6 +115,7 @@ class ScriptedBackend(Backend):
         cancellable: bool = True,
         generate: Callable[[Prompt], str] | None = None,
         score: Callable[[Prompt, str], float] | None = None,
+        artifact: str = "",
         latency_s: float = 0.0,
         directory: Path | None = None,
         clock: Clock | None = None,
@@ -132,12 +134,14 @@ class ScriptedBackend(Backend):
         self._faults, self._reply_delay_s = [Fault(fault) for fault in faults], reply_delay_s
         self._find_lag, self._find_failures, self._read_failures = find_lag, find_failures, read_failures
         self._generate, self._score, self._latency_s, self._on_accept = generate, score, latency_s, on_accept
+        self._artifact = artifact
         self._service = MemoryService() if directory is None else DirectoryService(directory)
         claims = {
             "find": find,
             "cancel": cancellable,
             "generate": generate is not None,
             "score": score is not None,
+            "artifact": bool(artifact),
         }
         verbs = frozenset(verb for verb, claimed in claims.items() if claimed)
         # Claims are of a class; here each instance may be another kind of service.
@@ -184,7 +188,7 @@ class ScriptedBackend(Backend):
             (event.state for event in reversed(events) if isinstance(event, StateChanged)), JobState.QUEUED
         )
         done = state is JobState.SUCCEEDED
-        model = self._model.format(model=job.model, number=job.id.rpartition("-")[2])
+        model = _filled_in(self._model, job)
         failure = (
             (self._failure or Failure(message="the script says so")) if state is JobState.FAILED else None
         )
@@ -224,6 +228,16 @@ class ScriptedBackend(Backend):
                 stop = StateChanged(id=f"cancel-{job_id}", at=self.clock.now(), state=JobState.CANCELLED)
                 job.script = [*job.script[: job.visible], event_to_dict(stop)]
                 job.cancelled_at = len(job.script)
+
+    async def artifact(self, job_id: str) -> str:
+        """Where what a job that has succeeded produced lies."""
+        if not self.capabilities.supports("artifact"):
+            self._unsupported("artifact")
+        with self._service.open() as service:
+            job = _known(service, job_id)
+        if _state(job) is not JobState.SUCCEEDED:
+            raise NotFoundError(f"job {job_id!r} has produced nothing (yet)", hint="wait for its result")
+        return _filled_in(self._artifact, job)
 
     async def generate(
         self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
@@ -313,6 +327,10 @@ def _known(service: Service, job_id: str) -> ServiceJob:
     if job is None:
         raise NotFoundError(f"no job {job_id!r} at the scripted service", hint="check the id")
     return job
+
+
+def _filled_in(template: str, job: ServiceJob) -> str:
+    return template.format(model=job.model, number=job.id.rpartition("-")[2])
 
 
 def _visible(job: ServiceJob) -> list[JobEvent]:

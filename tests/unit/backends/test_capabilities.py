@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from tests.processes import run_python
 from tunekit import (
     DPO,
     RFT,
@@ -130,8 +131,33 @@ def test_everything_that_is_wrong_is_said_at_once_with_what_would_fit() -> None:
         "validation data holds labelled examples, method 'dpo' needs preference",
         "it stopped taking jobs on 2026-11-22",
     )
-    assert caught.value.hint == "it supports methods sft with adapters lora and options known"
+    assert caught.value.hint == (
+        "it supports methods sft with adapters lora and options known; other installed backends, which may: local"
+    )
     assert caught.value.backend == "acme"
+
+
+def test_data_of_the_wrong_kind_send_nobody_to_another_backend() -> None:
+    with pytest.raises(PreflightError) as caught:
+        preflight(TuneSpec(), Dataset([ROWS["labelled"]]), None, ALL, backend="acme", today=TODAY)
+    assert "other installed" not in caught.value.hint
+
+
+def test_backend_is_not_sent_to_itself_and_nothing_is_imported_to_say_who_else_is_there() -> None:
+    run_python(
+        "import sys\n"
+        "from datetime import date\n"
+        "import tunekit as tk\n"
+        "from tunekit.backends import Capabilities, preflight\n"
+        "data = tk.Dataset([tk.CompletionExample(prompt='a', completion='b')])\n"
+        "none = Capabilities(methods=frozenset())\n"
+        "hints = []\n"
+        "for name in ('acme', 'local'):\n"
+        "    try: preflight(tk.TuneSpec(), data, None, none, backend=name, today=date(2026, 1, 1))\n"
+        "    except tk.PreflightError as error: hints.append(error.hint)\n"
+        "assert 'local' in hints[0] and 'local' not in hints[1], hints\n"
+        "assert 'tunekit.backends.local' not in sys.modules\n"
+    )
 
 
 def test_what_is_not_claimed_is_not_supported() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from tunekit.errors import (
     StorageError,
     UnsupportedError,
 )
+from tunekit.jobs import outcome
 from tunekit.records import RunRecord
 from tunekit.store import Lease, MemoryStore, RunStore
 from tunekit.testing import ScriptedBackend, tiny_dataset, training_script
@@ -40,7 +42,9 @@ def test_job_says_what_it_is(store: RunStore) -> None:
     assert repr(job) == "<FineTuneJob scripted:job-1 queued of scripted:base>"
 
 
-@pytest.mark.parametrize("verb", ["submit", "attach", "list", "snapshot", "wait", "result", "cancel"])
+@pytest.mark.parametrize(
+    "verb", ["submit", "attach", "list", "snapshot", "wait", "result", "cancel", "artifact"]
+)
 def test_blocking_and_async_siblings_take_the_same(verb: str) -> None:
     blocking, sibling = getattr(FineTuneJob, verb), getattr(FineTuneJob, f"{verb}_async")
     assert inspect.signature(blocking) == inspect.signature(sibling)
@@ -58,6 +62,8 @@ async def test_async_siblings_do_the_same(store: RunStore) -> None:
     attached = await FineTuneJob.attach_async(job.ref, backend=backend, store=store)
     assert (await attached.snapshot_async()).model == "base-tuned-1"
     await attached.cancel_async()
+    with pytest.raises(UnsupportedError, match="artifact"):
+        await attached.artifact_async()
     assert [item.ref for item in await FineTuneJob.list_async(backend=backend, store=store)] == [job.ref]
 
 
@@ -70,16 +76,46 @@ def test_result_is_a_model_reference(store: RunStore) -> None:
 
 
 def test_failure_says_why_and_what_to_do(store: RunStore) -> None:
-    failure = Failure(message="loss is not finite at step 3", hint="lower the learning rate", retryable=True)
+    failure = Failure(
+        message="loss is not finite at step 3",
+        hint="lower the learning rate",
+        retryable=True,
+        code="not-finite",
+        details={"step": 3, "cause": ValueError("nan")},
+    )
     job = submit(ScriptedBackend(script=training_script(end=JobState.FAILED), failure=failure), store)
     with pytest.raises(JobFailedError) as caught:
         job.result()
     error = caught.value
     assert "loss is not finite at step 3" in error.message
     assert (error.hint, error.backend, error.retryable) == ("lower the learning rate", "scripted", True)
+    assert (error.details["code"], error.details["step"]) == ("not-finite", 3)
     stored = store.get(job.run_id).error
     assert stored is not None
     assert (stored.message, stored.hint, stored.retryable) == (failure.message, failure.hint, True)
+    assert (stored.code, stored.details) == ("not-finite", {"step": 3, "cause": "nan"})
+    # What only the store knows says the same.
+    assert outcome.snapshot_of(store.get(job.run_id)).failure == replace(failure, details=stored.details)
+
+
+def test_artifact_is_where_the_backend_says(store: RunStore) -> None:
+    backend = ScriptedBackend(events_per_poll=1, artifact="/models/{model}-{number}")
+    job = submit(backend, store)
+    with pytest.raises(NotFoundError, match="nothing"):
+        job.artifact()
+    job.result()
+    assert job.artifact() == "/models/base-1"
+    assert FineTuneJob.attach(job.ref, backend=backend, store=store).artifact() == "/models/base-1"
+
+
+def test_refused_job_has_no_artifact(store: RunStore) -> None:
+    backend = ScriptedBackend(faults=["refuse"], artifact="/models/{number}")
+    with pytest.raises(BackendError):
+        submit(backend, store)
+    (job,) = FineTuneJob.list(backend=backend, store=store)
+    with pytest.raises(NotFoundError, match="never accepted") as caught:
+        job.artifact()
+    assert "failure" in caught.value.hint
 
 
 def test_wait_returns_whatever_the_end_was(store: RunStore) -> None:
