@@ -113,7 +113,7 @@ def test_cancel_keeps_the_last_checkpoint_and_leaves_no_model(site: Site) -> Non
     job.cancel()  # too late, and no harm
     assert job.snapshot().state is JobState.CANCELLED
     with pytest.raises(NotFoundError, match="no model"):
-        site.backend.artifact_path(job.ref.id)
+        job.artifact()
 
 
 @pytest.mark.timeout(300)

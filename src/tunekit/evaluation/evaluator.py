@@ -132,7 +132,7 @@ class Evaluator:
         ref = ModelRef(model)
         asking = _Asking(
             ref=ref,
-            backend=_backend(ref, backend, self._settings),
+            backend=registry.serving(ref.backend, backend, self._settings),
             bounds=self._bounds,
             on_progress=on_progress,
         )
@@ -265,16 +265,6 @@ def _prepared(scorers: Sequence[Scorer | ScoreFunction], items: Sequence[Item]) 
     if repeated is not None:
         raise SpecError(f"two scorers are named {repeated!r}", hint='give one of them another: name="..."')
     return tuple(fitted)
-
-
-def _backend(ref: ModelRef, given: Backend | None, settings: Settings | None) -> Backend:
-    if given is None:
-        return registry.shared(ref.backend, settings=settings)
-    if given.name != ref.backend:
-        raise SpecError(
-            f"backend {given.name!r} was given for {ref!r}", hint=f"pass one named {ref.backend!r}"
-        )
-    return given
 
 
 def _for_either(

@@ -43,7 +43,7 @@ class Item:
 
     def score_request(self, choices: tuple[str, ...]) -> ScoreRequest:
         """The question with candidate answers to be weighed."""
-        return ScoreRequest(prompt=self.prompt, choices=choices)
+        return ScoreRequest(prompt=self.prompt, choices=choices, tools=self.tools)
 
 
 def items_of(examples: Iterable[Example]) -> tuple[Item, ...]:

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from tunekit import _files
+from tunekit._canonical import plain_facts
 from tunekit.errors import JobFailedError, StorageError, TunekitError
 from tunekit.events import JobState
 from tunekit.training import launches
@@ -89,6 +90,7 @@ def failure(error: Exception) -> RunResult:
             message=error.message,
             hint=error.hint,
             retryable=error.retryable,
+            details=plain_facts(error.details),
         )
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return RunResult(

@@ -93,6 +93,7 @@ class RunResult(BaseModel):
         hint: What to do about it.
         code: Stable error code.
         retryable: Whether the same run may succeed when it is started again.
+        details: Facts about the error, for programs.
         trained_tokens: Real tokens that went through training.
         seconds: Wall time of training, restarts included.
         metrics: Final numbers by name.
@@ -106,6 +107,7 @@ class RunResult(BaseModel):
     hint: str = ""
     code: str = ""
     retryable: bool = False
+    details: dict[str, JsonValue] = {}
     trained_tokens: int = 0
     seconds: float = 0.0
     metrics: dict[str, JsonValue] = {}

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, last_step, rows
-from tunekit.errors import DataError, JobFailedError, ModelError
+from tunekit.errors import BackendError, DataError, JobFailedError, ModelError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample
 from tunekit.spec import SFT, LoRA
 from tunekit.training.main import EXIT_INTERRUPTED, failure
-from tunekit.training.rundir import CHILD_ENVIRONMENT, RunDirectory
+from tunekit.training.rundir import CHILD_ENVIRONMENT, RunDirectory, RunResult
 
 DROPOUT = SFT(adapter=LoRA(rank=4, dropout=0.2))
 
@@ -180,3 +180,12 @@ def test_failures_are_typed(error: Exception, code: str, message: str, retryable
         retryable,
     )
     assert result.hint
+
+
+def test_details_of_a_failure_are_kept_as_json_can_hold_them() -> None:
+    error = BackendError(
+        "no", hint="yes", details={"rows": (1, 2), "cause": ValueError("x"), "at": {3: None}}
+    )
+    result = failure(error)
+    assert result.details == {"rows": [1, 2], "cause": "x", "at": {"3": None}}
+    assert RunResult.model_validate_json(result.model_dump_json()) == result

@@ -33,7 +33,14 @@ from tunekit.backends.base import (
 from tunekit.backends.capabilities import Capabilities
 from tunekit.backends.local import launch, models
 from tunekit.backends.local.worker import InferenceWorker
-from tunekit.errors import MissingExtraError, ModelError, NotFoundError, SpecError, StorageError
+from tunekit.errors import (
+    JobFailedError,
+    MissingExtraError,
+    ModelError,
+    NotFoundError,
+    SpecError,
+    StorageError,
+)
 from tunekit.events import JobState, Usage
 from tunekit.examples import message_to_dict
 from tunekit.spec import Sampling
@@ -62,7 +69,7 @@ class LocalBackend(Backend):
     capabilities: ClassVar[Capabilities] = Capabilities(
         methods=frozenset({"sft"}),
         adapters=frozenset({"lora", "full"}),
-        verbs=frozenset({"find", "cancel", "generate", "score", "delete_artifacts"}),
+        verbs=frozenset({"find", "cancel", "generate", "score", "artifact", "delete_artifacts"}),
         options=frozenset({"revision"}),
     )
 
@@ -138,9 +145,24 @@ class LocalBackend(Backend):
 
     async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
         """Log-probabilities of choices from the same worker; the prompt they share is computed once."""
-        body = [{"prompt": _prompt(item.prompt), "choices": list(item.choices)} for item in requests]
+        body = [
+            {
+                "prompt": _prompt(item.prompt),
+                "choices": list(item.choices),
+                "tools": [dict(tool) for tool in item.tools],
+            }
+            for item in requests
+        ]
         answers = await self._call("score", model, requests=body)
         return [Scores(log_probs=tuple(item["log_probs"]), tokens=tuple(item["tokens"])) for item in answers]
+
+    async def artifact(self, job_id: str) -> str:
+        """Directory of a run's tuned model: a PEFT adapter, or a whole model.
+
+        Raises:
+            NotFoundError: No such run, or it has no model (yet).
+        """
+        return await asyncio.to_thread(lambda: self._resolve(self._run(job_id).path.name))
 
     async def delete_artifacts(self, job_id: str) -> None:
         """Remove the whole run directory of a finished run.
@@ -154,14 +176,6 @@ class LocalBackend(Backend):
     async def aclose(self) -> None:
         """End the inference worker. Training runs go on."""
         await asyncio.to_thread(self._worker.close)
-
-    def artifact_path(self, job_id: str) -> Path:
-        """Directory of a run's tuned model: a PEFT adapter, or a whole model.
-
-        Raises:
-            NotFoundError: No such run, or it has no model (yet).
-        """
-        return Path(models.resolve(self._run(job_id).path.name, self._settings.runs))
 
     def _submit(self, request: SubmitRequest) -> str:
         self._require_extra()
@@ -202,7 +216,13 @@ class LocalBackend(Backend):
             return Snapshot(job_id=job_id, state=JobState.RUNNING if started else JobState.QUEUED)
         failure = None
         if result.state is JobState.FAILED:
-            failure = Failure(message=result.message, hint=result.hint, retryable=result.retryable)
+            failure = Failure(
+                message=result.message,
+                hint=result.hint,
+                retryable=result.retryable,
+                code=result.code or JobFailedError.code,
+                details=result.details,
+            )
         return Snapshot(
             job_id=job_id,
             state=result.state,

@@ -32,7 +32,7 @@ from tunekit import (
 from tunekit.backends.base import GenerateRequest, ScoreRequest, SubmitRequest
 from tunekit.backends.local import LocalBackend, models
 from tunekit.errors import ModelError
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.rundir import RunDirectory, RunResult
 
 SPEC = TuneSpec(method=SFT(adapter=LoRA(rank=2)), epochs=1, learning_rate=1e-2, batch_size=4)
 
@@ -151,7 +151,45 @@ async def test_a_finished_run_says_what_it_used_and_cannot_be_cancelled(
     assert seen.usage is not None
     assert seen.usage.trained_tokens > 0
     assert not (settings.runs / tuned.id / "cancel").exists()
-    assert (backend.artifact_path(tuned.id) / "adapter_model.safetensors").is_file()
+
+
+async def test_the_artifact_of_a_job_is_where_it_lies(
+    tuned: ModelRef, backend: LocalBackend, settings: Settings
+) -> None:
+    artifact = Path(await backend.artifact(tuned.id))
+    assert artifact.is_absolute()
+    assert (artifact / "adapter_model.safetensors").is_file()
+    job = FineTuneJob.attach(f"local:{tuned.id}", backend=backend, settings=settings)
+    assert await job.artifact_async() == str(artifact)
+
+
+async def test_a_failure_keeps_its_code_and_details(
+    tuned: ModelRef, backend: LocalBackend, settings: Settings
+) -> None:
+    run = RunDirectory(settings.runs / "run-0123456789abcdef0123")
+    shutil.copytree(settings.runs / tuned.id, run.path)
+    failed = RunResult(state=JobState.FAILED, code="invalid-data", message="bad", details={"rows": [3]})
+    run.result_path.write_text(failed.model_dump_json())
+    failure = (await backend.snapshot(run.path.name)).failure
+    assert failure is not None
+    assert (failure.code, failure.details) == ("invalid-data", {"rows": [3]})
+
+
+async def test_tools_weigh_in_when_choices_are_scored(model: Path, backend: LocalBackend) -> None:
+    chat = (Message(role="user", content="weather?"),)
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {}}}
+    bodies: list[object] = []
+
+    class Listening(LocalBackend):
+        async def _call(self, operation: str, model: str, **arguments: object) -> object:
+            bodies.append(arguments["requests"])
+            return [{"log_probs": [-1.0], "tokens": [1]}]
+
+    asked = [ScoreRequest(prompt=chat, choices=("sun",), tools=(tool,))]
+    await Listening(settings=Settings(home=model), threads=1).score(str(model), asked)
+    assert bodies == [
+        [{"prompt": [{"role": "user", "content": "weather?"}], "choices": ["sun"], "tools": [tool]}]
+    ]
 
 
 async def test_events_are_paged_by_cursor(tuned: ModelRef, backend: LocalBackend) -> None:
