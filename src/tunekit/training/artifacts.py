@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,12 +31,13 @@ class Card(BaseModel):
     Attributes:
         kind: "adapter" needs its base model to run; "full" stands alone.
         base_model: Absolute path or hub id of the model that was tuned.
-        revision: Hub revision of the base model, if one was asked for.
+        revision: Hub commit of the base model, so that the adapter is served on the same one.
+        base_fingerprint: What `fingerprint.of_base` gave for it; "" if that is not known. Checked again at load.
         method: Type of the method, such as "sft".
         prompt_format: How prompt/completion pairs were written; "auto" is resolved.
         chat_template_sha256: SHA-256 of the chat template in training, or "" if there was none. Checked again at load.
         stop_token_ids: Tokens that end an answer.
-        max_length: Longest sequence the model takes, in tokens.
+        max_length: Longest sequence the model takes when it is served, in tokens.
         spec: The recipe as asked for.
         resolved: What "auto" became, by field.
         run_id: The run that made it.
@@ -50,6 +52,7 @@ class Card(BaseModel):
     kind: Literal["adapter", "full"]
     base_model: str
     revision: str | None = None
+    base_fingerprint: str = ""
     method: str
     prompt_format: Literal["chat", "text"]
     chat_template_sha256: str
@@ -117,17 +120,70 @@ def publish(path: Path, model: Any, tokenizer: Any, card: Card) -> bool:
 
     def fill(directory: Path) -> None:
         if card.kind == "adapter":
-            _save_adapter(directory, model, card)
+            _save_adapter_weights(directory, model)
         else:
+            # Saved by transformers along with the weights.
+            model.generation_config = generation_config(model, card.stop_token_ids)
             model.save_pretrained(directory)
-        tokenizer.save_pretrained(directory)
-        _generation_config(model, card).save_pretrained(directory)
-        _write_json(directory / CARD_NAME, card.model_dump(mode="json"))
+        _save_the_rest(directory, model, tokenizer, card)
 
     return _files.publish_directory(path, fill)
 
 
-def _save_adapter(directory: Path, model: Any, card: Card) -> None:
+def rehearse(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
+    """Write and remove all of the artifact but its weights: what cannot be written fails before step one.
+
+    Args:
+        directory: Where to try; it must not exist and is gone afterwards.
+        model: As for `publish`.
+        tokenizer: As for `publish`.
+        card: As for `publish`.
+
+    Raises:
+        ModelError: Something that came with the base model cannot be saved again.
+        StorageError: The disk said no.
+    """
+    with _files.storage_errors(f"cannot write {str(directory)!r}"):
+        directory.mkdir(mode=0o700)
+        try:
+            _save_the_rest(directory, model, tokenizer, card)
+            model.config.save_pretrained(directory)
+        except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
+            raise ModelError(
+                f"a model tuned from {card.base_model!r} could not be saved: {str(error).strip()[:300]}",
+                hint="mend the configuration or tokenizer files of the base model",
+            ) from error
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def generation_config(model: Any, stop_ids: Sequence[int]) -> Any:
+    """Which tokens begin, end and fill an answer, and nothing else of what the base model brought along.
+
+    Its sampling defaults are not ours to pass on: answers are drawn as `Sampling` says. They are often inconsistent
+    (a temperature without `do_sample`) too, which transformers lets through when it loads and refuses when it saves.
+    """
+    from transformers import GenerationConfig
+
+    inherited = getattr(model, "generation_config", None)
+    config = GenerationConfig(
+        bos_token_id=getattr(inherited, "bos_token_id", None),
+        eos_token_id=list(stop_ids) or None,
+        pad_token_id=getattr(inherited, "pad_token_id", None),
+    )
+    config.validate(strict=True)
+    return config
+
+
+def _save_the_rest(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
+    if card.kind == "adapter":
+        _save_adapter_config(directory, model, card)
+    tokenizer.save_pretrained(directory)
+    generation_config(model, card.stop_token_ids).save_pretrained(directory)
+    _write_json(directory / CARD_NAME, card.model_dump(mode="json"))
+
+
+def _save_adapter_weights(directory: Path, model: Any) -> None:
     # Not model.save_pretrained: it writes a set in hash order, a card full of placeholders, and may ask the hub whether
     # the vocabulary grew.
     from peft import get_peft_model_state_dict
@@ -138,6 +194,9 @@ def _save_adapter(directory: Path, model: Any, card: Card) -> None:
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"format": "pt"}
     )
     (directory / ADAPTER_WEIGHTS_NAME).write_bytes(weights)
+
+
+def _save_adapter_config(directory: Path, model: Any, card: Card) -> None:
     config = {name: _plain(value) for name, value in model.peft_config["default"].to_dict().items()}
     config |= {"base_model_name_or_path": card.base_model, "revision": card.revision, "inference_mode": True}
     _write_json(directory / ADAPTER_CONFIG_NAME, config)
@@ -150,15 +209,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     return getattr(value, "value", value)
-
-
-def _generation_config(model: Any, card: Card) -> Any:
-    from transformers import GenerationConfig
-
-    inherited = getattr(model, "generation_config", None)
-    config = GenerationConfig.from_dict(inherited.to_dict()) if inherited is not None else GenerationConfig()
-    config.eos_token_id = list(card.stop_token_ids) or None
-    return config
 
 
 def _write_json(path: Path, value: Any) -> None:

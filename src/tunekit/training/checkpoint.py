@@ -27,7 +27,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from tunekit import _files
-from tunekit.errors import StorageError
+from tunekit.errors import ModelError, StorageError
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +55,7 @@ class Manifest(BaseModel):
     schema_version: Literal[1] = 1
     step: int
     plan_sha256: str
+    base_fingerprint: str = ""
     files: dict[str, FileRecord]
     versions: dict[str, str]
 
@@ -96,6 +97,7 @@ class CheckpointStore:
     Args:
         directory: Where they lie.
         plan_sha256: Identity of plan and data; a checkpoint of another plan is not used.
+        base_fingerprint: Identity of the base model; with another one, a run that has begun cannot go on.
         versions: Library versions, recorded in manifests.
         notice: Told about every checkpoint that is skipped and why, and about space that had to be freed.
     """
@@ -105,11 +107,13 @@ class CheckpointStore:
         directory: Path,
         *,
         plan_sha256: str,
+        base_fingerprint: str,
         versions: Mapping[str, str],
         notice: Callable[[str], None],
     ) -> None:
         self._directory = directory
         self._plan = plan_sha256
+        self._base = base_fingerprint
         self._versions = dict(versions)
         self._notice = notice
         _files.make_private_directory(directory)
@@ -148,7 +152,11 @@ class CheckpointStore:
         return name
 
     def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole and of this plan; those that are not are set aside and reported."""
+        """The newest checkpoint that is whole and of this plan; those that are not are set aside and reported.
+
+        Raises:
+            ModelError: It continues the training of another base model.
+        """
         for name in reversed(self._names()):
             try:
                 return self._read(name)
@@ -162,7 +170,13 @@ class CheckpointStore:
             item: FileRecord(size=len(data), sha256=hashlib.sha256(data).hexdigest())
             for item, data in files.items()
         }
-        manifest = Manifest(step=step, plan_sha256=self._plan, files=records, versions=self._versions)
+        manifest = Manifest(
+            step=step,
+            plan_sha256=self._plan,
+            base_fingerprint=self._base,
+            files=records,
+            versions=self._versions,
+        )
 
         def fill(directory: Path) -> None:
             for item, data in files.items():
@@ -174,6 +188,11 @@ class CheckpointStore:
     def _read(self, name: str) -> Checkpoint:
         directory = self._directory / name
         manifest = _read_manifest(directory)
+        if manifest.base_fingerprint and manifest.base_fingerprint != self._base:
+            raise ModelError(
+                f"the base model was replaced after this run had reached step {manifest.step}",
+                hint="restore the base model's files, or submit a new run on the new ones",
+            )
         if manifest.plan_sha256 != self._plan:
             raise _Unusable("it was made by another plan, other data or other settings")
         if _name(manifest.step) != name or sorted(manifest.files) != sorted(_FILES):

@@ -5,7 +5,6 @@ Process-wide settings of torch are made here and only in a child process, never 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
@@ -44,13 +43,6 @@ def choose_device() -> Device:
     return Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
 
 
-def physical_cores() -> int:
-    """Cores this process may use, hyper-threads counted once: more threads than that only wait for each other."""
-    allowed = os.sched_getaffinity(0)
-    cores = {_core_of(cpu) for cpu in allowed}
-    return max(1, len(cores))
-
-
 def configure(threads: int) -> None:
     """Set up torch and transformers in this process: threads, determinism, silence. For child processes only."""
     import transformers
@@ -61,12 +53,3 @@ def configure(threads: int) -> None:
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - a property with no stub
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-
-
-def _core_of(cpu: int) -> tuple[str, str]:
-    base = f"/sys/devices/system/cpu/cpu{cpu}/topology"
-    try:
-        with open(f"{base}/physical_package_id") as package, open(f"{base}/core_id") as core:
-            return package.read().strip(), core.read().strip()
-    except OSError:
-        return str(cpu), ""

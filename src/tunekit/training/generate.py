@@ -35,7 +35,7 @@ def generate(
     """
     prompts = [_prompt_ids(loaded, request) for request in requests]
     answers: list[dict[str, Any]] = [{} for _ in requests]
-    for batch in _by_length(prompts):
+    for batch in _batches(prompts, room=loaded.max_length - sampling.max_tokens):
         for index, answer in zip(batch, _answer(loaded, [prompts[i] for i in batch], sampling), strict=True):
             answers[index] = answer
     return answers
@@ -55,7 +55,7 @@ def score(loaded: LoadedModel, requests: Sequence[Mapping[str, Any]]) -> list[di
 
 def _prompt_ids(loaded: LoadedModel, request: Mapping[str, Any]) -> list[int]:
     ids = render.render_prompt(
-        loaded.tokenizer, request["prompt"], loaded.prompt_format, tools=request.get("tools", ())
+        loaded.template, request["prompt"], loaded.prompt_format, tools=request.get("tools", ())
     )
     if not ids:
         raise InvalidError("the prompt is empty", hint="give the model at least one token to start from")
@@ -67,11 +67,17 @@ def _prompt_ids(loaded: LoadedModel, request: Mapping[str, Any]) -> list[int]:
     return ids
 
 
-def _by_length(prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Indices in batches of similar length, so that little is spent on padding."""
+def _batches(prompts: Sequence[Sequence[int]], *, room: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, so that little is spent on padding.
+
+    A prompt longer than `room` leaves less than the answer may take. It goes alone, or all beside it would be cut too.
+    """
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    for start in range(0, len(order), _BATCH):
-        yield order[start : start + _BATCH]
+    fitting = [index for index in order if len(prompts[index]) <= room]
+    for start in range(0, len(fitting), _BATCH):
+        yield fitting[start : start + _BATCH]
+    for index in order[len(fitting) :]:
+        yield [index]
 
 
 @torch.inference_mode()
@@ -137,7 +143,7 @@ def _finish(
 @torch.inference_mode()
 def _score(loaded: LoadedModel, request: Mapping[str, Any]) -> dict[str, Any]:
     prompt = _prompt_ids(loaded, request)
-    choices = [_choice_ids(loaded, request, choice, len(prompt)) for choice in request["choices"]]
+    choices = [_choice_ids(loaded, request, choice, prompt) for choice in request["choices"]]
     if not choices:
         raise InvalidError("there are no choices to score", hint="give at least one")
     device = loaded.model.device
@@ -153,15 +159,20 @@ def _score(loaded: LoadedModel, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"log_probs": log_probs, "tokens": [len(choice) for choice in choices]}
 
 
-def _choice_ids(
-    loaded: LoadedModel, request: Mapping[str, Any], choice: str, prompt_length: int
-) -> list[int]:
-    ids = render.render_answer(loaded.tokenizer, choice, request["prompt"], loaded.prompt_format)
+def _choice_ids(loaded: LoadedModel, request: Mapping[str, Any], choice: str, prompt: list[int]) -> list[int]:
+    ids = render.render_answer(
+        loaded.template,
+        choice,
+        request["prompt"],
+        loaded.prompt_format,
+        tools=request.get("tools", ()),
+        prompt_ids=prompt,
+    )
     if not choice or not ids:
         raise InvalidError(f"choice {choice!r} has no tokens", hint="leave empty choices out")
-    if prompt_length + len(ids) > loaded.max_length:
+    if len(prompt) + len(ids) > loaded.max_length:
         raise InvalidError(
-            f"prompt and choice {choice[:40]!r} take {prompt_length + len(ids)} tokens, more than the model's context"
+            f"prompt and choice {choice[:40]!r} take {len(prompt) + len(ids)} tokens, more than the model's context"
             f" of {loaded.max_length}",
             hint="shorten the prompt; nothing is cut silently",
         )

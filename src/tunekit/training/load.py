@@ -7,6 +7,7 @@ checkpoint's own would make full fine-tuning of a bf16 checkpoint pure bf16, whi
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,9 @@ from typing import Any
 import torch
 
 from tunekit.errors import ModelError
-from tunekit.training import hub, render
+from tunekit.training import fingerprint, hub, render
 from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card, template_sha256
+from tunekit.training.template import Template, stop_ids
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _DEFAULT_MAX_LENGTH = 2048
@@ -30,7 +32,7 @@ class LoadedModel:
 
     Attributes:
         model: A transformers model, or a PEFT model around one.
-        tokenizer: Its tokenizer.
+        template: Its tokenizer, with what follows from it.
         prompt_format: "chat" or "text": how a prompt/completion pair is written for it.
         stop_ids: Tokens that end an answer, sorted.
         max_length: Longest sequence in tokens.
@@ -38,11 +40,16 @@ class LoadedModel:
     """
 
     model: Any
-    tokenizer: Any
+    template: Template
     prompt_format: render.ResolvedFormat
     stop_ids: tuple[int, ...]
     max_length: int
     card: Card | None = None
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self.template.tokenizer
 
 
 def load(
@@ -69,13 +76,13 @@ def load(
         return _load_artifact(directory, dtype, device)
     if directory is not None and (directory / ADAPTER_CONFIG_NAME).is_file():
         return _load_foreign_adapter(directory, dtype, device)
-    tokenizer = load_tokenizer(source, revision=revision)
+    template = Template.of(load_tokenizer(source, revision=revision))
     model = load_base(source, revision=revision, dtype=dtype).to(device)
     return LoadedModel(
         model=model.eval(),
-        tokenizer=tokenizer,
-        prompt_format=render.resolve_format(tokenizer, "auto"),
-        stop_ids=render.stop_ids(tokenizer, config_stop_ids(model)),
+        template=template,
+        prompt_format=render.resolve_format(template, "auto"),
+        stop_ids=stop_ids(template, config_stop_ids(model)),
         max_length=model_max_length(model),
     )
 
@@ -183,12 +190,13 @@ def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedMo
         )
     if card.kind == "adapter":
         base = load_base(card.base_model, revision=card.revision, dtype=dtype).to(device)
+        require_same_base(card.base_model, base, card.base_fingerprint)
         model = attach_adapter(base, directory)
     else:
         model = load_base(directory, dtype=dtype).to(device)
     return LoadedModel(
         model=model.eval(),
-        tokenizer=tokenizer,
+        template=Template.of(tokenizer),
         prompt_format=card.prompt_format,
         stop_ids=card.stop_token_ids,
         max_length=card.max_length,
@@ -204,13 +212,24 @@ def _load_foreign_adapter(directory: Path, dtype: torch.dtype, device: str) -> L
     base = load_base(base_name, revision=revision, dtype=dtype).to(device)
     has_tokenizer = any((directory / name).is_file() for name in _TOKENIZER_FILES)
     tokenizer = load_tokenizer(directory) if has_tokenizer else load_tokenizer(base_name, revision=revision)
+    template = Template.of(tokenizer)
     return LoadedModel(
         model=attach_adapter(base, directory).eval(),
-        tokenizer=tokenizer,
-        prompt_format=render.resolve_format(tokenizer, "auto"),
-        stop_ids=render.stop_ids(tokenizer, config_stop_ids(base)),
+        template=template,
+        prompt_format=render.resolve_format(template, "auto"),
+        stop_ids=stop_ids(template, config_stop_ids(base)),
         max_length=model_max_length(base),
     )
+
+
+def require_same_base(source: str, base: Any, expected: str) -> None:
+    """Raise `ModelError` if a loaded base model is not the one with the fingerprint `expected`; "" is any."""
+    found = fingerprint.of_base(local_directory(source), base)
+    if expected and found != expected:
+        raise ModelError(
+            f"the base model {source!r} is not the one that was tuned: its weights have changed since",
+            hint="restore the base model's files, or tune again on the new ones",
+        )
 
 
 def attach_adapter(base: Any, directory: Path) -> Any:
@@ -284,9 +303,24 @@ def _loading(source: str | Path, part: str) -> Iterator[None]:
         yield
     except ModelError:
         raise
+    except ImportError as error:
+        package = _missing_package(error)
+        raise ModelError(
+            f"the {part} of {str(source)!r} needs the package {package!r}, which is not installed",
+            hint=f"pip install {package}",
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"cannot load the {part} of {str(source)!r}: {reason}",
             hint="check the path or hub id; offline, only directories and cached hub models can be loaded",
         ) from error
+
+
+def _missing_package(error: ImportError) -> str:
+    """The package that an import failed for: by name, or by what transformers says to install."""
+    said = re.search(r"pip install (?:-\S+ )*[`'\"]?([A-Za-z][\w-]*)", str(error))
+    if said:
+        return said[1]
+    module = (error.name or str(error)).partition(".")[0]
+    return "protobuf" if module == "google" else module

@@ -131,15 +131,12 @@ def train(
             metrics={"target_tokens": float(result.target_tokens)},
         )
         if training.validation and _evaluation_due(recipe, state.step):
-            metrics = {"loss": evaluate(training)}
-            log.evaluated(state.step, metrics)
-            state = state.model_copy(
-                update={"metrics": {**state.metrics, "validation_loss": metrics["loss"]}}
-            )
+            state = _evaluated(state, evaluate(training), log)
         if _checkpoint_due(recipe, state.step, time.monotonic() - saved_at):
             hooks.save(state)
             saved_at = time.monotonic()
-        _check_budget(spec, state)
+        if state.step < recipe.total_steps:
+            _check_budget(spec, state)
     return state, None
 
 
@@ -149,10 +146,8 @@ def evaluate(training: Training) -> float:
     total = weight = 0.0
     training.model.eval()
     with torch.no_grad():
-        cuts = micro_batches(
-            training.validation, max_rows=max(8, recipe.micro_rows), max_tokens=recipe.micro_tokens
-        )
-        for cut in cuts:
+        rows = training.validation
+        for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
             loss = _forward(training, cut)
             total += float(loss.total)
             weight += loss.weight
@@ -237,6 +232,18 @@ def _after(state: TrainingState, result: StepResult, *, seconds: float) -> Train
             "metrics": {**state.metrics, "loss": result.loss},
         }
     )
+
+
+def _evaluated(state: TrainingState, loss: float, log: EventLog) -> TrainingState:
+    if not math.isfinite(loss):
+        log.notice(
+            f"the validation loss after step {state.step} is {loss} and is left out",
+            level="warning",
+            data={"step": state.step},
+        )
+        return state
+    log.evaluated(state.step, {"loss": loss})
+    return state.model_copy(update={"metrics": {**state.metrics, "validation_loss": loss}})
 
 
 def _evaluation_due(recipe: Recipe, step: int) -> bool:

@@ -13,8 +13,9 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tunekit.training.loop import Stop
 
 EXIT_INTERRUPTED = 75
+_TEMPLATE_LIMIT_S = 60.0
 _DISK_FULL = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
 
 
@@ -68,7 +70,18 @@ def _carry_out(run: RunDirectory, terminated: Callable[[], bool]) -> RunResult |
             return None
         log.state(result.state, result.message)
     _files.write_atomic(run.result_path, result.model_dump_json(indent=1).encode())
+    if result.state is JobState.SUCCEEDED:
+        _discard_checkpoints(run)
     return result
+
+
+def _discard_checkpoints(run: RunDirectory) -> None:
+    """Free three times the weights, now that nobody will go on from there. Only after the result is down."""
+    try:
+        for item in run.checkpoints_path.iterdir():
+            _files.remove_directory(item)
+    except OSError:  # the run has succeeded all the same
+        _log_traceback()
 
 
 def _reraise_if_storage(error: Exception) -> None:
@@ -120,7 +133,33 @@ def _train(run: RunDirectory, log: EventLog, terminated: Callable[[], bool]) -> 
             return Stop.CANCELLED
         return Stop.INTERRUPTED if terminated() else None
 
-    return run_training(run, log, stop)
+    return run_training(run, log, stop, partial(cpu_limit, seconds=_TEMPLATE_LIMIT_S))
+
+
+@contextmanager
+def cpu_limit(what: str, *, seconds: float) -> Iterator[None]:
+    """Bound the CPU time of a block in the main thread of a child process.
+
+    CPU time and not the clock's: a machine that sleeps, or has no time for us, is no reason to fail.
+
+    Raises:
+        JobFailedError: It took longer.
+    """
+
+    def expire(number: int, frame: FrameType | None) -> None:
+        raise JobFailedError(
+            f"{what} takes more than {seconds:g} s of CPU time",
+            hint="the model's chat template is broken, or made to do harm; use another model",
+        )
+
+    # Our own process, as below. JobFailedError is no ValueError, so nobody on the way takes it for a template's.
+    before = signal.signal(signal.SIGVTALRM, expire)  # noqa: TID251
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)  # noqa: TID251
 
 
 def _watch_for_termination() -> Callable[[], bool]:

@@ -10,40 +10,50 @@ from typing import Any
 
 from tunekit.errors import DataError
 from tunekit.training.recipe import Recipe
-from tunekit.training.render import Tokenizer, Tokens
+from tunekit.training.render import Tokens
+from tunekit.training.template import Tokenizer
 
 _NAMED = 10
 _SAMPLE_CHARACTERS = 1500
 
 
-def usable(examples: Sequence[Tokens], *, max_length: int) -> list[Tokens]:
-    """The examples that can be learned from, in order.
+def with_target(examples: Sequence[Tokens], *, part: str) -> list[Tokens]:
+    """The examples that have something to learn, in order.
 
     Raises:
-        DataError: A row is longer than the model takes (nothing is ever cut), or no row has a target.
+        DataError: There is none; the message names the part of the data.
+    """
+    kept = [example for example in examples if example.target_count]
+    if not kept:
+        raise DataError(
+            f"none of {len(examples)} {part} rows has a token to learn",
+            hint="chat rows need an assistant message whose weight is not 0; completion rows need a completion",
+        )
+    return kept
+
+
+def refuse_longer(examples: Sequence[Tokens], *, max_length: int, part: str) -> None:
+    """Nothing is ever cut.
+
+    Raises:
+        DataError: A row is longer than the model takes; the message names the rows and the part of the data.
     """
     long = [example for example in examples if len(example.ids) > max_length]
     if long:
         longest = max(len(example.ids) for example in long)
         raise DataError(
-            f"{len(long)} of {len(examples)} rows are longer than {max_length} tokens (the longest has {longest}): "
-            f"{_names(long)}",
+            f"{len(long)} of {len(examples)} {part} rows are longer than {max_length} tokens (the longest has "
+            f"{longest}): {_names(long)}",
             hint="shorten or drop these rows, raise max_length, or take a model with a longer context; "
             "tunekit never cuts an answer",
         )
-    kept = [example for example in examples if example.target_count]
-    if not kept:
-        raise DataError(
-            f"none of {len(examples)} rows has a token to learn",
-            hint="chat rows need an assistant message whose weight is not 0; completion rows need a completion",
-        )
-    return kept
 
 
 def report(
     examples: Sequence[Tokens],
     kept: Sequence[Tokens],
     *,
+    validation: Sequence[Tokens] = (),
     tokenizer: Tokenizer,
     recipe: Recipe,
     stop_ids: Sequence[int],
@@ -59,6 +69,7 @@ def report(
     Args:
         examples: Every training row.
         kept: Those with a target.
+        validation: Every held-out row.
         tokenizer: Decodes the sample.
         recipe: What will be done.
         stop_ids: Tokens that end an answer.
@@ -76,6 +87,9 @@ def report(
     return {
         "rows": len(kept),
         "rows_without_target": len(examples) - len(kept),
+        "turns_without_weight": _silent_turns(kept),
+        "validation_rows": len(validation) - len(_without_target(validation)),
+        "validation_rows_without_target": len(_without_target(validation)),
         "tokens": tokens,
         "target_tokens": targets,
         "target_share": round(targets / tokens, 4),
@@ -93,7 +107,12 @@ def report(
         "parameters": parameters,
         "memory_estimate_bytes": memory_bytes,
         "device": device,
-        "warnings": _warnings(examples, kept, stopped, served_differently),
+        "warnings": [
+            *_left_out(examples, part="training"),
+            *_left_out(validation, part="validation"),
+            *_not_learned(kept, part="training"),
+            *_warnings(kept, stopped, served_differently),
+        ],
     }
 
 
@@ -128,13 +147,32 @@ def _learns_to_stop(example: Tokens, stops: set[int]) -> bool:
     return example.ids[last] in stops
 
 
-def _warnings(
-    examples: Sequence[Tokens], kept: Sequence[Tokens], stopped: int, served_differently: Sequence[str]
-) -> list[str]:
+def _without_target(examples: Sequence[Tokens]) -> list[Tokens]:
+    return [example for example in examples if not example.target_count]
+
+
+def _left_out(examples: Sequence[Tokens], *, part: str) -> list[str]:
+    empty = _without_target(examples)
+    return (
+        [f"{len(empty)} {part} rows have nothing to learn and are left out: {_names(empty)}"] if empty else []
+    )
+
+
+def _silent_turns(examples: Sequence[Tokens]) -> int:
+    return sum(example.silent_turns for example in examples)
+
+
+def _not_learned(examples: Sequence[Tokens], *, part: str) -> list[str]:
+    rows = [example for example in examples if example.silent_turns]
+    if not rows:
+        return []
+    return [
+        f"{_silent_turns(rows)} assistant turns of weight 0 in {part} rows are not learned: {_names(rows)}"
+    ]
+
+
+def _warnings(kept: Sequence[Tokens], stopped: int, served_differently: Sequence[str]) -> list[str]:
     found = []
-    if len(kept) < len(examples):
-        empty = [example for example in examples if not example.target_count]
-        found.append(f"{len(empty)} rows have nothing to learn and are left out: {_names(empty)}")
     if stopped < len(kept):
         found.append(
             f"{len(kept) - stopped} rows do not end in a stop token; the model may run on after such answers"

@@ -1,6 +1,7 @@
 """The one place where prompts and answers become tokens; training, generation and scoring all come through here.
 
-It knows chat templates, target masks and stop tokens. It knows no model, no batch and no loss.
+It knows chats, target masks and stop tokens. It knows no model, no batch and no loss; how a tokenizer writes is
+`template`'s to know.
 
 A mismatch between the text a model was trained on and the text it is served with is the most common way to lose
 quality without noticing, so there is no second implementation of any of this.
@@ -8,19 +9,16 @@ quality without noticing, so there is no second implementation of any of this.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 from tunekit.errors import DataError, ModelError, SpecError
-from tunekit.examples import ChatExample, CompletionExample, Example, Message, message_to_dict
+from tunekit.examples import ChatExample, CompletionExample, Example, Message
+from tunekit.training.control_tokens import Part, parts_of
+from tunekit.training.template import Template, Tokenizer, Tools
 
-Tokenizer: TypeAlias = Any  # transformers' tokenizers share no useful static type
 ResolvedFormat = Literal["chat", "text"]
-
-_GENERATION_TAG = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +30,13 @@ class Tokens:
         weights: How much predicting each token counts in the loss, shape (length,); 0.0 is context only. The first
             token has no context to be predicted from, so its weight is always 0.0.
         row: Id of the example, for error messages.
+        silent_turns: Assistant turns that are not learned because their weight is 0.
     """
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
     row: str = ""
+    silent_turns: int = 0
 
     @property
     def target_count(self) -> int:
@@ -44,20 +44,16 @@ class Tokens:
         return sum(weight != 0.0 for weight in self.weights)
 
 
-def has_chat_template(tokenizer: Tokenizer) -> bool:
-    """Whether the tokenizer knows how a chat is written."""
-    return bool(getattr(tokenizer, "chat_template", None))
-
-
-def resolve_format(tokenizer: Tokenizer, prompt_format: str) -> ResolvedFormat:
+def resolve_format(tokenizer: Tokenizer | Template, prompt_format: str) -> ResolvedFormat:
     """Turn "auto" into "chat" where the tokenizer has a chat template and into "text" where it has none.
 
     Raises:
         SpecError: "chat" was asked for and there is no template.
     """
+    has_chat = Template.of(tokenizer).has_chat
     if prompt_format == "auto":
-        return "chat" if has_chat_template(tokenizer) else "text"
-    if prompt_format == "chat" and not has_chat_template(tokenizer):
+        return "chat" if has_chat else "text"
+    if prompt_format == "chat" and not has_chat:
         raise SpecError(
             "prompt_format is 'chat' but the model's tokenizer has no chat template",
             hint="use prompt_format='text', or a model with a chat template",
@@ -68,178 +64,211 @@ def resolve_format(tokenizer: Tokenizer, prompt_format: str) -> ResolvedFormat:
 
 
 def render_prompt(
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | Template,
     prompt: str | Sequence[Message],
     prompt_format: str = "auto",
     *,
-    tools: Sequence[Mapping[str, Any]] = (),
+    tools: Tools = (),
 ) -> list[int]:
     """Token ids of a prompt, ready to be continued by an answer.
 
+    They end where the template's generation prompt ends. For most templates that is how `render_example` of the same
+    prompt with an answer begins; some open an answer with tokens (a thought) that they do not write into a finished
+    chat. `is_served_as_trained` tells, preflight warns, and `render_answer` refuses.
+
     Args:
-        tokenizer: The model's own tokenizer.
+        tokenizer: The model's own tokenizer, or its `Template` where many prompts are rendered.
         prompt: A text, or the messages of a chat so far.
         prompt_format: "auto", "chat" or "text", as in `SFT.prompt_format`. Messages always use the template; an
             empty text is raw text in every format.
         tools: Tool definitions for the template.
 
-    Returns:
-        Ids that are a prefix of what `render_example` gives for the same prompt with an answer.
-
     Raises:
         ModelError: Messages were given and the tokenizer has no chat template.
-        DataError: The template refuses the messages.
+        DataError: The template refuses the messages, or one of them holds a control token.
     """
-    if isinstance(prompt, str):
-        if not prompt or resolve_format(tokenizer, prompt_format) == "text":
-            return _with_bos(tokenizer, _encode(tokenizer, prompt))
-        prompt = (Message(role="user", content=prompt),)
-    return _chat_ids(tokenizer, prompt, tools, generation_prompt=True)
+    template = Template.of(tokenizer)
+    if not isinstance(prompt, str):
+        template.controls.refuse_in(parts_of(prompt, tools))
+        return template.ids(prompt, tools, generation_prompt=True)
+    if not prompt or resolve_format(template, prompt_format) == "text":
+        return _text_prompt(template, prompt)
+    template.controls.refuse_in([Part(field="prompt", text=prompt)])
+    return template.ids((Message(role="user", content=prompt),), tools, generation_prompt=True)
 
 
 def render_answer(
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | Template,
     answer: str,
     prompt: str | Sequence[Message],
     prompt_format: str = "auto",
     *,
-    tools: Sequence[Mapping[str, Any]] = (),
+    tools: Tools = (),
+    prompt_ids: Sequence[int] | None = None,
 ) -> list[int]:
     """Token ids of an answer as it would follow `render_prompt(tokenizer, prompt, prompt_format)`, stop token included.
 
-    This is what `score` computes the log-probability of; by construction it is what training would have targeted.
+    This is what `score` computes the log-probability of: the tokens that training would have targeted.
+
+    Args:
+        tokenizer: As for `render_prompt`.
+        answer: What the assistant says.
+        prompt: As for `render_prompt`.
+        prompt_format: As for `render_prompt`.
+        tools: As for `render_prompt`.
+        prompt_ids: What `render_prompt` gave for the same prompt, so that it is not rendered again for every answer.
+
+    Raises:
+        ModelError: The template writes a finished chat in such a way that it does not begin with the prompt.
+        DataError: As for `render_example`.
     """
-    start = len(render_prompt(tokenizer, prompt, prompt_format, tools=tools))
+    template = Template.of(tokenizer)
+    if prompt_ids is None:
+        prompt_ids = render_prompt(template, prompt, prompt_format, tools=tools)
     example: Example
+    if isinstance(prompt, str) and tools and prompt and resolve_format(template, prompt_format) == "chat":
+        prompt = (Message(role="user", content=prompt),)
     if isinstance(prompt, str):
         example = CompletionExample(prompt=prompt, completion=answer)
     else:
         reply = Message(role="assistant", content=answer)
         example = ChatExample(messages=(*prompt, reply), tools=tuple(tools))
-    rendered = render_example(tokenizer, example, prompt_format)
+    rendered = render_example(template, example, prompt_format)
+    start = len(prompt_ids)
+    if list(rendered.ids[:start]) != list(prompt_ids):
+        raise ModelError(
+            "the model's chat template opens an answer with other tokens than it writes into a finished chat, so the "
+            "tokens of an answer cannot be told from those of its prompt",
+            hint="make the template's generation prompt the way it begins an assistant turn; until then, generate",
+        )
     end = max((at + 1 for at, weight in enumerate(rendered.weights) if weight), default=start)
     return list(rendered.ids[start:end])
 
 
-def render_example(tokenizer: Tokenizer, example: Example, prompt_format: str = "auto") -> Tokens:
+def render_example(tokenizer: Tokenizer | Template, example: Example, prompt_format: str = "auto") -> Tokens:
     """Token ids of a training example and the weight of each in the loss.
 
     A chat is written by the model's template. Its assistant turns are found through the template's
-    `{% generation %}` tags, and where it has none by rendering the conversation up to each turn. The end-of-turn token
-    of every learned turn is always a target. A completion is a chat of one question and one answer, or in the "text"
-    format its own tokens after those of the prompt, ended by the end-of-sequence token.
+    `{% generation %}` tags, and where these do not mark one run for each turn, by rendering the conversation up to each
+    turn. The end-of-turn token of every learned turn is always a target. A completion is a chat of one question and one
+    answer, or in the "text" format its own tokens after those of the prompt, ended by the end-of-sequence token.
 
     Args:
-        tokenizer: The model's own tokenizer.
+        tokenizer: The model's own tokenizer, or its `Template` where many examples are rendered.
         example: A `ChatExample` or a `CompletionExample`.
         prompt_format: "auto", "chat" or "text", as in `SFT.prompt_format`.
 
     Raises:
-        DataError: The template refuses the messages, or the answer's place in the rendered text cannot be told; the
-            message names the row.
+        DataError: The template refuses the messages or leaves tools out, a message holds a control token, or the
+            answer's place in the rendered text cannot be told; the message names the row.
         ModelError: The example is a chat and the tokenizer has no chat template.
     """
+    template = Template.of(tokenizer)
     try:
         if isinstance(example, CompletionExample):
-            ids, weights = _completion(tokenizer, example, prompt_format)
-        elif isinstance(example, ChatExample):
-            ids, weights = _chat(tokenizer, example)
-        else:
-            raise DataError(
-                f"a {example.kind} example cannot be learned by SFT", hint="use chat or completion examples"
-            )
+            return _completion(template, example, prompt_format)
+        if isinstance(example, ChatExample):
+            template.controls.refuse_in(parts_of(example.messages, example.tools))
+            return _chat(template, example)
+        raise DataError(
+            f"a {example.kind} example cannot be learned by SFT", hint="use chat or completion examples"
+        )
     except DataError as error:
         error.message = f"row {example.id!r}: {error.message}" if example.id else error.message
         raise
-    if weights:
-        weights[0] = 0.0
-    return Tokens(ids=tuple(ids), weights=tuple(weights), row=example.id)
 
 
-def is_served_as_trained(tokenizer: Tokenizer, example: Example, prompt_format: str = "auto") -> bool:
+def is_served_as_trained(
+    tokenizer: Tokenizer | Template, example: Example, prompt_format: str = "auto"
+) -> bool:
     """Whether what `render_prompt` gives for an example's last question is how the example itself begins.
 
     False for templates that open an answer with tokens (an empty thought, say) that they leave out of a written chat:
     a model trained on such rows answers from a place where it has never been.
     """
+    template = Template.of(tokenizer)
     if isinstance(example, CompletionExample):
-        served = render_prompt(tokenizer, example.prompt, prompt_format)
+        served = render_prompt(template, example.prompt, prompt_format)
     elif isinstance(example, ChatExample):
         turns = [at for at, message in enumerate(example.messages) if message.role == "assistant"]
         if not turns:
             return True
-        served = render_prompt(tokenizer, example.messages[: turns[-1]], prompt_format, tools=example.tools)
+        served = render_prompt(template, example.messages[: turns[-1]], prompt_format, tools=example.tools)
     else:
         return True
-    return list(render_example(tokenizer, example, prompt_format).ids[: len(served)]) == served
+    return list(render_example(template, example, prompt_format).ids[: len(served)]) == served
 
 
-def end_of_turn_id(tokenizer: Tokenizer) -> int | None:
-    """The special token that the chat template writes after an assistant turn, or None if it writes none."""
-    if not has_chat_template(tokenizer):
-        return None
-    turn = (Message(role="user", content="a"), Message(role="assistant", content="b"))
-    try:
-        before = _chat_ids(tokenizer, turn[:1], (), generation_prompt=True)
-        after = _chat_ids(tokenizer, turn, (), generation_prompt=False)
-    except DataError:
-        return None
-    special = _special_ids(tokenizer)
-    tail = after[len(before) :] if after[: len(before)] == before else after[-4:]
-    # Reasoning templates open the answer with tags of their own; the turn's end is the last special token.
-    return next((token for token in reversed(tail) if token in special), None)
-
-
-def stop_ids(tokenizer: Tokenizer, extra: Iterable[int] = ()) -> tuple[int, ...]:
-    """Every token that ends an answer: end of sequence, end of turn and what the model's own config adds, sorted."""
-    found = {tokenizer.eos_token_id, end_of_turn_id(tokenizer), *extra}
-    return tuple(sorted(token for token in found if token is not None))
-
-
-def _completion(
-    tokenizer: Tokenizer, example: CompletionExample, prompt_format: str
-) -> tuple[list[int], list[float]]:
-    if example.prompt and resolve_format(tokenizer, prompt_format) == "chat":
-        messages = (
-            Message(role="user", content=example.prompt),
-            Message(role="assistant", content=example.completion),
-        )
-        return _chat(tokenizer, ChatExample(messages=messages))
-    prompt = render_prompt(tokenizer, example.prompt, "text")
-    # Encoded apart from the prompt: at serving time the prompt is encoded alone, too.
-    answer = _encode(tokenizer, example.completion)
-    if tokenizer.eos_token_id is not None and answer[-1:] != [tokenizer.eos_token_id]:
-        answer.append(tokenizer.eos_token_id)
-    return prompt + answer, [0.0] * len(prompt) + [1.0] * len(answer)
-
-
-def _chat(tokenizer: Tokenizer, example: ChatExample) -> tuple[list[int], list[float]]:
-    turns = [at for at, message in enumerate(example.messages) if message.role == "assistant"]
-    ids = _chat_ids(tokenizer, example.messages, example.tools, generation_prompt=False)
-    if not turns:
-        return ids, [0.0] * len(ids)
-    spans = _tagged_spans(tokenizer, example) if _GENERATION_TAG.search(tokenizer.chat_template) else []
-    turn_weights = [example.messages[at].weight for at in turns]
-    if not spans or (len(spans) != len(turns) and len(set(turn_weights)) > 1):
-        spans = [_prefix_span(tokenizer, example, at, ids) for at in turns]
-    stops = {tokenizer.eos_token_id, end_of_turn_id(tokenizer)} - {None}
-    weights = [0.0] * len(ids)
-    for number, (start, end) in enumerate(spans):
-        weight = turn_weights[number] if len(spans) == len(turns) else turn_weights[0]
-        end = _with_stop(ids, start, end, stops)
-        weights[start:end] = [weight] * (end - start)
-    last_start, last_end = spans[-1]
-    ends_open = example.messages[-1].role == "assistant" and not stops & set(
-        ids[last_start:][: last_end - last_start + 1]
+def _tokens(ids: list[int], weights: list[float], row: str, silent_turns: int = 0) -> Tokens:
+    return Tokens(
+        ids=tuple(ids), weights=(0.0, *weights[1:]) if weights else (), row=row, silent_turns=silent_turns
     )
-    if ends_open and tokenizer.eos_token_id is not None:
-        # A template that never ends a turn: without a stop token the tuned model would not know when to stop.
-        ids.append(tokenizer.eos_token_id)
-        weights.append(turn_weights[-1])
-    return ids, weights
 
 
-def _with_stop(ids: Sequence[int], start: int, end: int, stops: set[int]) -> int:
+def _text_prompt(template: Template, prompt: str) -> list[int]:
+    """Begin with the beginning-of-sequence token where the tokenizer would, and never with two of them."""
+    ids = template.encode(prompt)
+    return [template.begin, *ids] if template.begin is not None and ids[:1] != [template.begin] else ids
+
+
+def _completion(template: Template, example: CompletionExample, prompt_format: str) -> Tokens:
+    if example.prompt and resolve_format(template, prompt_format) == "chat":
+        question, answer = Part(field="prompt", text=example.prompt), example.completion
+        template.controls.refuse_in([question, Part(field="completion", text=answer, is_answer=True)])
+        turns = (Message(role="user", content=example.prompt), Message(role="assistant", content=answer))
+        return _chat(template, ChatExample(id=example.id, messages=turns))
+    prompt = _text_prompt(template, example.prompt)
+    # Encoded apart from the prompt: at serving time the prompt is encoded alone, too.
+    completion = template.encode(example.completion)
+    eos = template.tokenizer.eos_token_id
+    if eos is not None and completion[-1:] != [eos]:
+        completion.append(eos)
+    return _tokens(prompt + completion, [0.0] * len(prompt) + [1.0] * len(completion), example.id)
+
+
+def _chat(template: Template, example: ChatExample) -> Tokens:
+    text = template.text(example.messages, example.tools, generation_prompt=False)
+    _require_tools(example, text)
+    ids = template.encode(text)
+    turns = [at for at, message in enumerate(example.messages) if message.role == "assistant"]
+    weights = [0.0] * len(ids)
+    for turn, (start, end) in zip(turns, _spans(template, example, turns, ids), strict=True):
+        end = _with_stop(ids, start, end, template.stops)
+        _require_calls(template, example, turn, ids[start:end])
+        weights[start:end] = [example.messages[turn].weight] * (end - start)
+        if turn == len(example.messages) - 1 and not template.stops & set(ids[start:end]):
+            _end_of_sequence(template, ids, weights, example.messages[turn].weight)
+    silent = sum(example.messages[turn].weight == 0.0 for turn in turns)
+    return _tokens(ids, weights, example.id, silent)
+
+
+def _end_of_sequence(template: Template, ids: list[int], weights: list[float], weight: float) -> None:
+    """For templates that never end a turn: without a stop token the tuned model would not know when to stop."""
+    eos = template.tokenizer.eos_token_id
+    if eos is not None:
+        ids.append(eos)
+        weights.append(weight)
+
+
+def _spans(
+    template: Template, example: ChatExample, turns: Sequence[int], ids: list[int]
+) -> list[tuple[int, int]]:
+    """Where each assistant turn lies in the rendered chat, by the template's tags if they say so for every turn."""
+    if template.marks_answers(example.tools):
+        tagged = _runs(template.answer_mask(example.messages, example.tools))
+        if len(tagged) == len(turns):
+            return tagged
+    return [_prefix_span(template, example, turn, ids) for turn in turns]
+
+
+def _runs(mask: Sequence[int]) -> list[tuple[int, int]]:
+    edges = [
+        at for at in range(len(mask) + 1) if bool(at < len(mask) and mask[at]) != bool(at and mask[at - 1])
+    ]
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _with_stop(ids: Sequence[int], start: int, end: int, stops: frozenset[int]) -> int:
     """End of a target span: just behind its stop token, be that inside, or the token that follows."""
     for at in range(end - 1, start - 1, -1):
         if ids[at] in stops:
@@ -247,36 +276,19 @@ def _with_stop(ids: Sequence[int], start: int, end: int, stops: set[int]) -> int
     return end + 1 if end < len(ids) and ids[end] in stops else end
 
 
-def _tagged_spans(tokenizer: Tokenizer, example: ChatExample) -> list[tuple[int, int]]:
-    """Runs of tokens inside the template's `{% generation %}` tags; empty if the tags mark nothing."""
-    rendered = _apply(
-        tokenizer,
-        example.messages,
-        example.tools,
-        tokenize=True,
-        return_dict=True,
-        return_assistant_tokens_mask=True,
-    )
-    mask = rendered["assistant_masks"]
-    edges = [
-        at for at in range(len(mask) + 1) if bool(at < len(mask) and mask[at]) != bool(at and mask[at - 1])
-    ]
-    return list(zip(edges[::2], edges[1::2], strict=True))
-
-
-def _prefix_span(tokenizer: Tokenizer, example: ChatExample, turn: int, ids: list[int]) -> tuple[int, int]:
+def _prefix_span(template: Template, example: ChatExample, turn: int, ids: list[int]) -> tuple[int, int]:
     """Where an assistant turn lies in the rendered chat, found by rendering the chat up to it."""
-    before = (
-        _chat_ids(tokenizer, example.messages[:turn], example.tools, generation_prompt=True) if turn else []
-    )
+    messages, tools = example.messages, example.tools
+    before = template.ids(messages[:turn], tools, generation_prompt=True) if turn else []
     start = len(before)
     if ids[:start] != before:
         raise _ambiguous(turn)
-    upto = _chat_ids(tokenizer, example.messages[: turn + 1], example.tools, generation_prompt=False)
+    is_last = turn == len(messages) - 1
+    upto = ids if is_last else template.ids(messages[: turn + 1], tools, generation_prompt=False)
     if ids[: len(upto)] == upto and len(upto) > start:
         return start, len(upto)
     # Templates that rewrite history (reasoning is dropped from earlier turns) still end each turn with its token.
-    end = end_of_turn_id(tokenizer)
+    end = template.end_of_turn
     if end is None or end not in ids[start:]:
         raise _ambiguous(turn)
     return start, ids.index(end, start) + 1
@@ -290,68 +302,24 @@ def _ambiguous(turn: int) -> DataError:
     )
 
 
-def _chat_ids(
-    tokenizer: Tokenizer,
-    messages: Sequence[Message],
-    tools: Sequence[Mapping[str, Any]],
-    *,
-    generation_prompt: bool,
-) -> list[int]:
-    text = _apply(tokenizer, messages, tools, tokenize=False, add_generation_prompt=generation_prompt)
-    return _encode(tokenizer, text)
+def _require_tools(example: ChatExample, text: str) -> None:
+    for at, tool in enumerate(example.tools):
+        name = str(tool.get("function", tool).get("name", ""))
+        if name not in text:
+            raise DataError(
+                f"the model's chat template leaves out the tool {name!r}",
+                field=f"tools[{at}]",
+                hint="use a model whose template knows tools, or describe them in a system message",
+            )
 
 
-def _apply(
-    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], **options: Any
-) -> Any:
-    from jinja2.exceptions import TemplateError
-
-    if not has_chat_template(tokenizer):
-        raise ModelError(
-            "the model's tokenizer has no chat template, so messages cannot be written for it",
-            hint="use prompt/completion rows, or a model with a chat template",
-        )
-    try:
-        chat = [_template_message(message) for message in messages]
-        return tokenizer.apply_chat_template(chat, tools=[dict(tool) for tool in tools] or None, **options)
-    except (TemplateError, TypeError, ValueError) as error:
-        raise DataError(
-            f"the model's chat template refuses these messages: {error}",
-            hint="check the order of roles; many templates want user and assistant to alternate",
-        ) from error
-
-
-def _template_message(message: Message) -> dict[str, Any]:
-    """One message as templates expect it: tool arguments as an object, no loss weight."""
-    body = message_to_dict(message)
-    body.pop("weight", None)
-    for call in body.get("tool_calls", ()):
-        try:
-            arguments = json.loads(call["function"]["arguments"])
-        except ValueError:
-            continue  # not JSON: the template gets the text as it is
-        if isinstance(arguments, dict):
-            call["function"]["arguments"] = arguments
-    return body
-
-
-def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    try:
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    except (TypeError, UnicodeEncodeError) as error:
-        raise DataError(
-            "the text holds half of a surrogate pair, which is no character",
-            hint="it was cut or decoded wrongly somewhere; read the file as UTF-8 again",
-        ) from error
-
-
-def _with_bos(tokenizer: Tokenizer, ids: list[int]) -> list[int]:
-    """Begin with the beginning-of-sequence token where the tokenizer would, and never with two of them."""
-    bos = tokenizer.bos_token_id
-    adds_bos = bos is not None and list(tokenizer("a")["input_ids"])[:1] == [bos]
-    return [bos, *ids] if adds_bos and ids[:1] != [bos] else ids
-
-
-def _special_ids(tokenizer: Tokenizer) -> set[int]:
-    added = {token for token, entry in tokenizer.added_tokens_decoder.items() if entry.special}
-    return added | set(tokenizer.all_special_ids)
+def _require_calls(template: Template, example: ChatExample, turn: int, ids: Sequence[int]) -> None:
+    calls = example.messages[turn].tool_calls
+    written = template.tokenizer.decode(list(ids)) if calls else ""
+    for call in calls:
+        if call.name not in written:
+            raise DataError(
+                f"message {turn}: the model's chat template leaves out the call of {call.name!r}",
+                field=f"messages[{turn}].tool_calls",
+                hint="use a model whose template knows tool calls, or write the call into the content",
+            )

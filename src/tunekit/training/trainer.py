@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -22,7 +23,7 @@ from tunekit.errors import UnsupportedError
 from tunekit.events import JobState
 from tunekit.examples import from_dict
 from tunekit.spec import SFT, Adapter, LoRA
-from tunekit.training import artifacts, load, preflight, render
+from tunekit.training import artifacts, fingerprint, load, preflight, render
 from tunekit.training.adapters import make_trainable, trainable_parameters
 from tunekit.training.attention import supports_end_to_end
 from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState
@@ -33,9 +34,14 @@ from tunekit.training.objectives.sft import head_selects_rows, sft_loss
 from tunekit.training.recipe import Facts, Recipe, resolve
 from tunekit.training.render import Tokens
 from tunekit.training.rundir import RunDirectory, RunPlan, RunResult
+from tunekit.training.template import Template, stop_ids
 
 _ROWS_LOOKED_AT = 20  # a template does not change from row to row, but tools and system prompts may
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
+
+
+Limit: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""Bounds the time of what happens inside; told what that is, for the error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +51,27 @@ class _Prepared:
     tokenizer: Any
 
 
-def run_training(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None]) -> RunResult | None:
+class _Stopped(Exception):
+    """Told to stop before the first step."""
+
+    def __init__(self, reason: Stop) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def run_training(
+    run: RunDirectory,
+    log: EventLog,
+    stop: Callable[[], Stop | None],
+    limit: Limit = lambda what: nullcontext(),
+) -> RunResult | None:
     """Train what `run` describes, from its newest valid checkpoint on, and publish the artifact.
 
     Args:
         run: The run directory; the caller holds its lock.
         log: Its event log.
         stop: Asked often; why to leave, or None.
+        limit: Put around each use of the model's chat template, which is somebody else's program.
 
     Returns:
         How the run ended, or None if it was interrupted and can go on.
@@ -60,10 +80,15 @@ def run_training(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | Non
         TunekitError: Whatever makes the run fail, typed.
     """
     log.state(JobState.RUNNING)
-    prepared = _prepare(run, log)
+    _files.remove_leftovers(run.path, older_than_s=0.0)  # nobody else writes here while the lock is ours
+    try:
+        prepared = _prepare(run, log, stop, limit)
+    except _Stopped as stopped:
+        return _stopped_early(stopped.reason, log)
     store = CheckpointStore(
         run.checkpoints_path,
         plan_sha256=_identity(prepared.card, prepared.training.recipe),
+        base_fingerprint=prepared.card.base_fingerprint,
         versions=prepared.card.versions,
         notice=partial(log.notice, level="warning"),
     )
@@ -81,40 +106,59 @@ def run_training(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | Non
     return _result(JobState.SUCCEEDED, state)
 
 
-def _prepare(run: RunDirectory, log: EventLog) -> _Prepared:
+def _stopped_early(reason: Stop, log: EventLog) -> RunResult | None:
+    if reason is Stop.INTERRUPTED:
+        log.notice("interrupted while getting ready; the run goes on later")
+        return None
+    return RunResult(state=JobState.CANCELLED, message="cancelled while getting ready")
+
+
+def _raise_if_stopped(stop: Callable[[], Stop | None]) -> None:
+    reason = stop()
+    if reason is not None:
+        raise _Stopped(reason)
+
+
+def _prepare(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None], limit: Limit) -> _Prepared:
     plan, device = run.plan(), choose_device()
     method = plan.spec.method
     if not isinstance(method, SFT):
         raise UnsupportedError(f"the local trainer does not do {method.type!r} yet", hint="use SFT()")
+    _raise_if_stopped(stop)
     tokenizer = load.load_tokenizer(plan.model, revision=plan.revision)
-    prompt_format = render.resolve_format(tokenizer, method.prompt_format)
+    with limit("the model's chat template"):
+        template = Template.of(tokenizer)
+    prompt_format = render.resolve_format(template, method.prompt_format)
+    # Rows before weights: what is wrong with them is found in seconds.
+    tokens = partial(_tokens, run, template=template, prompt_format=prompt_format, stop=stop, limit=limit)
+    examples = tokens("train")
+    held_out = tokens("validation") if plan.validation else []
+    _raise_if_stopped(stop)
     model = _load_for_training(plan, method.adapter, device)
-    stop_ids = render.stop_ids(tokenizer, load.config_stop_ids(model))
-    examples = _tokens(run, "train", tokenizer, prompt_format)
-    max_length = min(plan.spec.max_length or load.model_max_length(model), load.model_max_length(model))
-    kept = preflight.usable(examples, max_length=max_length)
-    validation = (
-        preflight.usable(_tokens(run, "validation", tokenizer, prompt_format), max_length=max_length)
-        if plan.validation
-        else []
-    )
+    stops = stop_ids(template, load.config_stop_ids(model))
+    kept = preflight.with_target(examples, part="training")
+    validation = preflight.with_target(held_out, part="validation") if held_out else []
     recipe = resolve(plan.spec, _facts(model, rows=len(kept)))
-    card = _card(run, plan, recipe, tokenizer, prompt_format, stop_ids)
+    preflight.refuse_longer(kept, max_length=recipe.max_length, part="training")
+    preflight.refuse_longer(validation, max_length=recipe.max_length, part="validation")
+    card = _card(run, plan, recipe, tokenizer, prompt_format, stops, model)
     warn = partial(log.notice, level="warning")
     model = make_trainable(model, method.adapter, seed=plan.spec.seed, warn=warn).to(device.name)
+    artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, tokenizer, card)
     training = _training(plan, recipe, model, kept, validation, _pad_id(tokenizer), device)
     report = preflight.report(
         examples,
         kept,
+        validation=held_out,
         tokenizer=tokenizer,
         recipe=recipe,
-        stop_ids=stop_ids,
+        stop_ids=stops,
         template_sha256=card.chat_template_sha256,
         trainable=sum(value.numel() for value in training.parameters.values()),
         parameters=sum(value.numel() for value in model.parameters()),
         memory_bytes=_memory(training),
         device=device.name,
-        served_differently=_served_differently(run, tokenizer, prompt_format),
+        served_differently=_served_differently(run, template, prompt_format),
     )
     log.preflight(report, message=_headline(report))
     return _Prepared(training=training, card=card, tokenizer=tokenizer)
@@ -127,14 +171,26 @@ def _load_for_training(plan: RunPlan, adapter: Adapter, device: Device) -> Any:
 
 
 def _tokens(
-    run: RunDirectory, part: Literal["train", "validation"], tokenizer: Any, prompt_format: str
+    run: RunDirectory,
+    part: Literal["train", "validation"],
+    *,
+    template: Template,
+    prompt_format: str,
+    stop: Callable[[], Stop | None],
+    limit: Limit,
 ) -> list[Tokens]:
-    return [render.render_example(tokenizer, from_dict(row), prompt_format) for row in run.examples(part)]
+    found = []
+    for row in run.examples(part):
+        _raise_if_stopped(stop)
+        example = from_dict(row)
+        with limit(f"writing row {example.id!r} with the model's chat template"):
+            found.append(render.render_example(template, example, prompt_format))
+    return found
 
 
-def _served_differently(run: RunDirectory, tokenizer: Any, prompt_format: str) -> list[str]:
+def _served_differently(run: RunDirectory, template: Template, prompt_format: str) -> list[str]:
     looked_at = (from_dict(row) for row in islice(run.examples("train"), _ROWS_LOOKED_AT))
-    return [row.id for row in looked_at if not render.is_served_as_trained(tokenizer, row, prompt_format)]
+    return [row.id for row in looked_at if not render.is_served_as_trained(template, row, prompt_format)]
 
 
 def _facts(model: Any, *, rows: int) -> Facts:
@@ -186,17 +242,19 @@ def _card(
     recipe: Recipe,
     tokenizer: Any,
     prompt_format: render.ResolvedFormat,
-    stop_ids: tuple[int, ...],
+    stops: tuple[int, ...],
+    model: Any,
 ) -> artifacts.Card:
     return artifacts.Card(
         kind="adapter" if isinstance(getattr(plan.spec.method, "adapter", None), LoRA) else "full",
         base_model=plan.model,
-        revision=plan.revision,
+        revision=fingerprint.resolved_commit(model) or plan.revision,
+        base_fingerprint=fingerprint.of_base(load.local_directory(plan.model), model),
         method=plan.spec.method.type,
         prompt_format=prompt_format,
         chat_template_sha256=artifacts.template_sha256(tokenizer),
-        stop_token_ids=stop_ids,
-        max_length=recipe.max_length,
+        stop_token_ids=stops,
+        max_length=load.model_max_length(model),
         spec=plan.spec,
         resolved={
             "learning_rate": recipe.learning_rate,
@@ -211,9 +269,13 @@ def _card(
 
 
 def _identity(card: artifacts.Card, recipe: Recipe) -> str:
-    """SHA-256 of everything that decides the weights; versions are left out, so an upgrade may resume."""
+    """SHA-256 of everything that decides the weights.
+
+    Versions are left out, so that an upgrade may resume, and so is the prose that says where the recipe comes from.
+    """
     facts = card.model_dump(mode="json", exclude={"versions", "run_id", "key"})
-    text = json.dumps([facts, repr(recipe)], sort_keys=True)
+    numbers = {name: value for name, value in asdict(recipe).items() if name != "sources"}
+    text = json.dumps([facts, numbers], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -282,7 +282,9 @@ class TestRefusals:
         tokenizer = load.load_tokenizer(run.plan().model)
         long = [item.id for item in examples if len(render.render_example(tokenizer, item).ids) > 40]
         assert long, "the test needs a row that is too long"
-        with pytest.raises(DataError, match=f"{len(long)} of 20 rows are longer than 40 tokens") as caught:
+        with pytest.raises(
+            DataError, match=f"{len(long)} of 20 training rows are longer than 40 tokens"
+        ) as caught:
             train(run)
         assert all(repr(name) in caught.value.message for name in long[:10])
 
@@ -290,7 +292,7 @@ class TestRefusals:
         from tunekit.examples import ChatExample, Message
 
         run = make_run([ChatExample(id="1", messages=(Message(role="user", content="hello"),))])
-        with pytest.raises(DataError, match="none of 1 rows has a token to learn"):
+        with pytest.raises(DataError, match="none of 1 training rows has a token to learn"):
             train(run)
 
     def test_other_methods(self, make_run: MakeRun) -> None:

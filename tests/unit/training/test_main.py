@@ -80,6 +80,7 @@ def test_a_run_succeeds_and_says_so_last(whole: RunDirectory) -> None:
     assert [event.state for event in events(whole, "state")] == [JobState.RUNNING, JobState.SUCCEEDED]
     assert found[-1].type == "state"
     assert whole.log_path.read_text() == "", "a healthy run has nothing to say in its log"
+    assert list(whole.checkpoints_path.iterdir()) == [], "what it takes to go on has had its day"
 
 
 def test_killed_at_random_and_terminated_it_ends_in_the_same_bits(
@@ -110,6 +111,7 @@ def test_terminated_it_saves_where_it_stands(make_run: MakeRun) -> None:
         assert process.wait(timeout=25) == EXIT_INTERRUPTED
     (saved,) = [event.step for event in events(run, "checkpoint")]
     assert saved == last_step(run)
+    assert [int(item.name) for item in run.checkpoints_path.iterdir()] == [saved]
 
 
 def test_cancelled_it_ends_as_cancelled(make_run: MakeRun) -> None:

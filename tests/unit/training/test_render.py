@@ -15,14 +15,13 @@ from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_llama
 from tunekit.training import load
 from tunekit.training.render import (
     Tokens,
-    end_of_turn_id,
     is_served_as_trained,
     render_answer,
     render_example,
     render_prompt,
     resolve_format,
-    stop_ids,
 )
+from tunekit.training.template import Template, stop_ids
 
 PLAIN = CHAT_TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")
 # The answer is tagged and its end is not.
@@ -120,7 +119,7 @@ def test_a_template_whose_past_changes_is_refused_with_the_row(with_template: An
 
 def test_a_template_without_an_end_gets_the_end_of_sequence(with_template: Any) -> None:
     tokenizer = with_template(ENDLESS)
-    assert end_of_turn_id(tokenizer) is None
+    assert Template.of(tokenizer).end_of_turn is None
     tokens = render_example(tokenizer, ChatExample(messages=CHAT[1:3]))
     assert learned(tokenizer, tokens) == "uno<|endoftext|>"
 

@@ -1,0 +1,73 @@
+"""Which base model it was, so that an adapter is never put on another. Knows weight files; no tensor, no run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tunekit import _files
+
+FULL_BYTES = 2 << 30
+_INDEX = "model.safetensors.index.json"
+
+
+def of_base(directory: Path | None, model: Any) -> str:
+    """What identifies a loaded base model: `of_weights` for a directory, the commit for a model of the hub, or "".
+
+    Args:
+        directory: Where it was loaded from; None for the hub.
+        model: The model, whose config knows its commit.
+    """
+    if directory is not None:
+        return of_weights(directory)
+    commit = resolved_commit(model)
+    return f"commit:{commit}" if commit else ""
+
+
+def resolved_commit(model: Any) -> str | None:
+    """The hub commit that a model was loaded at, or None if it comes from a directory."""
+    commit = getattr(model.config, "_commit_hash", None)
+    return str(commit) if commit else None
+
+
+def of_weights(directory: Path) -> str:
+    """Fingerprint of the safetensors that transformers loads from a directory.
+
+    Up to 2 GB it is the SHA-256 of every byte ("sha256:..."), which takes a second or two. Above that it is that of the
+    files' sizes and headers ("headers:..."): names, shapes and dtypes of all tensors. That tells one architecture from
+    another, and not the same tensors with other numbers in them.
+
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    with _files.storage_errors(f"cannot read the weights in {str(directory)!r}"):
+        paths = _weight_files(directory)
+        whole = sum(path.stat().st_size for path in paths) <= FULL_BYTES
+        facts = [
+            (path.name, path.stat().st_size, _files.sha256_file(path) if whole else _header_sha256(path))
+            for path in paths
+        ]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return f"{'sha256' if whole else 'headers'}:{digest}"
+
+
+def _weight_files(directory: Path) -> list[Path]:
+    if (directory / "model.safetensors").is_file():
+        return [directory / "model.safetensors"]
+    if (directory / _INDEX).is_file():
+        shards = json.loads((directory / _INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+        return [directory / name for name in sorted(set(shards))]
+    return sorted(directory.glob("*.safetensors"))
+
+
+def _header_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.sha256(_header(file)).hexdigest()
+
+
+def _header(file: BinaryIO) -> bytes:
+    """A safetensors file begins with the length of its JSON header, in 8 bytes, little-endian."""
+    length = file.read(8)
+    return length + file.read(int.from_bytes(length, "little"))
