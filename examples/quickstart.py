@@ -77,8 +77,10 @@ def run(arguments: argparse.Namespace) -> None:
             say(f"prompt    {example.prompt[:100]!r}")
             say(f"answer    {answer.text!r}   (expected {example.completion!r})")
     say(f"model     {tuned}")
-    if arguments.backend == "local":
-        say(f"artifact  {tk.Settings().runs / job.ref.id / 'artifact'}")
+    try:
+        say(f"artifact  {job.artifact()}")
+    except tk.UnsupportedError:  # a hosted service may keep the weights to itself
+        pass
 
 
 def show(event: tk.JobEvent) -> None:

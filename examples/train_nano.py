@@ -113,8 +113,8 @@ def train(base: Path, cache: Path, spec: tk.TuneSpec, threads: int) -> tuple[Pat
         elif not isinstance(event, tk.Step):
             say(f"  {event}")
     job.result()
-    run = settings.runs / job.ref.id
-    return run / "artifact", float(json.loads((run / "result.json").read_text(encoding="utf-8"))["seconds"])
+    usage = job.snapshot().usage
+    return Path(job.artifact()), usage.seconds if usage else 0.0
 
 
 def publish(artifact: Path, base: Path, out: Path) -> None:

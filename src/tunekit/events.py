@@ -14,6 +14,17 @@ from typing import Any, ClassVar, TypeAlias
 class JobState(StrEnum):
     """Where a job stands. A remote state that tunekit does not know maps to RUNNING, never to an error.
 
+    Attributes:
+        CREATED: Written down by tunekit; nothing has been sent.
+        SUBMITTING: Being sent, by a process that is alive or was.
+        QUEUED: Accepted by the backend, not begun.
+        RUNNING: Training, or something that the backend calls by a name of its own.
+        PAUSED: Stopped where it can go on.
+        SUCCEEDED: Ended with a model.
+        FAILED: Ended without one. Submitting the same again is a new attempt.
+        CANCELLED: Ended on request. Submitting the same again is a new attempt.
+        UNKNOWN: The backend may or may not have accepted it; every look tries to find out. Never sent again blindly.
+
     Examples:
         >>> JobState.RUNNING.is_terminal
         False

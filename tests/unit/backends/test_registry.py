@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.processes import run_python
-from tunekit import Settings
+from tunekit import Evaluator, FineTuneJob, Settings, generate
 from tunekit.backends import BackendInfo, available, create, register, registry, shared
-from tunekit.errors import BackendError, ConflictError, NotFoundError
-from tunekit.testing import ScriptedBackend
+from tunekit.errors import BackendError, ConflictError, NotFoundError, SpecError
+from tunekit.testing import ScriptedBackend, tiny_dataset
 
 
 @pytest.fixture
@@ -165,3 +165,34 @@ def test_child_of_a_fork_makes_its_own(registered: object) -> None:
     if child == 0:
         os._exit(0 if id(shared("scripted")) != mine else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+# --- who answers --------------------------------------------------------------------------------------
+
+
+def test_backend_given_answers_for_its_own_name_only(registered: object) -> None:
+    mine = ScriptedBackend()
+    assert registry.serving("scripted", mine, None) is mine
+    assert registry.serving("scripted", None, None) is shared("scripted")
+    assert registry.matching("scripted", None) is None
+    with pytest.raises(SpecError, match=r"given is 'scripted', but 'local' was asked for") as caught:
+        registry.serving("local", mine, None)
+    assert '"scripted:..."' in caught.value.hint
+
+
+def test_every_face_refuses_a_backend_of_another_name_alike() -> None:
+    data, mine = tiny_dataset(), ScriptedBackend(generate=lambda prompt: "")
+    faces = (
+        lambda: generate("local:x", "hi", backend=mine),
+        lambda: Evaluator(data).run("local:x", backend=mine),
+        lambda: FineTuneJob.submit(data, "local:x", backend=mine),
+        lambda: FineTuneJob.attach("local:x", backend=mine),
+    )
+    for face in faces:
+        with pytest.raises(SpecError, match=r"given is 'scripted', but 'local' was asked for"):
+            face()
+
+
+def test_others_are_all_but_one(registered: object) -> None:
+    assert {"local"} <= set(registry.others("scripted"))
+    assert "local" not in registry.others("local")

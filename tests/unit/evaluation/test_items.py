@@ -30,6 +30,7 @@ def test_chat_is_asked_up_to_its_last_assistant_turn() -> None:
     assert item.prompt == (SYSTEM, ASK, ANSWER, MORE)
     assert item.reference == "6"
     assert item.generate_request().tools == (TOOL,)
+    assert item.score_request(("a", "b")).tools == (TOOL,)
 
 
 def test_completion_is_asked_its_prompt() -> None:
