@@ -91,6 +91,16 @@ class Checkpoint:
     optimizer: dict[str, torch.Tensor]
 
 
+def recorded_base(directory: Path) -> str:
+    """Fingerprint of the base model that the newest checkpoint in a directory was made from; "" if there is none."""
+    for name in sorted((item.name for item in directory.iterdir() if item.name.isdigit()), reverse=True):
+        try:
+            return _read_manifest(directory / name).base_fingerprint
+        except _Unusable:
+            continue
+    return ""
+
+
 class CheckpointStore:
     """The checkpoints of one run. One writer at a time: hold the run's lock.
 

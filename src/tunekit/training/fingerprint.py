@@ -5,31 +5,46 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from tunekit import _files
 
 FULL_BYTES = 2 << 30
+_COMMIT = "commit:"
 _INDEX = "model.safetensors.index.json"
 
 
-def of_base(directory: Path | None, model: Any) -> str:
-    """What identifies a loaded base model: `of_weights` for a directory, the commit for a model of the hub, or "".
+def of_base(directory: Path | None, commit: str | None) -> str:
+    """What identifies a base model: `of_weights` for a directory, the commit for a model of the hub, or "".
 
     Args:
-        directory: Where it was loaded from; None for the hub.
-        model: The model, whose config knows its commit.
+        directory: Where it is loaded from; None for the hub.
+        commit: The commit that it is loaded at; None for a directory, or if it is not known.
     """
     if directory is not None:
         return of_weights(directory)
-    commit = resolved_commit(model)
-    return f"commit:{commit}" if commit else ""
+    return f"{_COMMIT}{commit}" if commit else ""
 
 
-def resolved_commit(model: Any) -> str | None:
-    """The hub commit that a model was loaded at, or None if it comes from a directory."""
-    commit = getattr(model.config, "_commit_hash", None)
-    return str(commit) if commit else None
+def commit_in(fingerprint: str) -> str | None:
+    """The hub commit that a fingerprint of `of_base` names, or None.
+
+    Examples:
+        >>> commit_in("commit:c0ffee"), commit_in("sha256:c0ffee")
+        ('c0ffee', None)
+    """
+    return fingerprint.removeprefix(_COMMIT) if fingerprint.startswith(_COMMIT) else None
+
+
+def cached_commit(source: str, revision: str | None) -> str | None:
+    """The commit that a revision of a hub model stands for, by the cache; None if nothing of it is there.
+
+    transformers does not say which commit it has loaded. Ask once something was loaded, and load the rest at that.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(source, "config.json", revision=revision)
+    return Path(path).parent.name if isinstance(path, str) else None
 
 
 def of_weights(directory: Path) -> str:

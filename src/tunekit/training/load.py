@@ -189,8 +189,8 @@ def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedMo
             hint="restore chat_template.jinja; with another template the model answers worse and nothing says so",
         )
     if card.kind == "adapter":
+        _require_same_base(card)
         base = load_base(card.base_model, revision=card.revision, dtype=dtype).to(device)
-        require_same_base(card.base_model, base, card.base_fingerprint)
         model = attach_adapter(base, directory)
     else:
         model = load_base(directory, dtype=dtype).to(device)
@@ -222,12 +222,12 @@ def _load_foreign_adapter(directory: Path, dtype: torch.dtype, device: str) -> L
     )
 
 
-def require_same_base(source: str, base: Any, expected: str) -> None:
-    """Raise `ModelError` if a loaded base model is not the one with the fingerprint `expected`; "" is any."""
-    found = fingerprint.of_base(local_directory(source), base)
-    if expected and found != expected:
+def _require_same_base(card: Card) -> None:
+    # A hub commit never changes, and the card's revision is one; what lies in a directory may.
+    found = fingerprint.of_base(local_directory(card.base_model), card.revision)
+    if card.base_fingerprint and found != card.base_fingerprint:
         raise ModelError(
-            f"the base model {source!r} is not the one that was tuned: its weights have changed since",
+            f"the base model {card.base_model!r} is not the one that was tuned: its weights have changed since",
             hint="restore the base model's files, or tune again on the new ones",
         )
 

@@ -26,7 +26,7 @@ from tunekit.spec import SFT, Adapter, LoRA
 from tunekit.training import artifacts, fingerprint, load, preflight, render
 from tunekit.training.adapters import make_trainable, trainable_parameters
 from tunekit.training.attention import supports_end_to_end
-from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState
+from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState, recorded_base
 from tunekit.training.device import Device, choose_device
 from tunekit.training.events_log import EventLog
 from tunekit.training.loop import Hooks, Stop, Training, train
@@ -125,7 +125,7 @@ def _prepare(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None], 
     if not isinstance(method, SFT):
         raise UnsupportedError(f"the local trainer does not do {method.type!r} yet", hint="use SFT()")
     _raise_if_stopped(stop)
-    tokenizer = load.load_tokenizer(plan.model, revision=plan.revision)
+    tokenizer, revision = _tokenizer(run, plan)
     with limit("the model's chat template"):
         template = Template.of(tokenizer)
     prompt_format = render.resolve_format(template, method.prompt_format)
@@ -134,14 +134,14 @@ def _prepare(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None], 
     examples = tokens("train")
     held_out = tokens("validation") if plan.validation else []
     _raise_if_stopped(stop)
-    model = _load_for_training(plan, method.adapter, device)
+    model = _load_for_training(plan, revision, method.adapter, device)
     stops = stop_ids(template, load.config_stop_ids(model))
     kept = preflight.with_target(examples, part="training")
     validation = preflight.with_target(held_out, part="validation") if held_out else []
     recipe = resolve(plan.spec, _facts(model, rows=len(kept)))
     preflight.refuse_longer(kept, max_length=recipe.max_length, part="training")
     preflight.refuse_longer(validation, max_length=recipe.max_length, part="validation")
-    card = _card(run, plan, recipe, tokenizer, prompt_format, stops, model)
+    card = _card(run, plan, revision, recipe, tokenizer, prompt_format, stops, model)
     warn = partial(log.notice, level="warning")
     model = make_trainable(model, method.adapter, seed=plan.spec.seed, warn=warn).to(device.name)
     artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, tokenizer, card)
@@ -164,10 +164,19 @@ def _prepare(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None], 
     return _Prepared(training=training, card=card, tokenizer=tokenizer)
 
 
-def _load_for_training(plan: RunPlan, adapter: Adapter, device: Device) -> Any:
+def _tokenizer(run: RunDirectory, plan: RunPlan) -> tuple[Any, str | None]:
+    """The tokenizer, and the hub commit for the rest: that of the first start, wherever a branch points by now."""
+    revision = fingerprint.commit_in(recorded_base(run.checkpoints_path)) or plan.revision
+    tokenizer = load.load_tokenizer(plan.model, revision=revision)
+    if load.local_directory(plan.model) is not None:
+        return tokenizer, revision
+    return tokenizer, fingerprint.cached_commit(plan.model, revision) or revision
+
+
+def _load_for_training(plan: RunPlan, revision: str | None, adapter: Adapter, device: Device) -> Any:
     # Weights that are trained stay fp32: bf16 weights swallow small updates.
     dtype = device.frozen_dtype if isinstance(adapter, LoRA) else torch.float32
-    return load.load_base(plan.model, revision=plan.revision, dtype=dtype)
+    return load.load_base(plan.model, revision=revision, dtype=dtype)
 
 
 def _tokens(
@@ -239,6 +248,7 @@ def _training(
 def _card(
     run: RunDirectory,
     plan: RunPlan,
+    revision: str | None,
     recipe: Recipe,
     tokenizer: Any,
     prompt_format: render.ResolvedFormat,
@@ -248,8 +258,8 @@ def _card(
     return artifacts.Card(
         kind="adapter" if isinstance(getattr(plan.spec.method, "adapter", None), LoRA) else "full",
         base_model=plan.model,
-        revision=fingerprint.resolved_commit(model) or plan.revision,
-        base_fingerprint=fingerprint.of_base(load.local_directory(plan.model), model),
+        revision=revision,
+        base_fingerprint=fingerprint.of_base(load.local_directory(plan.model), revision),
         method=plan.spec.method.type,
         prompt_format=prompt_format,
         chat_template_sha256=artifacts.template_sha256(tokenizer),

@@ -91,32 +91,42 @@ class TestFingerprint:
         assert fingerprint.of_weights(sharded) != before
 
 
-def test_a_model_of_the_hub_is_pinned_to_its_commit(make_run: MakeRun, llama: Path, tmp_path: Path) -> None:
-    """From a cache without network, as a machine behind a firewall has it."""
-    commit, repo = "0123456789abcdef" * 2 + "01234567", tmp_path / "hub" / "models--acme--tiny"
-    shutil.copytree(llama, repo / "snapshots" / commit)
-    (repo / "refs").mkdir()
-    (repo / "refs" / "main").write_text(commit)
-    run = make_run(model=Path("acme/tiny"), epochs=1)
-    script = """
+TRAIN = """
 import sys
 from pathlib import Path
+from tunekit.training import load
 from tunekit.training.events_log import EventLog
+from tunekit.training.loop import Stop
 from tunekit.training.rundir import RunDirectory
 from tunekit.training.trainer import run_training
-from tunekit.training import load
-run = RunDirectory(Path(sys.argv[1]))
+
+run, steps = RunDirectory(Path(sys.argv[1])), int(sys.argv[2])
+stop = lambda: Stop.INTERRUPTED if steps and run.events_path.read_text().count('"type": "step"') >= steps else None
 with EventLog(run) as log:
-    run_training(run, log, lambda: None)
-load.load(run.artifact_path)
+    run_training(run, log, stop)
+if not steps:
+    load.load(run.artifact_path)
 """
-    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-c", script, str(run.path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+
+
+def test_a_model_of_the_hub_is_pinned_to_its_commit(make_run: MakeRun, llama: Path, tmp_path: Path) -> None:
+    """From a cache without network, as a machine behind a firewall has it; the branch moves while the run is away."""
+    hub, (first, second) = tmp_path / "hub", ("0" * 39 + "1", "0" * 39 + "2")
+    repo = hub / "models--acme--tiny"
+    shutil.copytree(llama, repo / "snapshots" / first)
+    make_tiny_llama(repo / "snapshots" / second, seed=1)
+    (repo / "refs").mkdir()
+    run = make_run(model=Path("acme/tiny"), epochs=1)
+    for commit, steps in ((first, 2), (second, 0)):
+        (repo / "refs" / "main").write_text(commit)
+        environment = {**os.environ, "HF_HUB_CACHE": str(hub), "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, "-c", TRAIN, str(run.path), str(steps)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
     card = read_card(run.artifact_path)
-    assert (card.base_model, card.revision) == ("acme/tiny", commit)
-    assert card.base_fingerprint == f"commit:{commit}"
+    assert (card.base_model, card.revision) == ("acme/tiny", first)
+    assert card.base_fingerprint == f"commit:{first}"
+    assert "resumed from the checkpoint of step 2" in [event.message for event in events(run, "notice")]
 
 
 @pytest.mark.parametrize(
