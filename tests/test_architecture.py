@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 import pytest
 
@@ -215,15 +216,26 @@ def test_blocking_calls_have_an_async_sibling() -> None:
         f"{label}.{item}"
         for label, functions in scopes()
         for item, function in functions.items()
-        if calls_portal(function) and not {f"{item}_async", item.replace("__", "__a", 1)} & functions.keys()
+        if label != PORTAL_HELPER
+        and calls_portal(function)
+        and not siblings(item) & functions.keys()
     ]
     assert lonely == []
 
 
+def siblings(blocking: str) -> set[str]:
+    """What its async sibling may be called: close and aclose, __enter__ and __aenter__ are Python's own pairs."""
+    return {f"{blocking}_async", f"a{blocking}", blocking.replace("__", "__a", 1)}
+
+
+# `telling.run` is how a blocking call with a progress callback gets to the portal, and no public call itself.
+PORTAL_CALLS = ("_portal.run", "portal.run", "telling.run")
+PORTAL_HELPER = "src/tunekit/evaluation/telling.py"
+
+
 def calls_portal(function: Function) -> bool:
     return any(
-        isinstance(node, ast.Call) and ast.unparse(node.func) in ("_portal.run", "portal.run")
-        for node in ast.walk(function)
+        isinstance(node, ast.Call) and ast.unparse(node.func) in PORTAL_CALLS for node in ast.walk(function)
     )
 
 
@@ -278,3 +290,39 @@ def names_assigned(node: ast.ClassDef) -> set[str]:
 
 def test_every_error_is_public() -> None:
     assert [item.__name__ for item in error_classes() if item.__name__ not in tunekit.__all__] == []
+
+
+# Errors without a hint of their own, and why.
+HINTLESS = {
+    "MissingExtraError": "its class writes the hint: the pip command",
+    "src/tunekit/testing/scripted.py": "plays a service that breaks; what such a service says has no hint",
+}
+
+
+def test_every_error_says_what_to_do_next() -> None:
+    calls = [(path, node) for path in files("src") for node in ast.walk(parse(path)) if is_error_made(node)]
+    assert len(calls) > 100, "few errors found: this test looks in the wrong place"
+    silent = [
+        f"{name(path)}:{node.lineno}"
+        for path, node in calls
+        if not has_hint(node) and not {ast.unparse(node.func), name(path)} & HINTLESS.keys()
+    ]
+    assert silent == []
+
+
+def is_error_made(node: ast.AST) -> TypeGuard[ast.Call]:
+    """Whether this makes one of our errors, or of the narrower ones that stand beside where they are raised."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) in ERRORS
+
+
+def has_hint(call: ast.Call) -> bool:
+    given = [word.value for word in call.keywords if word.arg == "hint"]
+    return any(not isinstance(value, ast.Constant) or value.value for value in given)
+
+
+ERRORS = {item.__name__ for item in error_classes()} | {
+    node.name
+    for path in files("src")
+    for node in ast.walk(parse(path))
+    if isinstance(node, ast.ClassDef) and {ast.unparse(base) for base in node.bases} & set(vars(errors))
+}

@@ -138,7 +138,10 @@ def _ask_for_columns(text: str, delimiter: str) -> None:
 
 def _checked(records: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     if isinstance(records, (str, bytes, Mapping)):
-        raise SpecError(f"records is one {type(records).__name__!r}, not several dictionaries")
+        raise SpecError(
+            f"records is one {type(records).__name__!r}, not several dictionaries",
+            hint="pass a list of dictionaries; to read a file, use Dataset.load",
+        )
     for number, record in enumerate(records, start=1):
         yield number, _unwritable(record) or record
 
@@ -149,9 +152,13 @@ def _unwritable(record: Any) -> DataError | None:
         json.dumps(record, ensure_ascii=False, default=repr).encode()
     except UnicodeEncodeError as error:
         half = error.object[error.start]
-        return DataError(f"the text holds {half!r}, half a surrogate pair, which is not a character")
+        hint = 'decode the text again with errors="replace" instead of "surrogateescape"'
+        return DataError(
+            f"the text holds {half!r}, half a surrogate pair, which is not a character", hint=hint
+        )
     except (TypeError, ValueError, RecursionError) as error:
-        return DataError(f"the record holds what JSON cannot: {error}")
+        hint = "keep to texts, numbers, lists and dictionaries with text keys, none inside itself"
+        return DataError(f"the record holds what JSON cannot: {error}", hint=hint)
     return None
 
 
@@ -191,7 +198,8 @@ def _check_any(found: Loaded) -> None:
         if found.skipped:
             first = found.skipped[0]
             said = f"no row can be used, all {len(found.skipped)} were skipped; the first: {first.reason}"
-            raise DataError(said, line=first.line)
+            hint = 'pass on_error="raise" for that error with its own hint'
+            raise DataError(said, line=first.line, hint=hint)
         raise DataError("there are no rows", hint="look at what they come from")
 
 

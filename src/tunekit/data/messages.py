@@ -14,14 +14,16 @@ from tunekit.examples import ROLES, Message, ToolCall
 
 _ROLES = frozenset(ROLES)
 _KNOWN = frozenset({"role", "content", "name", "weight", "tool_calls", "tool_call_id"})
+_CHAT = 'a chat is [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]'
+_CALL = 'a call is {"id": "...", "type": "function", "function": {"name": "...", "arguments": "{...}"}}'
 
 
 def conversation(value: Any, field: str = "messages") -> tuple[Message, ...]:
     """A non-empty list of messages."""
     if not isinstance(value, list):
-        raise DataError(f"expected a list of messages, found {shown(value)}", field=field)
+        raise DataError(f"expected a list of messages, found {shown(value)}", field=field, hint=_CHAT)
     if not value:
-        raise DataError("the list of messages is empty", field=field)
+        raise DataError("the list of messages is empty", field=field, hint=_CHAT)
     return tuple([_message(item, index, field) for index, item in enumerate(value)])
 
 
@@ -38,7 +40,11 @@ def tools(value: Any) -> tuple[Mapping[str, Any], ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise DataError(f"expected a list of tool objects, found {shown(value)}", field="tools")
+        raise DataError(
+            f"expected a list of tool objects, found {shown(value)}",
+            field="tools",
+            hint='write [{"type": "function", "function": {...}}], or leave the key out',
+        )
     return tuple(value)
 
 
@@ -53,7 +59,7 @@ def _message(value: Any, index: int, field: str) -> Message:
 
 def _careful(value: Any, field: str) -> Message:
     if not isinstance(value, dict):
-        raise DataError(f"expected a message object, found {shown(value)}", field=field)
+        raise DataError(f"expected a message object, found {shown(value)}", field=field, hint=_CHAT)
     _refuse_unknown(value, field)
     role = _role(value, field)
     calls = _tool_calls(value.get("tool_calls"), f"{field}.tool_calls")
@@ -103,14 +109,18 @@ def _content(value: dict[str, Any], field: str, *, optional: bool) -> str | None
     if isinstance(content, list):
         hint = "join the text parts into one text; images and other parts are not read yet"
         raise DataError("content in parts is not read yet", field=field, hint=hint)
-    raise DataError(f"expected text, found {shown(content)}", field=field)
+    raise DataError(f"expected text, found {shown(content)}", field=field, hint="write it as a JSON text")
 
 
 def _optional_text(value: dict[str, Any], key: str, field: str) -> str | None:
     text = value.get(key)
     if text is None or isinstance(text, str):
         return text
-    raise DataError(f"expected text, found {shown(text)}", field=f"{field}.{key}")
+    raise DataError(
+        f"expected text, found {shown(text)}",
+        field=f"{field}.{key}",
+        hint="write it as a JSON text, or leave the key out",
+    )
 
 
 def _weight(value: dict[str, Any], field: str) -> float:
@@ -119,7 +129,11 @@ def _weight(value: dict[str, Any], field: str) -> float:
         return 1.0
     # bool is an int to Python, and true is a mistake here; the bound keeps infinity and huge ints out.
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1e9:
-        raise DataError(f"expected a weight of 0 or more, found {brief(weight)}", field=f"{field}.weight")
+        raise DataError(
+            f"expected a weight of 0 or more, found {brief(weight)}",
+            field=f"{field}.weight",
+            hint="0 leaves the turn out of the loss, 1 is what a turn without a weight has",
+        )
     return float(weight)
 
 
@@ -127,20 +141,20 @@ def _tool_calls(value: Any, field: str) -> tuple[ToolCall, ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise DataError(f"expected a list of tool calls, found {shown(value)}", field=field)
+        raise DataError(f"expected a list of tool calls, found {shown(value)}", field=field, hint=_CALL)
     return tuple(_tool_call(call, f"{field}[{index}]") for index, call in enumerate(value))
 
 
 def _tool_call(value: Any, field: str) -> ToolCall:
     if not isinstance(value, dict) or value.get("type", "function") != "function":
-        raise DataError(f"expected a call of type 'function', found {brief(value)}", field=field)
+        raise DataError(f"expected a call of type 'function', found {brief(value)}", field=field, hint=_CALL)
     function = value.get("function")
     if not isinstance(function, dict):
-        raise DataError(f"expected an object, found {shown(function)}", field=f"{field}.function")
+        raise DataError(f"expected an object, found {shown(function)}", field=f"{field}.function", hint=_CALL)
     for key in ("name", "arguments"):
         if not isinstance(function.get(key), str):
             found = shown(function.get(key))
-            hint = "write the arguments as a JSON text" if key == "arguments" else ""
+            hint = "write the arguments as a JSON text" if key == "arguments" else _CALL
             raise DataError(f"expected text, found {found}", field=f"{field}.function.{key}", hint=hint)
     identifier = _optional_text(value, "id", field)
     return ToolCall(id=identifier or "", name=function["name"], arguments=function["arguments"])

@@ -28,6 +28,7 @@ _SHAPES = (
     'rows are {"messages": [...]}, {"prompt": ..., "completion": ...} or {"text": ...};'
     " for other keys pass input= and target="
 )
+_FILL_IN = 'fill in what the model should answer, or pass on_error="skip"'
 # Beside "messages" these mean another shape. Left in meta they would be dropped from training without a word.
 _NOT_PLAIN_CHAT = ("functions", "function_call", "chosen", "rejected", "chosen_messages", "rejected_messages")
 _OWN_KEYS: Mapping[str, frozenset[str]] = {
@@ -58,7 +59,10 @@ class Columns:
             raise SpecError(f"unknown kind {kind!r}", hint="use 'completion' or 'labelled'")
         for name, value in (("input", input), ("target", target)):
             if value is not None and not isinstance(value, str):
-                raise SpecError(f"{name} must be the name of one column, not {value!r}")
+                raise SpecError(
+                    f"{name} must be the name of one column, not {value!r}",
+                    hint=f"pass a text, such as {name}='text'",
+                )
         if target is None and input is not None:
             raise SpecError(f"input={input!r} needs a target", hint="pass target= with the column to learn")
         labelled: Literal["completion", "labelled"] = "labelled" if kind == "labelled" else "completion"
@@ -134,7 +138,9 @@ def _own(row: Mapping[str, Any], kind: str, id: str) -> Example:
         )
     row_id, meta = row.get("id", ""), row.get("meta", {})
     if not isinstance(row_id, str):
-        raise DataError(f"expected text, found {shown(row_id)}", field="id")
+        raise DataError(
+            f"expected text, found {shown(row_id)}", field="id", hint="put quotes around it, or leave it out"
+        )
     return _own_example(row, kind, row_id or id, _mapping(meta, "meta"))
 
 
@@ -173,7 +179,7 @@ def _text(row: Mapping[str, Any], key: str) -> str:
         known = [str(name) for name in row]
         hint = nearest(key, known) or "name the keys to use with input= and target="
         raise DataError(f"no key {key!r}; the keys are {listed(known) or 'none'}", hint=hint)
-    raise DataError(f"expected text, found {shown(value)}", field=key)
+    raise DataError(f"expected text, found {shown(value)}", field=key, hint="write it as a JSON text")
 
 
 def _target(row: Mapping[str, Any], key: str) -> str:
@@ -182,7 +188,7 @@ def _target(row: Mapping[str, Any], key: str) -> str:
 
 def _not_blank(text: str, key: str | None) -> str:
     if not text or text.isspace():
-        raise BlankTarget("empty text", field=key)
+        raise BlankTarget("empty text", field=key, hint=_FILL_IN)
     return text
 
 
@@ -191,7 +197,7 @@ def _label(row: Mapping[str, Any], key: str) -> str | tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         return _target(row, key)
     if not all(isinstance(label, str) for label in value):
-        raise DataError("expected a list of texts", field=key)
+        raise DataError("expected a list of texts", field=key, hint='write labels as ["a", "b"]')
     return tuple(_not_blank(label, key) for label in value)
 
 
@@ -200,11 +206,17 @@ def _answered(row: Mapping[str, Any]) -> tuple[Message, ...]:
     if messages.has_answer(turns):
         return turns
     if not any(turn.role == "assistant" for turn in turns):
-        raise DataError("no assistant turn, so nothing to learn", field="messages")
-    raise BlankTarget("every assistant turn is empty or has weight 0", field="messages")
+        raise DataError(
+            "no assistant turn, so nothing to learn",
+            field="messages",
+            hint="add what the model should answer as a turn with the role 'assistant'",
+        )
+    raise BlankTarget("every assistant turn is empty or has weight 0", field="messages", hint=_FILL_IN)
 
 
 def _mapping(value: Any, field: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise DataError(f"expected an object, found {shown(value)}", field=field)
+        raise DataError(
+            f"expected an object, found {shown(value)}", field=field, hint="write {...}, or leave the key out"
+        )
     return value

@@ -1,7 +1,8 @@
 """Two evaluations of the same test, paired item by item. Pure: knows statistics and provenance; asks no model.
 
 Scores that are all 0 or 1 are compared by Tango's interval and McNemar's mid-p; others by the paired t
-interval and sign flips. Items that either model could not be scored on are left out of both, and counted.
+interval and sign flips. Items that either model could not be scored on are left out of both, and counted: the
+means of the two sides are over the same items as the difference, so that they add up.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from tunekit.errors import EvaluationError, SpecError
 from tunekit.evaluation import stats
-from tunekit.evaluation.grading import is_binary
+from tunekit.evaluation.grading import is_binary, summary
 from tunekit.evaluation.results import Comparison, Evaluation, Metric, MetricComparison
 from tunekit.evaluation.stats import Interval, Verdict
 
@@ -43,7 +44,10 @@ class Rule:
         stats.check_margin(self.min_gain, "min_gain")
         stats.two_sided_z(self.level)  # refuses a level that is none
         if not 0.0 <= self.max_error_rate <= 1.0:
-            raise SpecError(f"max_error_rate must be within 0 and 1, not {self.max_error_rate!r}")
+            raise SpecError(
+                f"max_error_rate must be within 0 and 1, not {self.max_error_rate!r}",
+                hint="write 0.05 for 5 %",
+            )
 
 
 def compare_evaluations(a: Evaluation, b: Evaluation, rule: Rule | None = None) -> Comparison:
@@ -126,8 +130,10 @@ def _compare_metric(name: str, a: Evaluation, b: Evaluation, rule: Rule) -> Metr
     sides = (a[name], b[name])
     return MetricComparison(
         name=name,
-        a=sides[0],
-        b=sides[1],
+        a=summary(name, pairs.a, n_errors=sides[0].n_errors, level=rule.level),
+        b=summary(name, pairs.b, n_errors=sides[1].n_errors, level=rule.level),
+        n_a=sides[0].mean.n,
+        n_b=sides[1].mean.n,
         delta=found.delta,
         verdict=_verdict(found.delta, sides, rule),
         p_value=found.p_value,

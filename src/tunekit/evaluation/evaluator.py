@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from tunekit import _portal
 from tunekit._clock import SystemClock
 from tunekit._version import __version__
 from tunekit.backends import registry
 from tunekit.backends.base import Backend, Generation
 from tunekit.errors import EvaluationError, SpecError
-from tunekit.evaluation import grading
+from tunekit.evaluation import grading, telling
 from tunekit.evaluation.compare import Rule, compare_evaluations
 from tunekit.evaluation.grading import Output
 from tunekit.evaluation.items import Item, items_of
@@ -49,7 +48,7 @@ class Evaluator:
         scorers: What makes an answer right: `ExactMatch()`, `Accuracy()`, or functions of item and answer text.
         sampling: How answers are drawn; greedy unless told.
         batch_size: Items in one call to the backend.
-        concurrency: Calls at the same time.
+        concurrency: Calls at the same time, and items that an async scorer sees at the same time.
         level: Confidence level of the intervals.
         margin: Largest difference, either way, that does not matter (0.01 is one point). Above 0, a comparison
             can end with "equivalent".
@@ -113,7 +112,7 @@ class Evaluator:
         Args:
             model: A `ModelRef` or a target string such as `"local:Qwen/Qwen3-0.6B"`.
             backend: A configured instance to ask, instead of the one that the model's name leads to.
-            on_progress: Called after every batch, on tunekit's thread. What it raises is logged.
+            on_progress: Called after every batch, in the calling thread. What it raises is logged.
 
         Raises:
             RefError: `model` is not a reference.
@@ -121,14 +120,16 @@ class Evaluator:
             UnsupportedError: The backend cannot generate, or cannot score choices.
             EvaluationError: The first items all failed, or a scorer could score none.
         """
-        return _portal.run(
-            self.run_async(model, backend=backend, on_progress=on_progress), instead="Evaluator.run_async"
+        return telling.run(
+            lambda tell: self.run_async(model, backend=backend, on_progress=tell),
+            on_progress,
+            instead="Evaluator.run_async",
         )
 
     async def run_async(
         self, model: str, *, backend: Backend | None = None, on_progress: ProgressCallback | None = None
     ) -> Evaluation:
-        """Evaluate one model; see `run`."""
+        """Evaluate one model; see `run`. `on_progress` is called on the event loop."""
         ref = ModelRef(model)
         asking = _Asking(
             ref=ref,
@@ -140,7 +141,9 @@ class Evaluator:
         started = clock.monotonic()
         outputs = await self._outputs(asking)
         graded = {
-            scorer.name: await grading.grade_all(scorer, self._items, outputs[scorer.name])
+            scorer.name: await grading.grade_all(
+                scorer, self._items, outputs[scorer.name], concurrency=self._bounds.concurrency
+            )
             for scorer in self._scorers
         }
         answers = next((outputs[each.name] for each in self._scorers if isinstance(each, AnswerScorer)), [])
@@ -172,15 +175,16 @@ class Evaluator:
             a: The model to beat, usually the base; or its stored `Evaluation`.
             b: The candidate, usually the tuned model; or its stored `Evaluation`.
             backend: A configured instance to ask, for the models of its name.
-            on_progress: Called after every batch, on tunekit's thread. What it raises is logged.
+            on_progress: Called after every batch, in the calling thread. What it raises is logged.
 
         Raises:
             EvaluationError: A stored evaluation comes from another test set, sampling or scorer, or nothing
                 could be scored for both.
             TunekitError: What `run` raises.
         """
-        return _portal.run(
-            self.compare_async(a, b, backend=backend, on_progress=on_progress),
+        return telling.run(
+            lambda tell: self.compare_async(a, b, backend=backend, on_progress=tell),
+            on_progress,
             instead="Evaluator.compare_async",
         )
 
@@ -192,7 +196,7 @@ class Evaluator:
         backend: Backend | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> Comparison:
-        """Compare two models; see `compare`."""
+        """Compare two models; see `compare`. `on_progress` is called on the event loop."""
         sides = [self._own(side) if isinstance(side, Evaluation) else ModelRef(side) for side in (a, b)]
         chosen = _for_either(backend, sides)
         done = []

@@ -1,10 +1,18 @@
-"""From answers to scores to one model's results. Knows scorers and items; asks no model and compares none."""
+"""From answers to scores to one model's results. Knows scorers and items; asks no model and compares none.
+
+A scorer may ask a model itself (a judge). So a sync one runs in a thread of its own, where blocking calls are allowed,
+one item at a time, because nobody promised that it is thread-safe. An async one is awaited, several items at once.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from tunekit.backends.base import Generation, Scores
@@ -13,7 +21,7 @@ from tunekit.evaluation import stats
 from tunekit.evaluation.items import Item
 from tunekit.evaluation.results import ItemResult, Metric
 from tunekit.evaluation.runner import Failed
-from tunekit.evaluation.scorers import Score, Scorer
+from tunekit.evaluation.scorers import Score, Scorer, is_awaited
 from tunekit.spec import Sampling
 
 Output: TypeAlias = Generation | Scores | Failed
@@ -21,9 +29,22 @@ Graded: TypeAlias = Mapping[str, Sequence[Score | Failed]]
 """A score or a failure for each item, by scorer."""
 
 
-async def grade_all(scorer: Scorer, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score | Failed]:
-    """What each output is worth to one scorer; whatever the scorer raises is that item's failure."""
-    return [await _grade(scorer, item, output) for item, output in zip(items, outputs, strict=True)]
+async def grade_all(
+    scorer: Scorer, items: Sequence[Item], outputs: Sequence[Output], *, concurrency: int = 1
+) -> list[Score | Failed]:
+    """What each output is worth to one scorer; whatever the scorer raises is that item's failure.
+
+    Args:
+        scorer: Sync or async; see this module.
+        items: The questions.
+        outputs: What the model said to each.
+        concurrency: Items that an async scorer sees at the same time.
+    """
+    pairs = list(zip(items, outputs, strict=True))
+    if is_awaited(scorer):
+        return await _grade_together(scorer, pairs, concurrency)
+    # A plain function can still return something to await; it is called there and awaited here.
+    return [await _settled(found) for found in await _grade_in_thread(scorer, pairs)]
 
 
 def metric(name: str, graded: Sequence[Score | Failed], level: float) -> Metric:
@@ -39,15 +60,14 @@ def metric(name: str, graded: Sequence[Score | Failed], level: float) -> Metric:
             f"{name!r} could not score any of {len(graded)} items, the first because of {first}",
             hint=getattr(first.error, "hint", "") or "look at the scorer",
         ) from first.error
+    return summary(name, values, n_errors=len(graded) - len(values), level=level)
+
+
+def summary(name: str, values: Sequence[float], *, n_errors: int, level: float) -> Metric:
+    """Mean of these scores (at least one) with its interval: Wilson's where all are 0 or 1, else Student's t."""
     binary = is_binary(values)
-    return Metric(
-        name=name,
-        mean=stats.wilson(sum(map(int, values)), len(values), level=level)
-        if binary
-        else _mean(values, level),
-        binary=binary,
-        n_errors=len(graded) - len(values),
-    )
+    mean = stats.wilson(sum(map(int, values)), len(values), level=level) if binary else _mean(values, level)
+    return Metric(name=name, mean=mean, binary=binary, n_errors=n_errors)
 
 
 def item_results(items: Sequence[Item], answers: Sequence[Output], graded: Graded) -> tuple[ItemResult, ...]:
@@ -78,24 +98,85 @@ def is_binary(values: Sequence[float]) -> bool:
     return all(value in (0.0, 1.0) for value in values)
 
 
-async def _grade(scorer: Scorer, item: Item, output: Output) -> Score | Failed:
+async def _grade_together(
+    scorer: Scorer, pairs: Sequence[tuple[Item, Output]], concurrency: int
+) -> list[Score | Failed]:
+    graded: dict[int, Score | Failed] = {}
+    waiting = iter(enumerate(pairs))
+
+    async def work() -> None:
+        for position, (item, output) in waiting:
+            graded[position] = await _settled(_call(scorer, item, output))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(concurrency, len(pairs))):
+            group.create_task(work())
+    return [graded[position] for position in range(len(pairs))]
+
+
+async def _grade_in_thread(scorer: Scorer, pairs: Sequence[tuple[Item, Output]]) -> list[object]:
+    stop = threading.Event()
+
+    def work() -> list[object]:
+        return [_call(scorer, item, output) for item, output in _until(stop, pairs)]
+
+    # Not the loop's own threads: a judge would hold one of them while what it asks is waiting for one.
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tunekit-scorer")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, contextvars.copy_context().run, work)
+    finally:
+        stop.set()  # a cancelled evaluation calls its scorer for no further item
+        pool.shutdown(wait=False)
+
+
+def _until(stop: threading.Event, pairs: Iterable[tuple[Item, Output]]) -> Iterator[tuple[Item, Output]]:
+    for pair in pairs:
+        if stop.is_set():
+            return
+        yield pair
+
+
+def _call(scorer: Scorer, item: Item, output: Output) -> object:
+    """What the scorer returns, perhaps to be awaited; or why it could not."""
     if isinstance(output, Failed):
         return output
     try:
         # Which of the two a scorer takes is settled by its class; see `Evaluator`.
-        found = scorer.score(item, output)  # type: ignore[arg-type]
-        if inspect.isawaitable(found):
-            found = await found
-        return _checked(found)
+        return scorer.score(item, output)  # type: ignore[arg-type]
     except Exception as error:
         return Failed(error)
+    except SystemExit as error:
+        return _left(error)
 
 
-def _checked(found: object) -> Score:
+async def _settled(found: object) -> Score | Failed:
+    try:
+        return _checked(await found if inspect.isawaitable(found) else found)
+    except Exception as error:
+        return Failed(error)
+    except SystemExit as error:
+        return _left(error)
+
+
+def _left(error: SystemExit) -> Failed:
+    """A scorer that runs what a model wrote meets `exit()`; let through, it would end the event loop."""
+    return Failed(
+        EvaluationError(
+            f"the scorer left with {error!r}", hint="run code that a model wrote in a process of its own"
+        )
+    )
+
+
+def _checked(found: object) -> Score | Failed:
+    if isinstance(found, Failed):
+        return found
     score = found if isinstance(found, Score) else None
     value = score.value if score else found
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise EvaluationError(f"a score must be a finite number, not {value!r}")
+        raise EvaluationError(
+            f"a score must be a finite number, not {value!r}",
+            hint="return a number, or raise where an item cannot be scored",
+        )
     return Score(value=float(value), choice=score.choice if score else "")
 
 

@@ -26,10 +26,10 @@ def render_comparison(comparison: Comparison) -> str:
     """A line for each scorer: both means and the paired difference with intervals, the verdict, what changed."""
     heading = [f"a  {comparison.a}", f"b  {comparison.b}", ""]
     rows = [
-        ("", "a", "b", "b - a", "verdict", "p", "fixed", "broken", "items"),
+        ("", "a", "b", "b - a", "verdict", "p", "fixed", "broken", "pairs"),
         *(_comparison_row(metric) for metric in comparison.metrics.values()),
     ]
-    notes = [f"{metric.name}: {text}" for metric in comparison.metrics.values() for text in metric.warnings]
+    notes = [f"{metric.name}: {text}" for metric in comparison.metrics.values() for text in _notes(metric)]
     notes += [f"warning: {text}" for text in comparison.warnings]
     return _joined(heading, rows, [_legend(comparison), *notes])
 
@@ -68,7 +68,16 @@ def _legend(comparison: Comparison) -> str:
     levels = {metric.delta.level for metric in comparison.metrics.values()}
     shown = " and ".join(f"{100 * level:g} %" for level in sorted(levels))
     rule = f"margin {comparison.margin:g}, gain asked {comparison.min_gain:g}"
-    return f"[{shown} intervals; paired by item; {rule}]"
+    return f"[{shown} intervals; a, b and b - a over the pairs: items scored for both; {rule}]"
+
+
+def _notes(metric: MetricComparison) -> Iterable[str]:
+    if metric.a.n_errors or metric.b.n_errors:
+        yield (
+            f"scored for a: {metric.n_a} items ({metric.a.n_errors} errors), for b: {metric.n_b}"
+            f" ({metric.b.n_errors} errors), for both: {metric.n_paired}"
+        )
+    yield from metric.warnings
 
 
 def _joined(heading: Iterable[str], rows: Sequence[tuple[str, ...]], notes: Iterable[str]) -> str:

@@ -171,9 +171,12 @@ class MetricComparison(Record):
 
     Attributes:
         name: Name of the scorer.
-        a: The first model's result (usually the base).
-        b: The second model's result (usually the tuned one).
-        delta: Mean paired difference over the items that both could be scored on, with its interval.
+        a: The first model's result (usually the base) over the items that both could be scored on, so that
+            `a` and `delta` add up to `b`. Its `n_errors` counts all of its own failures.
+        b: The second model's result (usually the tuned one), over the same items.
+        n_a: Items that the first model could be scored on.
+        n_b: Items that the second model could be scored on.
+        delta: Mean paired difference over the same items, with its interval.
         verdict: What the interval says of `b`, held against margin and gain (`stats.verdict`).
         p_value: Two-sided p-value of no difference. Beside the verdict, not behind it.
         test: How the p-value was found.
@@ -205,6 +208,8 @@ class MetricComparison(Record):
     name: str
     a: Metric
     b: Metric
+    n_a: int
+    n_b: int
     delta: Interval
     verdict: Verdict
     p_value: float
@@ -222,7 +227,7 @@ class MetricComparison(Record):
 
     @property
     def n_paired(self) -> int:
-        """Items that the difference rests on."""
+        """Items that both could be scored on: what `a`, `b` and `delta` rest on."""
         return self.delta.n
 
 

@@ -82,7 +82,10 @@ class Bounds:
         for name in ("batch_size", "concurrency"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise SpecError(f"{name} must be a whole number, 1 or more, not {value!r}")
+                raise SpecError(
+                    f"{name} must be a whole number, 1 or more, not {value!r}",
+                    hint="leave it out for the default",
+                )
 
 
 async def ask_all(
@@ -145,7 +148,10 @@ class _Run(Generic[Q, A]):
         except Exception as error:
             return Failed(error)
         if len(answers) != len(batch):
-            raise BackendError(f"the backend gave {len(answers)} answers to {len(batch)} questions")
+            raise BackendError(
+                f"the backend gave {len(answers)} answers to {len(batch)} questions",
+                hint="this is a defect of the backend: it must answer each request, in order; report it there",
+            )
         return answers
 
     def _record(self, positions: range, answers: Sequence[A | Failed]) -> None:
@@ -164,17 +170,21 @@ class _Run(Generic[Q, A]):
 def reporter(
     callback: ProgressCallback | None, *, model: str, phase: Phase, total: int
 ) -> Callable[[int, int], None]:
-    """A progress function for `ask_all` that tells the host, and outlives a callback that raises."""
+    """A progress function for `ask_all` that tells the host."""
 
     def report(done: int, errors: int) -> None:
-        if callback is None:
-            return
-        try:
-            callback(Progress(model=model, phase=phase, done=done, total=total, errors=errors))
-        except Exception:
-            logger.exception("the progress callback raised; the evaluation goes on")
+        if callback is not None:
+            tell(callback, Progress(model=model, phase=phase, done=done, total=total, errors=errors))
 
     return report
+
+
+def tell(callback: ProgressCallback, progress: Progress) -> None:
+    """Call the host; what it raises is logged, because its trouble is not the evaluation's."""
+    try:
+        callback(progress)
+    except Exception:
+        logger.exception("the progress callback raised; the evaluation goes on")
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:

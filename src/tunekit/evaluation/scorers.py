@@ -8,6 +8,7 @@ answers.
 
 from __future__ import annotations
 
+import inspect
 import math
 import string
 import unicodedata
@@ -64,7 +65,11 @@ class AnswerScorer(_Scorer):
 
     @abstractmethod
     def score(self, item: Item, answer: Generation) -> ScoreLike | Awaitable[ScoreLike]:
-        """What this answer is worth; a coroutine is awaited. Raise to say "cannot be scored"."""
+        """What this answer is worth, or raise to say "cannot be scored".
+
+        A plain method runs in a thread of its own, one item at a time: it may block, for example to ask another
+        model. An `async def` is awaited on the event loop, several items at once, and must not block.
+        """
 
 
 class ChoiceScorer(_Scorer):
@@ -204,7 +209,10 @@ class Accuracy(ChoiceScorer):
         ]
         best = max(weights)
         if any(map(math.isnan, weights)) or not math.isfinite(best):
-            raise EvaluationError(f"log-probabilities {scores.log_probs!r} name no likeliest choice")
+            raise EvaluationError(
+                f"log-probabilities {scores.log_probs!r} name no likeliest choice",
+                hint="the model's weights may be damaged; ask it for one answer with tunekit.generate",
+            )
         return self.choices[weights.index(best)]
 
     def _length(self, choice: str, tokens: int) -> int:
@@ -217,7 +225,8 @@ class Custom(AnswerScorer):
     """A function of your own as a scorer: `function(item, answer_text)` returns a number, or raises.
 
     Attributes:
-        function: Sync or async. A sync one runs on tunekit's event loop: keep it quick.
+        function: Sync or async. A sync one runs in a thread of its own, one item at a time, and may block. An
+            async one is awaited, several items at once.
         name: Column in the results.
 
     Examples:
@@ -258,6 +267,13 @@ def as_scorer(scorer: Scorer | ScoreFunction) -> Scorer:
             f"{scorer!r} has no name", hint='wrap it: scorers.Custom(function=..., name="my_score")'
         )
     return Custom(function=scorer, name=name)
+
+
+def is_awaited(scorer: Scorer) -> bool:
+    """Whether a scorer is an `async def`, to be called on the event loop."""
+    called = scorer.function if isinstance(scorer, Custom) else scorer.score
+    # An instance with `async def __call__` is no coroutine function itself.
+    return inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(type(called).__call__)
 
 
 def _reference(item: Item) -> str:

@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from tunekit.errors import TunekitError
+from tunekit.errors import BackendError, TunekitError
 from tunekit.examples import message_from_dict
 from tunekit.spec import Sampling
 
@@ -97,7 +97,10 @@ class _Answerer:
             return generate.generate(loaded, requests, Sampling.model_validate(extra["sampling"]))
         if operation == "score":
             return generate.score(loaded, requests)
-        raise TunekitError(f"the inference worker does not know {operation!r}")
+        raise BackendError(
+            f"the inference worker does not know {operation!r}",
+            hint="host and worker are of different versions: restart the host",
+        )
 
     def _load(self, model: str) -> Any:
         from tunekit.training.load import load

@@ -46,8 +46,8 @@ def said(path: str, **options: Any) -> str:
     return str(error)
 
 
-def hinted(message: str, hint: str = "") -> str:
-    return f"{message}\n  hint: {hint}" if hint else message
+def hinted(message: str, hint: str) -> str:
+    return f"{message}\n  hint: {hint}"
 
 
 def test_files_that_are_not_there_or_not_files() -> None:
@@ -61,7 +61,7 @@ def test_files_that_are_not_there_or_not_files() -> None:
     for path in ("nothing.csv", "blank.jsonl"):
         message = f"{path}: the file is empty"
         assert said(path) == hinted(message, "look at what wrote it; was it still writing?")
-    assert said("a\0b") == "a\0b: cannot be opened: embedded null byte"
+    assert said("a\0b") == hinted("a\0b: cannot be opened: embedded null byte", "check the path")
 
 
 @pytest.mark.skipif(
@@ -167,7 +167,7 @@ def test_text_of_no_known_form() -> None:
             "text,label\na,\n",
             {**NAMED, "on_error": "skip"},
             "2: no row can be used, all 1 were skipped; the first: label: empty text",
-            "",
+            'pass on_error="raise" for that error with its own hint',
         ),
     ],
 )
@@ -182,7 +182,7 @@ def test_tables(content: str | bytes, options: dict[str, Any], message: str, hin
         (
             '{"text": "a",}',
             " not valid JSON: Expecting property name enclosed in double quotes at column 14",
-            "",
+            "check this line with a JSON validator; keys and texts take double quotes",
         ),
         ('{"text": "a"} {}', " not valid JSON: Extra data at column 15", "one line holds one object"),
         ("{", " not valid JSON: Expecting property name enclosed in double quotes at column 1", INDENTED),
@@ -193,8 +193,12 @@ def test_tables(content: str | bytes, options: dict[str, Any], message: str, hin
         ('{"q": "a", "a": "b"}', " unknown shape with the keys 'q', 'a'", SHAPES),
         ('{"text": NaN}', " the number NaN is not finite, and not JSON", "write null or leave it out"),
         ('{"text": -1e999}', " the number -1e999 is not finite, and not JSON", "write null or leave it out"),
-        ('{"text": ' + "9" * 5000 + "}", " a number has too many digits", ""),
-        ('{"text": 1.5}', "text: expected text, found a number", ""),
+        (
+            '{"text": ' + "9" * 5000 + "}",
+            " a number has too many digits",
+            "write it as a JSON text: put quotes around it",
+        ),
+        ('{"text": 1.5}', "text: expected text, found a number", "write it as a JSON text"),
         ('{"text": ""}', "text: empty text", SKIP),
         (b'{"text": "\xff"}', " byte 0xff at position 11 of the line is not UTF-8", CP1252),
         (b'{"text": "\x00"}', " the line holds a NUL byte", UTF16),
@@ -227,7 +231,11 @@ def test_a_line_without_end_is_refused_and_not_read_whole() -> None:
     ("options", "message", "hint"),
     [
         ({"input": "text"}, "input='text' needs a target", "pass target= with the column to learn"),
-        ({"input": ["a", "b"], "target": "c"}, "input must be the name of one column, not ['a', 'b']", ""),
+        (
+            {"input": ["a", "b"], "target": "c"},
+            "input must be the name of one column, not ['a', 'b']",
+            "pass a text, such as input='text'",
+        ),
         ({"kind": "chat"}, "unknown kind 'chat'", "use 'completion' or 'labelled'"),
         (
             {"target": "a", "kind": "labelled"},

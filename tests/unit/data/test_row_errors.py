@@ -21,6 +21,13 @@ FUNCTIONS = "write legacy functions as tools and tool_calls; for preferences, se
 OWN_META = "put columns of your own under 'meta'"
 NO_LESSON = "messages: every assistant turn is empty or has weight 0"
 WEIGHT = "messages[1].weight: expected a weight of 0 or more, found"
+CHAT = 'a chat is [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]'
+A_CALL = 'a call is {"id": "...", "type": "function", "function": {"name": "...", "arguments": "{...}"}}'
+ANSWER = "add what the model should answer as a turn with the role 'assistant'"
+IN_LOSS = "0 leaves the turn out of the loss, 1 is what a turn without a weight has"
+TOOLS = 'write [{"type": "function", "function": {...}}], or leave the key out'
+AS_TEXT = "write it as a JSON text"
+AS_OBJECT = "write {...}, or leave the key out"
 
 U = {"role": "user", "content": "hi"}
 A = {"role": "assistant", "content": "yo"}
@@ -30,12 +37,12 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}
 @pytest.mark.parametrize(
     ("row", "message", "hint"),
     [
-        ({"messages": "x"}, "messages: expected a list of messages, found text", ""),
-        ({"messages": []}, "messages: the list of messages is empty", ""),
-        ({"messages": [U]}, "messages: no assistant turn, so nothing to learn", ""),
+        ({"messages": "x"}, "messages: expected a list of messages, found text", CHAT),
+        ({"messages": []}, "messages: the list of messages is empty", CHAT),
+        ({"messages": [U]}, "messages: no assistant turn, so nothing to learn", ANSWER),
         ({"messages": [U, {**A, "content": " "}]}, NO_LESSON, SKIP),
         ({"messages": [U, {**A, "weight": 0}]}, NO_LESSON, SKIP),
-        ({"messages": ["x", A]}, "messages[0]: expected a message object, found text", ""),
+        ({"messages": ["x", A]}, "messages[0]: expected a message object, found text", CHAT),
         ({"messages": [{"content": "x"}, A]}, "messages[0]: a message has no role", ROLES),
         ({"messages": [{"role": "bot", "content": "x"}, A]}, "messages[0].role: unknown role 'bot'", ROLES),
         (
@@ -54,16 +61,24 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}
             "messages[1].content: a message has no content",
             ONLY_CALLS,
         ),
-        ({"messages": [{**U, "content": 3}, A]}, "messages[0].content: expected text, found a number", ""),
+        (
+            {"messages": [{**U, "content": 3}, A]},
+            "messages[0].content: expected text, found a number",
+            AS_TEXT,
+        ),
         (
             {"messages": [{**U, "content": [{"type": "text", "text": "x"}]}, A]},
             "messages[0].content: content in parts is not read yet",
             PARTS,
         ),
-        ({"messages": [U, {**A, "weight": "1"}]}, f"{WEIGHT} '1'", ""),
-        ({"messages": [U, {**A, "weight": True}]}, f"{WEIGHT} True", ""),
-        ({"messages": [U, {**A, "weight": -1}]}, f"{WEIGHT} -1", ""),
-        ({"messages": [U, {**A, "name": 5}]}, "messages[1].name: expected text, found a number", ""),
+        ({"messages": [U, {**A, "weight": "1"}]}, f"{WEIGHT} '1'", IN_LOSS),
+        ({"messages": [U, {**A, "weight": True}]}, f"{WEIGHT} True", IN_LOSS),
+        ({"messages": [U, {**A, "weight": -1}]}, f"{WEIGHT} -1", IN_LOSS),
+        (
+            {"messages": [U, {**A, "name": 5}]},
+            "messages[1].name: expected text, found a number",
+            f"{AS_TEXT}, or leave the key out",
+        ),
         (
             {"messages": [U, {**A, "loss_weight": 0}]},
             "messages[1].loss_weight: a message has the unknown key 'loss_weight'",
@@ -77,24 +92,24 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}
         (
             {"messages": [U, {**A, "tool_calls": {}}]},
             "messages[1].tool_calls: expected a list of tool calls, found an object",
-            "",
+            A_CALL,
         ),
         (
             {"messages": [U, {**A, "tool_calls": ["f"]}]},
             "messages[1].tool_calls[0]: expected a call of type 'function', found 'f'",
-            "",
+            A_CALL,
         ),
         (
             {"messages": [U, {**A, "tool_calls": [{"id": "1"}]}]},
             "messages[1].tool_calls[0].function: expected an object, found null or nothing",
-            "",
+            A_CALL,
         ),
         (
             {"messages": [U, {**A, "tool_calls": [CALL]}]},
             "messages[1].tool_calls[0].function.arguments: expected text, found an object",
             "write the arguments as a JSON text",
         ),
-        ({"messages": [U, A], "tools": {}}, "tools: expected a list of tool objects, found an object", ""),
+        ({"messages": [U, A], "tools": {}}, "tools: expected a list of tool objects, found an object", TOOLS),
         (
             {"messages": [U, A], "functions": [{}]},
             "functions: chat rows with 'functions' are not read yet",
@@ -105,21 +120,25 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}
             "x: unknown key 'x' in a 'labelled' row",
             OWN_META,
         ),
-        ({"kind": "labelled", "text": "a", "label": [1]}, "label: expected a list of texts", ""),
+        (
+            {"kind": "labelled", "text": "a", "label": [1]},
+            "label: expected a list of texts",
+            'write labels as ["a", "b"]',
+        ),
         (
             {"kind": "completion", "prompt": "a", "completion": "b", "id": 3},
             "id: expected text, found a number",
-            "",
+            "put quotes around it, or leave it out",
         ),
         (
             {"kind": "completion", "prompt": "a", "completion": "b", "meta": 3},
             "meta: expected an object, found a number",
-            "",
+            AS_OBJECT,
         ),
         (
             {"kind": "prompt", "messages": [U], "reference": "x"},
             "reference: expected an object, found text",
-            "",
+            AS_OBJECT,
         ),
     ],
 )
@@ -129,4 +148,4 @@ def test_rows(tmp_path: Path, row: dict[str, Any], message: str, hint: str) -> N
     with pytest.raises(DataError) as caught:
         tk.Dataset.load(path)
     assert type(caught.value) is DataError
-    assert str(caught.value) == f"{path}:1:{message}" + (f"\n  hint: {hint}" if hint else "")
+    assert str(caught.value) == f"{path}:1:{message}\n  hint: {hint}"

@@ -141,6 +141,42 @@ def test_min_gain_asks_for_more_than_a_difference() -> None:
     assert compared(a, b, Rule(min_gain=0.15)).verdict == "inconclusive"
 
 
+@given(pairs=st.lists(st.tuples(shares, shares), min_size=1, max_size=30))
+def test_both_sides_and_the_difference_are_over_the_same_items(
+    pairs: list[tuple[float | None, float | None]],
+) -> None:
+    check_sums(pairs)
+
+
+@given(pairs=st.lists(st.tuples(marks, marks), min_size=1, max_size=60))
+def test_both_shares_and_the_difference_are_over_the_same_items(
+    pairs: list[tuple[float | None, float | None]],
+) -> None:
+    check_sums(pairs)
+
+
+def check_sums(pairs: list[tuple[float | None, float | None]]) -> None:
+    a, b = [old for old, _ in pairs], [new for _, new in pairs]
+    if all(old is None or new is None for old, new in pairs):
+        return
+    found = compared(a, b)
+    assert found.a.mean.estimate + found.delta.estimate == pytest.approx(found.b.mean.estimate, abs=1e-12)
+    assert found.a.mean.n == found.b.mean.n == found.n_paired
+    assert (found.n_a, found.a.n_errors) == (len(a) - a.count(None), a.count(None))
+    assert (found.n_b, found.b.n_errors) == (len(b) - b.count(None), b.count(None))
+
+
+def test_table_says_which_items_the_means_are_over() -> None:
+    clean = str(compare_evaluations(evaluation("a", [0.0, 1.0] * 20), evaluation("b", [1.0, 1.0] * 20)))
+    assert "a, b and b - a over the pairs" in clean
+    assert "errors" not in clean
+    a: Values = [None, 0.0, 1.0, 1.0] * 10
+    b: Values = [1.0, 1.0, 1.0, None] * 10
+    text = str(compare_evaluations(evaluation("a", a), evaluation("b", b), Rule(max_error_rate=1.0)))
+    assert "scored for a: 30 items (10 errors), for b: 30 (10 errors), for both: 20" in text
+    assert "50.0 %" in text and "100.0 %" in text and "+50.0 %" in text
+
+
 def test_no_item_in_common() -> None:
     with pytest.raises(EvaluationError, match="no item"):
         compared([1.0, None], [None, 1.0])

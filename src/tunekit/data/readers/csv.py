@@ -140,4 +140,5 @@ def _explained(error: csv.Error, start: int) -> DataError:
     if "expected after" in said:
         hint = "a quote inside a quoted cell is written twice"
         return DataError("a cell goes on after its closing quote", line=start, hint=hint)
-    return DataError(f"not a table row: {said}", line=start)
+    hint = "look at the quotes and the delimiter of this row; pass delimiter= for another than was found"
+    return DataError(f"not a table row: {said}", line=start, hint=hint)

@@ -81,14 +81,17 @@ def _finite(text: str) -> float:
 
 def _explained(error: Exception, text: str) -> DataError:
     if isinstance(error, RecursionError):
-        return DataError(f"JSON nested deeper than {MAX_DEPTH} levels")
+        return DataError(
+            f"JSON nested deeper than {MAX_DEPTH} levels", hint="write deep structures as a JSON text"
+        )
     if isinstance(error, _NotFinite):
         return DataError(
             f"the number {str(error)[:40]} is not finite, and not JSON", hint="write null or leave it out"
         )
     if not isinstance(error, json.JSONDecodeError):
-        return DataError("a number has too many digits")  # sys.get_int_max_str_digits
-    hint = ""
+        # sys.get_int_max_str_digits
+        return DataError("a number has too many digits", hint="write it as a JSON text: put quotes around it")
+    hint = "check this line with a JSON validator; keys and texts take double quotes"
     if text.strip() in ("{", "["):
         hint = "this looks like one indented JSON document; JSON lines hold one whole object on each line"
     elif error.msg == "Extra data":

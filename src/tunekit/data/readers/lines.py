@@ -50,7 +50,7 @@ def _open(path: str) -> io.BufferedReader:
     try:
         return io.BufferedReader(io.FileIO(path), BUFFER_BYTES)
     except ValueError as error:  # a NUL in the name
-        raise DataError(f"cannot be opened: {error}", path=path) from None
+        raise DataError(f"cannot be opened: {error}", path=path, hint="check the path") from None
 
 
 def lines(file: BinaryIO, encoding: str) -> Iterator[Line]:
@@ -97,7 +97,11 @@ def _wide(file: BinaryIO, encoding: str) -> Iterator[Line]:
         try:
             *whole, rest = (rest + decoder.decode(chunk, final=ended)).split("\n")
         except UnicodeError as error:
-            raise DataError(f"from here on this is not {encoding.upper()}: {error}", line=number) from None
+            raise DataError(
+                f"from here on this is not {encoding.upper()}: {error}",
+                line=number,
+                hint="pass the file's real encoding=; if that is right, the file was cut or damaged",
+            ) from None
         for text in whole:
             yield number, text + "\n"
             number += 1

@@ -60,7 +60,10 @@ def student_t_sf(t: float, df: float) -> float:
         0.036694
     """
     if not df > 0:
-        raise SpecError(f"degrees of freedom must be positive, not {df!r}")
+        raise SpecError(
+            f"degrees of freedom must be positive, not {df!r}",
+            hint="values have n - 1; pass two values or more",
+        )
     square = t * t
     tail = 0.5 * incomplete_beta(df / (df + square), df / 2, 0.5, complement=square / (df + square))
     return tail if t >= 0 else 1.0 - tail
@@ -175,4 +178,4 @@ def _upper_probability(level: float) -> float:
 
 def _check_probability(p: float, *, name: str = "p") -> None:
     if not 0.0 < p < 1.0:
-        raise SpecError(f"{name} must be strictly between 0 and 1, not {p!r}")
+        raise SpecError(f"{name} must be strictly between 0 and 1, not {p!r}", hint="write 0.95 for 95 %")

@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from tunekit.errors import SpecError
-from tunekit.evaluation.stats.distributions import normal_quantile, student_t_sf, two_sided_t
+from tunekit.evaluation.stats.distributions import normal_quantile, two_sided_t
 from tunekit.evaluation.stats.interval import Interval
 from tunekit.evaluation.stats.proportions import wilson
 
@@ -44,20 +44,6 @@ def mean_t(values: Sequence[float], *, level: float = 0.95) -> Interval:
     return Interval(estimate=mean, low=mean - half, high=mean + half, level=level, n=n)
 
 
-def t_test(differences: Sequence[float]) -> float:
-    """Two-sided p-value of the paired t test that the mean difference is 0.
-
-    One value proves nothing (1.0). Equal values that are not 0 have no spread, and the limit is 0.0.
-
-    Raises:
-        SpecError: There is no value, or one is not finite.
-    """
-    mean, error = _mean_and_error(differences)
-    if mean == 0.0 or len(differences) < 2:
-        return 1.0
-    return 2 * student_t_sf(abs(mean) / error, len(differences) - 1) if error > 0 else 0.0
-
-
 def constant_mean(value: float, n: int, *, low: float, high: float, level: float = 0.95) -> Interval:
     """Interval of a mean when all `n` values were the same, given the range that a value can have.
 
@@ -73,7 +59,9 @@ def constant_mean(value: float, n: int, *, low: float, high: float, level: float
         (-0.037, 0.037)
     """
     if not low <= value <= high:
-        raise SpecError(f"{value!r} is not within {low!r} and {high!r}")
+        raise SpecError(
+            f"{value!r} is not within {low!r} and {high!r}", hint="pass the range that a value can have"
+        )
     u = wilson(0, n, level=level).high
     kept = (1 - u) * value
     # Rounding must not push an end past the value when that lies at the end of the range.
@@ -99,7 +87,7 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 9_999, seed: int
     """
     _check_values(differences)
     if resamples < 1:
-        raise SpecError(f"resamples must be 1 or more, not {resamples!r}")
+        raise SpecError(f"resamples must be 1 or more, not {resamples!r}", hint="9,999 gives p to 0.0001")
     moving = [abs(value) for value in differences if value != 0.0]
     total = math.fsum(moving)
     # Rounding of the sums must not lose patterns that are exactly as extreme as the observed one.
@@ -134,7 +122,9 @@ def bca_mean(
     """
     mean, error = _mean_and_error(values)
     if resamples < 100:
-        raise SpecError(f"resamples must be 100 or more, not {resamples!r}")
+        raise SpecError(
+            f"resamples must be 100 or more, not {resamples!r}", hint="thousands give ends that stay put"
+        )
     n = len(values)
     if n == 1 or error == 0.0:
         return mean_t(values, level=level)
@@ -196,4 +186,6 @@ def _check_values(values: Sequence[float]) -> None:
         raise SpecError("no values to average", hint="every item failed or the test set is empty")
     if not all(map(math.isfinite, values)):
         bad = next(value for value in values if not math.isfinite(value))
-        raise SpecError(f"a score must be finite, not {bad!r}")
+        raise SpecError(
+            f"a score must be finite, not {bad!r}", hint="leave out items that could not be scored"
+        )

@@ -110,14 +110,17 @@ def _quantiles(power: float, alpha: float) -> tuple[float, float]:
 
 def _check_share(share: float, name: str) -> None:
     if not 0.0 <= share <= 1.0:
-        raise SpecError(f"{name} must be within 0 and 1, not {share!r}")
+        raise SpecError(f"{name} must be within 0 and 1, not {share!r}", hint="write 0.1 for 10 %")
 
 
 def _check_variance(variance: float) -> None:
     if not 0.0 <= variance < math.inf:
-        raise SpecError(f"variance must be 0 or more and finite, not {variance!r}")
+        raise SpecError(
+            f"variance must be 0 or more and finite, not {variance!r}",
+            hint="pass the variance of one item's difference: statistics.variance(differences)",
+        )
 
 
 def _check_n(n: int) -> None:
     if n < 1:
-        raise SpecError(f"n must be 1 or more, not {n!r}")
+        raise SpecError(f"n must be 1 or more, not {n!r}", hint="n counts paired items")

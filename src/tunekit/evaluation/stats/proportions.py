@@ -2,7 +2,8 @@
 
 Paired counts: `wins` are items that only the new model has right, `losses` those that only the old one has
 right. Measured true size of the tests at a nominal 5 % and 10 % disagreement: exact McNemar 0.9 % at n=50 and
-2.9 % at n=200, mid-p 2.5 % and 4.6 %. So mid-p is the default of the evaluator, exact an option.
+2.9 % at n=200, mid-p 2.5 % and 4.6 %. So the evaluator reports the mid-p; exact is for reports that must never
+exceed the nominal size.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ def newcombe(both: int, wins: int, losses: int, neither: int, *, level: float = 
     n = both + wins + losses + neither
     _check_pairs(wins, losses, n)
     if min(both, neither) < 0:
-        raise SpecError(f"counts must not be negative: both={both!r}, neither={neither!r}")
+        raise SpecError(
+            f"counts must not be negative: both={both!r}, neither={neither!r}", hint="every item counts once"
+        )
     new, old = wilson(both + wins, n, level=level), wilson(both + losses, n, level=level)
     phi = _phi(both, wins, losses, neither)
     estimate = (wins - losses) / n
@@ -167,4 +170,7 @@ def _joined(first: float, second: float, correlation: float) -> float:
 
 def _check_pairs(wins: int, losses: int, n: int) -> None:
     if n < 1 or min(wins, losses) < 0 or wins + losses > n:
-        raise SpecError(f"impossible paired counts: wins={wins!r}, losses={losses!r}, n={n!r}")
+        raise SpecError(
+            f"impossible paired counts: wins={wins!r}, losses={losses!r}, n={n!r}",
+            hint="0 <= wins, 0 <= losses, wins + losses <= n, n >= 1",
+        )
