@@ -270,6 +270,7 @@ def measure(arm: str, model: Path, text: str, epochs: int, repeats: int, isa: st
         if done.returncode:
             raise SystemExit(f"{arm} failed:\n{done.stderr[-3000:]}")
         found.append(json.loads(done.stdout.splitlines()[-1]))
+        print(f"{arm}: {found[-1]}", file=sys.stderr)  # a long run should show that it lives
     return min(found, key=lambda one: float(one["seconds"]))
 
 
@@ -338,10 +339,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     print(f"{options.epochs} epochs, best of {options.repeats}.\n")
     print(table(results, tokens * options.epochs))
-    print(
-        "\nlast (tunekit) or mean training loss:",
-        {arm: round(one["loss"], 3) for arm, one in results.items()},
-    )
+    print("\nMean training loss:", ", ".join(f"{arm} {one['loss']:.3f}" for arm, one in results.items()))
 
 
 if __name__ == "__main__":
