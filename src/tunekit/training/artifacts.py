@@ -134,7 +134,7 @@ def rehearse(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
     """Write and remove all of the artifact but its weights: what cannot be written fails before step one.
 
     Args:
-        directory: Where to try; it must not exist and is gone afterwards.
+        directory: Where to try; whatever is there is removed, before and afterwards.
         model: As for `publish`.
         tokenizer: As for `publish`.
         card: As for `publish`.
@@ -144,6 +144,7 @@ def rehearse(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
         StorageError: The disk said no.
     """
     with _files.storage_errors(f"cannot write {str(directory)!r}"):
+        shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(mode=0o700)
         try:
             _save_the_rest(directory, model, tokenizer, card)

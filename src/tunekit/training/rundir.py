@@ -5,7 +5,7 @@
       data/train.jsonl   examples, one `tunekit.examples.to_dict` per line    (data/validation.jsonl likewise)
       lock               held by the training process for as long as it lives (it inherits it already held)
       events.jsonl       what happened, appended; readers stop at the last newline
-      checkpoints/       one directory per checkpoint, each with a MANIFEST.json
+      checkpoints/       one directory per checkpoint, each with a MANIFEST.json; emptied once the run has succeeded
       artifact/          the tuned model, published whole
       cancel             appears when somebody wants the run to stop
       result.json        the last thing the trainer writes: how it ended
@@ -207,7 +207,7 @@ class RunDirectory:
         return [_event(line) for line in lines if line], end
 
     def request_cancel(self) -> None:
-        """Ask the run to stop; the trainer looks between steps."""
+        """Ask the run to stop; the trainer looks between rows while it gets ready, then between steps."""
         _files.write_atomic(self.cancel_path, b"")
 
     def cancel_requested(self) -> bool:
