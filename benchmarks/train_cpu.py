@@ -258,12 +258,8 @@ def measure(arm: str, model: Path, text: str, epochs: int, repeats: int, isa: st
         "--text",
         text,
     ]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
+    one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {**os.environ, **one_thread, **capped(isa)}
     found = []
     for _ in range(repeats):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -333,10 +329,9 @@ def main(arguments: Sequence[str]) -> None:
             arm: measure(arm, model, options.text, options.epochs, options.repeats, options.isa)
             for arm in options.arms
         }
-    print(
-        f"{cpu_name()}, one thread. {ROWS} rows, {tokens} tokens, {targets} with loss, batch {BATCH_SIZE}, ",
-        end="",
-    )
+    limit = "" if options.isa == "native" else f", limited to {options.isa}"
+    print(f"{cpu_name()}{limit}, one thread. {ROWS} rows, {tokens} tokens, {targets} with loss, ", end="")
+    print(f"batch {BATCH_SIZE}, ", end="")
     print(f"{options.epochs} epochs, best of {options.repeats}.\n")
     print(table(results, tokens * options.epochs))
     print("\nMean training loss:", ", ".join(f"{arm} {one['loss']:.3f}" for arm, one in results.items()))
