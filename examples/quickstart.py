@@ -94,6 +94,9 @@ def show(event: tk.JobEvent) -> None:
                 f"  step {event.step:>4}/{event.total_steps}  epoch {event.epoch:4.1f}  {loss:<11} {speed:<18}",
                 end=end,
             )
+    elif isinstance(event, tk.Preflight):
+        for warning in event.report.get("warnings", ()):
+            say(f"  warning: {warning}")
     elif isinstance(event, tk.StateChanged | tk.Notice) and event.message:
         say(f"  {event.message}")
 

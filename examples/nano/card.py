@@ -77,7 +77,8 @@ One pass over {run["rows"]:,} rows ({run["tokens"]:,} tokens), batch {run["batch
 fp32 on {run["threads"]} CPU thread(s), {run["minutes"]:.0f} minutes. Every token of a row is learned,
 the user's turns too.
 
-Held-out text, measured on the published bf16 weights (computed in fp32); loss in nats per token:
+Held-out text, measured on the published bf16 weights (computed in fp32). Loss in nats per token, ends of turns
+included; bits per byte of the text alone; rows longer than the context are left out{_left_out(run["after"])}:
 
 | held out | rows | tokens | loss | perplexity | bits per byte | loss before training |
 |---|---|---|---|---|---|---|
@@ -85,6 +86,12 @@ Held-out text, measured on the published bf16 weights (computed in fp32); loss i
 
 Whole groups are held out (a dictionary entry, a section of a manual, a chapter of a novel), chosen by hash: 2 % of all.
 """
+
+
+def _left_out(measured: dict[str, Any]) -> str:
+    # Runs that were measured before this was counted do not say.
+    counts = [measured[part].get("too_long") for part in ("chat", "prose")]
+    return "" if None in counts else f" ({counts[0]} chats, {counts[1]} of prose)"
 
 
 def _samples(run: dict[str, Any]) -> str:

@@ -62,7 +62,7 @@ class _Sections(HTMLParser):
     """Collects (heading, paragraphs); code blocks, tables and page furniture are skipped."""
 
     SKIP = frozenset({"script", "style", "pre", "table", "nav", "head", "form", "svg"})
-    BREAK = frozenset({"p", "li", "dd", "dt", "h1", "h2", "h3", "h4", "b", "/b"})
+    BREAK = frozenset({"p", "li", "dd", "dt", "h1", "h2", "h3", "h4"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -76,7 +76,7 @@ class _Sections(HTMLParser):
             self._skipped.append(tag)
         elif self._skipped:
             self._skipped += [tag] if tag == self._skipped[-1] else []
-        elif tag in self.BREAK and tag != "b":
+        elif tag in self.BREAK:
             self._flush()
             self._heading = tag in {"h1", "h2", "h3", "h4"}
 
@@ -84,7 +84,7 @@ class _Sections(HTMLParser):
         if self._skipped:
             if tag == self._skipped[-1]:
                 self._skipped.pop()
-        elif tag in self.BREAK and tag != "b":
+        elif tag in self.BREAK:
             self._flush()
 
     def handle_data(self, data: str) -> None:

@@ -24,7 +24,9 @@ PROMPTS = (
 def measure(folder: Path, chats: list[dict[str, Any]], prose: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean loss per target token in nats, perplexity and bits per byte, and greedy answers.
 
-    Chats count the assistant's tokens only, end of turn included; prose counts every token but the first.
+    Chats count the assistant's tokens only, end of turn included; prose counts every token but the first. Bits per byte
+    are of text alone: an end of turn or of text is no byte of it, and its loss is left out there. Rows that do not fit
+    the context are not measured; `rows` counts those that are, `too_long` those that are not.
 
     Args:
         folder: A model directory.
@@ -62,23 +64,27 @@ def _prose(row: dict[str, Any], tokenizer: Any) -> tuple[list[int], list[int]]:
 def _loss(model: Any, tokenizer: Any, rows: list[tuple[list[int], list[int]]]) -> dict[str, float]:
     import torch
 
-    total, count, size = 0.0, 0, 0
-    for ids, mask in rows:
-        if len(ids) > CONTEXT:
-            continue
+    special = torch.tensor(sorted(tokenizer.all_special_ids))
+    fitting = [(ids, mask) for ids, mask in rows if len(ids) <= CONTEXT]
+    total, of_text, tokens, size = 0.0, 0.0, 0, 0
+    for ids, mask in fitting:
         logits = model(torch.tensor([ids])).logits[0, :-1]
         chosen = torch.tensor(mask[1:], dtype=torch.bool)
         labels = torch.tensor(ids[1:])[chosen]
-        total += float(torch.nn.functional.cross_entropy(logits[chosen], labels, reduction="sum"))
-        count += int(chosen.sum())
-        size += len(tokenizer.decode(labels, skip_special_tokens=True).encode())
-    loss = total / count
+        losses = torch.nn.functional.cross_entropy(logits[chosen], labels, reduction="none")
+        text = ~torch.isin(labels, special)
+        total += float(losses.sum())
+        of_text += float(losses[text].sum())
+        tokens += len(labels)
+        # In byte-level BPE a piece has one character for each byte, even where it is part of a character of the text.
+        size += sum(map(len, tokenizer.convert_ids_to_tokens(labels[text].tolist())))
     return {
-        "rows": len(rows),
-        "tokens": count,
-        "loss": loss,
-        "perplexity": math.exp(loss),
-        "bits_per_byte": total / math.log(2) / size,
+        "rows": len(fitting),
+        "too_long": len(rows) - len(fitting),
+        "tokens": tokens,
+        "loss": total / tokens,
+        "perplexity": math.exp(total / tokens),
+        "bits_per_byte": of_text / math.log(2) / size,
     }
 
 

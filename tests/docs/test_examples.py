@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import tunekit as tk
+
 ROOT = Path(__file__).resolve().parents[2]
+NANO = ROOT / "examples" / "models" / "nano" / "model.safetensors"
+needs_nano = pytest.mark.skipif(not NANO.is_file(), reason="trains nano, which is not in this checkout")
 SMALL = ["--max-rows", "60", "--epochs", "1"]
 
 
@@ -21,6 +26,7 @@ def quickstart(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@needs_nano
 @pytest.mark.timeout(300)
 def test_quickstart_runs_to_its_table(home: Path) -> None:
     done = quickstart(*SMALL)
@@ -31,6 +37,15 @@ def test_quickstart_runs_to_its_table(home: Path) -> None:
     )
     assert Path(artifact).is_relative_to(home)
     assert (Path(artifact) / "adapter_config.json").is_file()
+
+
+def test_quickstart_shows_what_preflight_warns_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    report = {"rows": 3, "warnings": ["2 rows are cut at max_length"]}
+    importlib.import_module("quickstart").show(tk.Preflight(id="1", at=0.0, message="3 rows", report=report))
+    assert "warning: 2 rows are cut at max_length" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import tunekit
+from tunekit.evaluation import stats
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -20,6 +21,10 @@ def shown() -> Counter[str]:
 
 def test_every_public_name_is_shown() -> None:
     assert set(tunekit.__all__) - set(shown()) - {"__version__"} == set()
+
+
+def test_every_public_statistic_is_shown() -> None:
+    assert {f"evaluation.stats.{name}" for name in stats.__all__} - set(shown()) == set()
 
 
 def test_nothing_is_shown_twice() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,73 @@ def test_rows_that_share_text_with_an_unseen_set_are_found(nano: Any, tmp_path: 
     shares = "They said: My card was charged twice for one order please"
     assert not leaks.isdisjoint(corpus._shingles(shares))
     assert leaks.isdisjoint(corpus._shingles("my card was charged twice for a lamp yesterday evening"))
+
+
+def test_what_is_measured_is_counted_and_bytes_are_those_of_the_text(
+    nano: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    measure = nano("nano.measure")
+    monkeypatch.setattr(measure, "PROMPTS", ())
+    answer = "It left today, caf\u00e9 \u2615."
+    chats: list[dict[str, Any]] = [
+        {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]}
+    ]
+    found = measure.measure(folder, chats, [{"completion": "One. "}, {"completion": "7 " * 2000}])
+    assert (found["prose"]["rows"], found["prose"]["too_long"]) == (1, 1)
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    start = tokenizer.apply_chat_template(chats[0]["messages"][:1], add_generation_prompt=True)["input_ids"]
+    said = [*tokenizer(answer)["input_ids"], tokenizer.eos_token_id]
+    logits = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)(
+        torch.tensor([[*start, *said]])
+    ).logits
+    losses = -logits.detach()[0, len(start) - 1 : -1].log_softmax(-1)[range(len(said)), said]
+    assert found["chat"]["tokens"] == len(said)
+    assert found["chat"]["loss"] == pytest.approx(float(losses.mean()), rel=1e-4)
+    bits = float(losses[:-1].sum()) / math.log(2)
+    assert found["chat"]["bits_per_byte"] == pytest.approx(bits / len(answer.encode()), rel=1e-4)
+
+
+def test_packages_are_fetched_in_their_pinned_versions(
+    nano: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages, corpus = nano("nano.packages"), nano("nano.corpus")
+    assert {source.package for source in corpus.SOURCES} - {""} == set(packages.VERSIONS)
+    asked: list[str] = []
+
+    def refuse(command: list[str], **_: Any) -> None:
+        asked.append(command[-1])
+        raise packages.MissingSourceError("no network here")
+
+    monkeypatch.setattr(packages, "_run", refuse)
+    for fetch, package, wanted in (
+        (packages.wheel, "stripe", "stripe=="),
+        (packages.debian, "sqlite3-doc", "sqlite3-doc="),
+    ):
+        tree = tmp_path / "packages" / (f"{package}.whl" if fetch is packages.wheel else package)
+        tree.mkdir(parents=True)
+        (tree / "VERSION").write_text("0.1")  # an older fetch, of another version
+        with pytest.raises(packages.MissingSourceError):
+            fetch(package, tmp_path)
+        assert asked.pop() == wanted + packages.VERSIONS[package]
+        (tree / "VERSION").write_text(packages.VERSIONS[package])
+        assert fetch(package, tmp_path) == tree
+    assert asked == []
+
+
+def test_a_manual_is_read_by_sections(nano: Any, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    sentence = "A table has rows and <b>columns</b>, and each column has a name that is unique in it."
+    page.write_text(
+        f"<h2>Tables</h2><p>{sentence}</p><pre>code()</pre><p>{sentence.replace('A', 'The', 1)}</p>"
+    )
+    reader = nano("nano.documents")._Sections()
+    reader.feed(page.read_text())
+    plain = sentence.replace("<b>", "").replace("</b>", "")
+    assert reader.sections() == [("", []), ("Tables", [plain, plain.replace("A", "The", 1)])]
 
 
 @pytest.mark.skipif(not (PUBLISHED / "model.safetensors").is_file(), reason="nano has not been trained yet")
