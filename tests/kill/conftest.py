@@ -1,3 +1,5 @@
+"""What every kill is compared with: one model, and one run of it that nothing interrupted."""
+
 from __future__ import annotations
 
 from pathlib import Path

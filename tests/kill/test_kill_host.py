@@ -1,3 +1,5 @@
+"""The process that submitted a job is killed; another one attaches, and the job has lost nothing."""
+
 from __future__ import annotations
 
 import json

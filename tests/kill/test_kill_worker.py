@@ -1,3 +1,5 @@
+"""The training process is killed again and again; the run ends with the bytes that it would have had anyway."""
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor

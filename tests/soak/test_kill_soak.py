@@ -1,3 +1,5 @@
+"""Two hundred kills: what `tests/kill` holds for a few must hold for many."""
+
 from __future__ import annotations
 
 from pathlib import Path

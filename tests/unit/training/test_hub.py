@@ -1,3 +1,5 @@
+"""Whether the model hub can be reached, without a network."""
+
 from __future__ import annotations
 
 import socket

@@ -1,3 +1,5 @@
+"""The run directory: what is written whole, what is read back, who holds it."""
+
 from __future__ import annotations
 
 import json

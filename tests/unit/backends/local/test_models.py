@@ -1,3 +1,5 @@
+"""Which directories are models, where a name leads, and what identifies the content."""
+
 from __future__ import annotations
 
 import json
