@@ -26,14 +26,10 @@ class Batch:
         weights: Weight of predicting the *next* token at each position, fp32, same shape. The last position of every
             example has weight 0.
         row_lengths: Tokens of each example if they lie end to end, else empty.
-        real_tokens: Tokens that are not padding.
-        rows: Ids of the examples, for error messages.
     """
 
     ids: torch.Tensor
     weights: torch.Tensor
-    real_tokens: int
-    rows: tuple[str, ...]
     row_lengths: tuple[int, ...] = ()
 
     def to(self, device: str) -> Batch:
@@ -41,8 +37,6 @@ class Batch:
         return Batch(
             ids=self.ids.to(device, non_blocking=True),
             weights=self.weights.to(device, non_blocking=True),
-            real_tokens=self.real_tokens,
-            rows=self.rows,
             row_lengths=self.row_lengths,
         )
 
@@ -141,8 +135,6 @@ def collate(examples: Sequence[Tokens], *, pad_id: int, multiple: int = 1) -> Ba
     return Batch(
         ids=ids,
         weights=weights,
-        real_tokens=sum(len(example.ids) for example in examples),
-        rows=tuple(example.row for example in examples),
     )
 
 
@@ -153,7 +145,5 @@ def lay_end_to_end(examples: Sequence[Tokens]) -> Batch:
         weights=torch.tensor(
             [[weight for example in examples for weight in (*example.weights[1:], 0.0)]], dtype=torch.float32
         ),
-        real_tokens=sum(len(example.ids) for example in examples),
-        rows=tuple(example.row for example in examples),
         row_lengths=tuple(len(example.ids) for example in examples),
     )

@@ -157,9 +157,12 @@ class TestAnswers:
         prompt_ids = render_prompt(template, "one?")
         calls: list[Any] = []
         apply = tokenizer.apply_chat_template
-        monkeypatch.setattr(
-            tokenizer, "apply_chat_template", lambda *a, **o: (calls.append(o), apply(*a, **o))[1]
-        )
+
+        def note(*arguments: Any, **options: Any) -> Any:
+            calls.append(options)
+            return apply(*arguments, **options)
+
+        monkeypatch.setattr(tokenizer, "apply_chat_template", note)
         render_answer(template, "uno", "one?", prompt_ids=prompt_ids)
         assert len(calls) == 2, "the chat and where its answer lies; no prompt, no facts about the tokenizer"
 

@@ -72,7 +72,6 @@ class TestOrder:
         batch = collate([example(3), example(5)], pad_id=9, multiple=4)
         assert batch.ids.tolist() == [[0, 1, 2, 9, 9, 9, 9, 9], [0, 1, 2, 3, 4, 9, 9, 9]]
         assert batch.weights.tolist() == [[1, 1, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0]]
-        assert batch.real_tokens == 8
 
 
 class TestSchedule:
