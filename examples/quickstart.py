@@ -53,7 +53,10 @@ def run(arguments: argparse.Namespace) -> None:
     # 3. Fine-tune. The job lives outside this process; `job.ref` attaches to it from anywhere.
     target = f"{arguments.backend}:{arguments.model}"
     spec = tk.TuneSpec(
-        method=tk.SFT(adapter=tk.LoRA(rank=arguments.rank)), epochs=arguments.epochs, seed=arguments.seed
+        method=tk.SFT(adapter=tk.LoRA(rank=arguments.rank)),
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        seed=arguments.seed,
     )
     job = tk.FineTuneJob.submit(train, target, spec)
     say(f"job       {job.ref} ({target})")
@@ -88,12 +91,10 @@ def show(event: tk.JobEvent) -> None:
     if isinstance(event, tk.Step):
         loss = "" if event.loss is None else f"loss {event.loss:.3f}"
         speed = "" if event.tokens_per_s is None else f"{event.tokens_per_s:,.0f} tokens/s"
-        end = "\n" if event.step == event.total_steps or not sys.stdout.isatty() else "\r"
-        if sys.stdout.isatty() or event.step == event.total_steps or event.step % 10 == 0:
-            say(
-                f"  step {event.step:>4}/{event.total_steps}  epoch {event.epoch:4.1f}  {loss:<11} {speed:<18}",
-                end=end,
-            )
+        live, last = sys.stdout.isatty(), event.step == event.total_steps
+        if live or last or event.step % max(1, event.total_steps // 12) == 0:
+            line = f"  step {event.step:>4}/{event.total_steps}  epoch {event.epoch:4.1f}  {loss:<11} {speed}"
+            say(f"{line:<70}" if live else line, end="\r" if live and not last else "\n")
     elif isinstance(event, tk.Preflight):
         for warning in event.report.get("warnings", ()):
             say(f"  warning: {warning}")
@@ -125,7 +126,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--delimiter", default=None, help="of a table; comma, or tab for .tsv, unless told")
     parser.add_argument("--max-rows", type=int, default=800, help="train and test on at most this many rows")
     parser.add_argument("--test", type=float, default=0.25, help="share of rows to hold out")
-    parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--epochs", type=float, default=20)
+    parser.add_argument("--batch-size", type=int, default=8, help="examples per optimizer step")
     parser.add_argument("--rank", type=int, default=16, help="rank of the LoRA adapter")
     parser.add_argument("--max-tokens", type=int, default=24, help="longest answer, in tokens")
     parser.add_argument(
