@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     say(f"\n{comparison}\n")
 
     # 5. Use it.
-    for example in test.head(1):
+    for example in test.head(3):
         if isinstance(example, tk.CompletionExample):
             answer = tk.generate(tuned, example.prompt, sampling=tk.Sampling(max_tokens=arguments.max_tokens))
             say(f"prompt    {example.prompt[:100]!r}")
