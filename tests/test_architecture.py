@@ -216,9 +216,7 @@ def test_blocking_calls_have_an_async_sibling() -> None:
         f"{label}.{item}"
         for label, functions in scopes()
         for item, function in functions.items()
-        if label != PORTAL_HELPER
-        and calls_portal(function)
-        and not siblings(item) & functions.keys()
+        if label != PORTAL_HELPER and calls_portal(function) and not siblings(item) & functions.keys()
     ]
     assert lonely == []
 
