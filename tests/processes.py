@@ -50,6 +50,14 @@ def is_zombie(pid: int) -> bool:
     return _state(pid) == "Z"
 
 
+def command_of(pid: int) -> list[str]:
+    """What a process was started with; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def leads_session(pid: int) -> bool:
     """Whether a process was started in a session of its own."""
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
-from tests.processes import eventually, holders, is_running, kill, leads_session, run_python
+from tests.processes import command_of, eventually, holders, is_running, kill, run_python
 from tunekit import (
     SFT,
     CompletionExample,
@@ -179,17 +179,25 @@ def after_steps(count: int) -> Moment:
 
 
 def in_save(skip: int, delay_s: float) -> Moment:
-    """Inside the saving of a checkpoint: its directory is there under its temporary name."""
+    """Inside the saving of a checkpoint: its directory is there under its temporary name.
+
+    Where the disk is so fast, or this process so starved, that saves go by unseen, some steps later.
+    """
 
     def wait(run: RunDirectory, alive: Callable[[], bool]) -> bool:
+        steps = _lines(run) + 10
         for _ in range(skip + 1):
             before = partials(run.checkpoints_path)
-            if not _watch(lambda before=before: bool(partials(run.checkpoints_path) - before), alive):  # type: ignore[misc]
+            if not _watch(_is_saving(run, before, steps), alive):
                 return False
         time.sleep(delay_s)
         return True
 
     return wait
+
+
+def _is_saving(run: RunDirectory, before: set[str], steps: int) -> Callable[[], bool]:
+    return lambda: bool(partials(run.checkpoints_path) - before) or _lines(run) >= steps
 
 
 def in_artifact(delay_s: float) -> Moment:
@@ -257,10 +265,14 @@ class Kills:
 
 
 def trainer_of(run: RunDirectory, *, other_than: Sequence[int] = ()) -> int | None:
-    """The process that holds the run's lock and leads a session: its trainer. None once the run has ended."""
+    """The process that holds the run's lock and works on its directory. None once the run has ended.
+
+    Holding the lock is not enough: a child that the host just starts for another run has a copy of it for a moment.
+    """
 
     def look() -> list[int | None]:
-        found = [pid for pid in holders(run.path / "lock") if leads_session(pid) and pid not in other_than]
+        pids = [pid for pid in holders(run.path / "lock") if str(run.path) in command_of(pid)]
+        found = [pid for pid in pids if pid not in other_than]
         return [*found, None] if found or run.result() is not None else []
 
     return eventually(look, timeout_s=LONG_S)[0]
