@@ -1,17 +1,57 @@
-"""Which base model it was, so that an adapter is never put on another. Knows weight files; no tensor, no run."""
+"""Which model it was. Knows the files of a model directory; no tensor, no run.
+
+Two questions are asked. A submission asks whether this is the same model in every respect (`of_model`: weights,
+configuration, tokenizer, template). An adapter asks whether these are the weights it was trained on (`of_base`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
-from tunekit import _files
+from tunekit import _canonical, _files
+
+# Weights, configuration, tokenizer and template. Not a README, not .git, not a download cache.
+_DECISIVE = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "adapter_config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+    "chat_template*",
+    "tunekit.json",
+)
+
+Hashes: TypeAlias = dict[tuple[str, int, int, int], str]
+"""SHA-256 of files by path, size, time of change and inode, so that gigabytes are read once per holder of the dict."""
 
 FULL_BYTES = 2 << 30
 _COMMIT = "commit:"
 _INDEX = "model.safetensors.index.json"
+
+
+def of_model(directory: Path, hashes: Hashes | None = None) -> str:
+    """SHA-256 over the content of every file that decides what the model computes, names included.
+
+    Args:
+        directory: A model directory, base or tuned.
+        hashes: What is known already; it is added to.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    hashes = {} if hashes is None else hashes
+    files = sorted(path for path in directory.iterdir() if path.is_file() and _decides(path.name))
+    return _canonical.fingerprint([[path.name, _sha256(path, hashes)] for path in files])
 
 
 def of_base(directory: Path | None, commit: str | None) -> str:
@@ -66,6 +106,18 @@ def of_weights(directory: Path) -> str:
         ]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     return f"{'sha256' if whole else 'headers'}:{digest}"
+
+
+def _decides(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in _DECISIVE)
+
+
+def _sha256(path: Path, hashes: Hashes) -> str:
+    status = path.stat()
+    key = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
+    if key not in hashes:
+        hashes[key] = _files.sha256_file(path)
+    return hashes[key]
 
 
 def _weight_files(directory: Path) -> list[Path]:

@@ -44,7 +44,7 @@ from tunekit.errors import (
 from tunekit.events import JobState, Usage
 from tunekit.examples import message_to_dict
 from tunekit.spec import Sampling
-from tunekit.training.model_files import Hashes
+from tunekit.training.fingerprint import Hashes
 from tunekit.training.rundir import RunDirectory, RunPlan
 
 

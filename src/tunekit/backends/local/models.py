@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tunekit import _files
 from tunekit.errors import ModelError, NotFoundError
-from tunekit.training.model_files import Hashes, model_fingerprint
+from tunekit.training import fingerprint
 
 RUN_ID = re.compile(r"run-[0-9a-f]{20}(-[1-9][0-9]*)?\Z")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")
@@ -51,12 +51,12 @@ def resolve(model: str, runs: Path) -> str:
     return model
 
 
-def identify(model: str, hashes: Hashes) -> str:
+def identify(model: str, hashes: fingerprint.Hashes) -> str:
     """A name for the exact content of a resolved model directory; a hub id stands for itself.
 
     Args:
         model: What `resolve` gave.
-        hashes: Hashes of files that were read before; it is added to.
+        hashes: fingerprint.Hashes of files that were read before; it is added to.
 
     Raises:
         StorageError: A file of the model cannot be read.
@@ -65,7 +65,7 @@ def identify(model: str, hashes: Hashes) -> str:
     if not path.is_dir():
         return model
     with _files.storage_errors(f"cannot read model directory {model!r}", hint=_READABLE):
-        return model_fingerprint(path, hashes)
+        return fingerprint.of_model(path, hashes)
 
 
 def is_adapter(model: str) -> bool:
