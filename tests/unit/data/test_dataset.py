@@ -181,7 +181,7 @@ def test_from_records_reports_position_and_field() -> None:
         tk.Dataset.from_records(
             [{"q": "a", "a": "b"}, {"q": 1.5, "a": "b"}], input="q", target="a", name="faq"
         )
-    assert str(caught.value) == "faq:2:q: expected text, found a number"
+    assert str(caught.value) == "faq:2:q: expected text, found a number\n  hint: write it as a JSON text"
     assert (caught.value.path, caught.value.line, caught.value.field) == ("faq", 2, "q")
 
 

@@ -161,7 +161,7 @@ async def test_the_artifact_of_a_job_is_where_it_lies(
     artifact = Path(await backend.artifact(tuned.id))
     assert artifact.is_absolute()
     assert (artifact / "adapter_model.safetensors").is_file()
-    job = FineTuneJob.attach(f"local:{tuned.id}", backend=backend, settings=settings)
+    job = await FineTuneJob.attach_async(f"local:{tuned.id}", backend=backend, settings=settings)
     assert await job.artifact_async() == str(artifact)
 
 

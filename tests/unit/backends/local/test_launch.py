@@ -330,26 +330,25 @@ def test_a_relative_python_path_still_leads_to_the_same_place(
 
 
 def test_no_zombies_threads_or_open_files_are_left(run: RunDirectory) -> None:
-    before = set(open_files(os.getpid()))
+    before, others = set(open_files(os.getpid())), set(threading.enumerate())
     for _ in range(MAX_RESTARTS):
         look(run, LIVES)
         pid = trainer_of(run)
         assert kill(pid)
         eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists())  # type: ignore[misc]  # bound now
     gc.collect()
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("tunekit-reap")]
+    eventually(lambda: set(threading.enumerate()) <= others)
     assert run.path / "lock" not in set(open_files(os.getpid())) - before
 
 
 def test_a_run_goes_on_with_the_interpreter_it_began_with(run: RunDirectory, tmp_path: Path) -> None:
-    mark = tmp_path / "used"
-    python = tmp_path / "python"
+    python, mark = tmp_path / "python", tmp_path / "used"
     python.write_text(f'#!/bin/sh\ntouch {mark}\nexec {sys.executable} "$@"\n')
     python.chmod(0o700)
     change_plan(run, python=str(python))
     look(run, LIVES)
+    eventually(mark.exists)
     assert kill(trainer_of(run))
-    assert mark.exists()
 
 
 def test_an_interpreter_that_is_gone_is_a_typed_error_and_frees_the_lock(run: RunDirectory) -> None:
