@@ -39,9 +39,10 @@ checkpoints = pathlib.Path(sys.argv[1], "checkpoints")
 """
 SUCCEEDS = """
 import pathlib, sys
+from tunekit import _files
 from tunekit.training.rundir import RunResult
-path = pathlib.Path(sys.argv[1], "result.json")
-path.write_text(RunResult(state="succeeded").model_dump_json())
+result = RunResult(state="succeeded").model_dump_json()
+_files.write_atomic(pathlib.Path(sys.argv[1], "result.json"), result.encode())
 """
 
 
