@@ -70,7 +70,16 @@ async def shielded(coroutine: Coroutine[Any, Any, T]) -> T:
     future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
     _background.add(future)  # a loop holds its tasks weakly
     future.add_done_callback(_background.discard)
-    return await asyncio.shield(asyncio.wrap_future(future))
+    waiting = asyncio.wrap_future(future)
+    waiting.add_done_callback(_retrieve)
+    return await asyncio.shield(waiting)
+
+
+def _retrieve(waiting: asyncio.Future[Any]) -> None:
+    # A shield that is cancelled first stops watching: asyncio would log the failure as "never retrieved". Whoever
+    # left did not ask for it, and whoever still waits gets it all the same.
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 def _loop() -> asyncio.AbstractEventLoop:
