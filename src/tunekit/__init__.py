@@ -63,7 +63,10 @@ if TYPE_CHECKING:
     from tunekit.examples import Message as Message
     from tunekit.examples import PreferenceExample as PreferenceExample
     from tunekit.examples import PromptExample as PromptExample
+    from tunekit.examples import Segment as Segment
+    from tunekit.examples import SegmentsExample as SegmentsExample
     from tunekit.examples import ToolCall as ToolCall
+    from tunekit.examples import UnpairedExample as UnpairedExample
     from tunekit.inference import generate as generate
     from tunekit.inference import generate_async as generate_async
     from tunekit.jobs.job import FineTuneJob as FineTuneJob
@@ -130,7 +133,10 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "Message",
         "PreferenceExample",
         "PromptExample",
+        "Segment",
+        "SegmentsExample",
         "ToolCall",
+        "UnpairedExample",
     ),
     "tunekit.inference": ("generate", "generate_async"),
     "tunekit.jobs.job": ("FineTuneJob",),
@@ -199,6 +205,8 @@ __all__ = [
     "PromptExample",
     "RefError",
     "Sampling",
+    "Segment",
+    "SegmentsExample",
     "Settings",
     "SpecError",
     "StaleLeaseError",
@@ -210,6 +218,7 @@ __all__ = [
     "TuneSpec",
     "TunekitError",
     "UnknownOutcomeError",
+    "UnpairedExample",
     "UnsupportedError",
     "Usage",
     "__version__",

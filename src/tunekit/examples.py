@@ -1,21 +1,34 @@
 """The example kinds: what one row of training or test data can be. Knows no files and no tokens.
 
-Five kinds cover what fine-tuning methods need: a chat, a prompt with its completion, a preference, a prompt to be
-graded, and a labelled text. All are frozen dataclasses, cheap enough for millions of rows.
+Seven kinds cover what fine-tuning methods need: a chat, a prompt with its completion, a preference, an answer with a
+verdict, a prompt to be graded, a labelled text, and a text in segments of which some are learned. All are frozen
+msgspec structs: as cheap as tuples, and decoded straight from JSON by the readers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import msgspec
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 ROLES: tuple[str, ...] = ("system", "developer", "user", "assistant", "tool")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
+class _Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+    # gc=False: values are trees, never cycles, and the collector would walk millions of them.
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy in which the named fields have other values.
+
+        Raises:
+            TypeError: There is no such field.
+        """
+        return msgspec.structs.replace(self, **changes)
+
+
+class ToolCall(_Value, frozen=True, kw_only=True):
     """A function that the assistant asks to be called.
 
     Attributes:
@@ -33,17 +46,19 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(_Value, frozen=True, kw_only=True):
     """One turn of a chat.
 
     Attributes:
         role: Who speaks: system, developer, user, assistant or tool.
-        content: What was said; None for an assistant turn that only calls tools.
+        content: What was said, as text; None for an assistant turn that only calls tools.
         name: Optional name of the speaker.
         weight: How much an assistant turn counts in the loss; 1.0 unless told, 0.0 leaves it out.
         tool_calls: Calls that an assistant turn makes.
         tool_call_id: On a tool turn, the call that it answers.
+        parts: The content in OpenAI's typed parts (`{"type": "text" | "image_url" | ...}`), where it was written in
+            parts. `content` is then the text of the text parts, joined.
+        reasoning: What the assistant thought before it answered.
 
     Examples:
         >>> Message(role="user", content="Hello").role
@@ -56,24 +71,51 @@ class Message:
     weight: float = 1.0
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    parts: tuple[Mapping[str, Any], ...] = ()
+    reasoning: str | None = None
+
+    def __hash__(self) -> int:
+        return hash((self.role, self.content, self.name, self.weight, self.tool_calls, self.tool_call_id))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class Segment(_Value, frozen=True, kw_only=True):
+    """A stretch of text that is learned, or only read.
+
+    Examples:
+        >>> Segment(text="4", learn=True).learn
+        True
+    """
+
+    text: str
+    learn: bool
+
+
+class _Row(_Value, frozen=True, kw_only=True, eq=False):
     """What every example carries beside its content.
 
     Attributes:
         id: Stable row id, such as `"tickets.csv:12"`. Not part of equality or of the fingerprint.
-        meta: Columns that are neither input nor target, for grouping and slicing.
+        meta: Columns that are neither input nor target, for grouping and slicing. Not part of equality either.
     """
 
     kind: ClassVar[str]
-    id: str = field(default="", compare=False)
-    meta: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
+    id: str = ""
+    meta: Mapping[str, Any] = {}
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__struct_fields__[2:])
+
+    def __hash__(self) -> int:
+        content = (getattr(self, name) for name in self.__struct_fields__[2:] if name not in _UNHASHABLE)
+        return hash((type(self), *content))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatExample(_Row):
+_UNHASHABLE = frozenset({"tools", "reference"})
+
+
+class ChatExample(_Row, frozen=True, kw_only=True, eq=False):
     """A whole conversation; the assistant turns are what the model learns.
 
     Examples:
@@ -85,11 +127,10 @@ class ChatExample(_Row):
 
     kind: ClassVar[str] = "chat"
     messages: tuple[Message, ...]
-    tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    tools: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletionExample(_Row):
+class CompletionExample(_Row, frozen=True, kw_only=True, eq=False):
     """A prompt and the completion that should follow it. An empty prompt makes it raw text.
 
     Examples:
@@ -102,9 +143,14 @@ class CompletionExample(_Row):
     completion: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreferenceExample(_Row):
+class PreferenceExample(_Row, frozen=True, kw_only=True, eq=False):
     """A conversation with one better and one worse answer (DPO and its kin).
+
+    Attributes:
+        messages: The conversation up to the answer.
+        chosen: The better answer: a text, or turns where it is more than one plain assistant turn.
+        rejected: The worse one, likewise.
+        tools: Tools that the answers may call.
 
     Examples:
         >>> PreferenceExample(messages=(Message(role="user", content="2+2?"),),
@@ -114,13 +160,28 @@ class PreferenceExample(_Row):
 
     kind: ClassVar[str] = "preference"
     messages: tuple[Message, ...]
-    chosen: str
-    rejected: str
-    tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    chosen: str | tuple[Message, ...]
+    rejected: str | tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptExample(_Row):
+class UnpairedExample(_Row, frozen=True, kw_only=True, eq=False):
+    """A conversation, one answer to it, and whether that answer was good (KTO and its kin).
+
+    Examples:
+        >>> UnpairedExample(messages=(Message(role="user", content="2+2?"),),
+        ...                 completion="5", desirable=False).kind
+        'unpaired'
+    """
+
+    kind: ClassVar[str] = "unpaired"
+    messages: tuple[Message, ...]
+    completion: str | tuple[Message, ...]
+    desirable: bool
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+
+class PromptExample(_Row, frozen=True, kw_only=True, eq=False):
     """A conversation that ends with the user; graders score the model's answers against `reference` (RFT).
 
     Examples:
@@ -131,12 +192,11 @@ class PromptExample(_Row):
 
     kind: ClassVar[str] = "prompt"
     messages: tuple[Message, ...]
-    reference: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    reference: Mapping[str, Any] = {}
+    tools: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledExample(_Row):
+class LabelledExample(_Row, frozen=True, kw_only=True, eq=False):
     """A text and its class, or its classes for multi-label data.
 
     Examples:
@@ -149,11 +209,39 @@ class LabelledExample(_Row):
     label: str | tuple[str, ...]
 
 
-Example: TypeAlias = ChatExample | CompletionExample | PreferenceExample | PromptExample | LabelledExample
+class SegmentsExample(_Row, frozen=True, kw_only=True, eq=False):
+    """A text in segments, each either learned or only read: a training mask without any template.
+
+    Examples:
+        >>> SegmentsExample(segments=(Segment(text="2+2=", learn=False), Segment(text="4", learn=True))).kind
+        'segments'
+    """
+
+    kind: ClassVar[str] = "segments"
+    segments: tuple[Segment, ...]
+
+
+Example: TypeAlias = (
+    ChatExample
+    | CompletionExample
+    | PreferenceExample
+    | UnpairedExample
+    | PromptExample
+    | LabelledExample
+    | SegmentsExample
+)
 
 EXAMPLE_KINDS: Mapping[str, type[Example]] = {
     cls.kind: cls
-    for cls in (ChatExample, CompletionExample, PreferenceExample, PromptExample, LabelledExample)
+    for cls in (
+        ChatExample,
+        CompletionExample,
+        PreferenceExample,
+        UnpairedExample,
+        PromptExample,
+        LabelledExample,
+        SegmentsExample,
+    )
 }
 
 
@@ -169,24 +257,35 @@ def to_dict(example: Example, *, with_row: bool = True) -> dict[str, Any]:
         {'kind': 'completion', 'prompt': 'a', 'completion': 'b'}
     """
     body: dict[str, Any] = {"kind": example.kind}
-    for item in fields(example):
-        value = getattr(example, item.name)
-        if item.name in ("id", "meta"):
+    for name in example.__struct_fields__:
+        value = getattr(example, name)
+        if name in ("id", "meta"):
             if with_row and value:
-                body[item.name] = dict(value) if item.name == "meta" else value
-        elif item.name == "messages":
-            body["messages"] = [message_to_dict(message) for message in value]
-        elif item.name == "tools":
+                body[name] = dict(value) if name == "meta" else value
+        elif name == "tools":
             if value:
                 body["tools"] = [dict(tool) for tool in value]
         else:
-            body[item.name] = list(value) if isinstance(value, tuple) else value
+            body[name] = _plain(value)
     return body
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Message):
+        return message_to_dict(value)
+    if isinstance(value, Segment):
+        return {"text": value.text, "learn": value.learn}
+    return value
 
 
 def message_to_dict(message: Message) -> dict[str, Any]:
     """One message in OpenAI's chat shape, without the fields that are at their defaults."""
-    body: dict[str, Any] = {"role": message.role, "content": message.content}
+    content: Any = [dict(part) for part in message.parts] if message.parts else message.content
+    body: dict[str, Any] = {"role": message.role, "content": content}
+    if message.reasoning is not None:
+        body["reasoning_content"] = message.reasoning  # the key that chat templates and DeepSeek's API read
     if message.name is not None:
         body["name"] = message.name
     if message.weight != 1.0:
@@ -209,22 +308,34 @@ def message_from_dict(body: Mapping[str, Any]) -> Message:
         )
         for call in body.get("tool_calls") or ()
     )
+    content = body.get("content")
+    parts = tuple(content) if isinstance(content, list) else ()
     return Message(
         role=body["role"],
-        content=body.get("content"),
+        content=text_of(parts) if parts else content,
         name=body.get("name"),
         weight=body.get("weight", 1.0),
         tool_calls=calls,
         tool_call_id=body.get("tool_call_id"),
+        parts=parts,
+        reasoning=body.get("reasoning_content"),
     )
+
+
+def text_of(parts: tuple[Mapping[str, Any], ...]) -> str:
+    """The text of the text parts, joined: what `Message.content` holds beside `Message.parts`."""
+    return "".join(part.get("text", "") for part in parts if part.get("type") == "text")
 
 
 def from_dict(body: Mapping[str, Any]) -> Example:
     """The inverse of `to_dict`; it trusts its input (readers validate, this does not)."""
     values = dict(body)
     cls: Any = EXAMPLE_KINDS[values.pop("kind")]
-    if "messages" in values:
-        values["messages"] = tuple(message_from_dict(message) for message in values["messages"])
+    for name in ("messages", "chosen", "rejected", "completion"):
+        if isinstance(values.get(name), list):
+            values[name] = tuple(message_from_dict(message) for message in values[name])
+    if "segments" in values:
+        values["segments"] = tuple(Segment(**segment) for segment in values["segments"])
     for name in ("tools", "label"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])

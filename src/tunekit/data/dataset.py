@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, TypeVar, overload
 
 from tunekit._canonical import fingerprint_rows
@@ -314,4 +313,4 @@ class Dataset(Sequence[Example]):
 def _keep_row(new: Example, old: Example) -> Example:
     if not isinstance(new, _KINDS) or (new.id and new.meta):
         return new
-    return replace(new, id=new.id or old.id, meta=new.meta or old.meta)
+    return new.replace(id=new.id or old.id, meta=new.meta or old.meta)

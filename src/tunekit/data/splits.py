@@ -16,7 +16,15 @@ from tunekit._canonical import canonical_json
 from tunekit.data import targets
 from tunekit.data.wording import listed, nearest
 from tunekit.errors import SpecError
-from tunekit.examples import CompletionExample, Example, LabelledExample, Message, message_to_dict, to_dict
+from tunekit.examples import (
+    CompletionExample,
+    Example,
+    LabelledExample,
+    Message,
+    SegmentsExample,
+    message_to_dict,
+    to_dict,
+)
 
 Stratify: TypeAlias = Literal["auto", False] | Callable[[Example], Any]
 
@@ -120,6 +128,9 @@ def input_key(example: Example) -> bytes:
         return canonical_json(example.text)
     if isinstance(example, CompletionExample):
         return canonical_json(example.prompt or example.completion)  # raw text is its own input
+    if isinstance(example, SegmentsExample):
+        read = [segment.text for segment in example.segments if not segment.learn]
+        return canonical_json(read or [segment.text for segment in example.segments])
     return canonical_json([_unweighted(turn) for turn in _question(example.messages)])
 
 

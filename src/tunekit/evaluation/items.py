@@ -14,8 +14,11 @@ from tunekit.examples import (
     CompletionExample,
     Example,
     LabelledExample,
+    Message,
     PreferenceExample,
     PromptExample,
+    SegmentsExample,
+    UnpairedExample,
 )
 
 
@@ -73,12 +76,26 @@ def _item(name: str, example: Example) -> Item:
         case CompletionExample(prompt=prompt, completion=completion):
             return Item(id=name, prompt=prompt, reference=completion, example=example)
         case PreferenceExample(messages=messages, chosen=chosen, tools=tools):
-            return Item(id=name, prompt=messages, reference=chosen, tools=tools, example=example)
+            return Item(id=name, prompt=messages, reference=_text_of(chosen), tools=tools, example=example)
+        case UnpairedExample(messages=messages, completion=completion, desirable=desirable, tools=tools):
+            reference = _text_of(completion) if desirable else None
+            return Item(id=name, prompt=messages, reference=reference, tools=tools, example=example)
         case PromptExample(messages=messages, tools=tools):
             return Item(id=name, prompt=messages, reference=None, tools=tools, example=example)
         case LabelledExample(text=text, label=label):
             reference = label if isinstance(label, str) else None
             return Item(id=name, prompt=text, reference=reference, example=example)
+        case SegmentsExample():
+            raise DataError(
+                f"test example {name!r} is a text in segments, which asks no single question",
+                field="segments",
+                hint="convert the rows to prompts with completions",
+            )
+
+
+def _text_of(answer: str | tuple[Message, ...]) -> str | None:
+    """What was said in the last turn; a turn that only calls tools says nothing."""
+    return answer if isinstance(answer, str) else answer[-1].content
 
 
 def _chat_item(name: str, chat: ChatExample) -> Item:

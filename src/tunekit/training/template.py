@@ -139,7 +139,8 @@ def _source(tokenizer: Tokenizer, tools: Tools) -> str:
 def _apply(tokenizer: Tokenizer, messages: Sequence[Message], tools: Tools, **options: Any) -> Any:
     from jinja2.exceptions import TemplateError
 
-    _source(tokenizer, tools)
+    source = _source(tokenizer, tools)
+    _refuse_unwritten(messages, source)
     try:
         chat = [_template_message(message) for message in messages]
         return tokenizer.apply_chat_template(chat, tools=[dict(tool) for tool in tools] or None, **options)
@@ -150,9 +151,27 @@ def _apply(tokenizer: Tokenizer, messages: Sequence[Message], tools: Tools, **op
         ) from error
 
 
+def _refuse_unwritten(messages: Sequence[Message], source: str) -> None:
+    """Raise for what would be left out of the text in silence."""
+    for at, message in enumerate(messages):
+        if any(part.get("type") != "text" for part in message.parts):
+            raise DataError(
+                "the content has parts that are no text; this trainer learns from text",
+                field=f"messages[{at}].content",
+                hint="leave such rows out, or train where images and sound are read",
+            )
+        if message.reasoning and "reasoning_content" not in source:
+            raise DataError(
+                "the turn has reasoning, and the model's chat template does not write any",
+                field=f"messages[{at}].reasoning_content",
+                hint="map it into the content, drop it, or use a model whose template writes reasoning_content",
+            )
+
+
 def _template_message(message: Message) -> dict[str, Any]:
     """One message as templates expect it: tool arguments as an object, no loss weight."""
     body = message_to_dict(message)
+    body["content"] = message.content  # text parts as one text, which every template can write
     body.pop("weight", None)
     for call in body.get("tool_calls", ()):
         try:

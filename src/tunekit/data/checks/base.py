@@ -1,0 +1,51 @@
+"""What a check is: it sees each row once, in order, and then says what it found. Knows no particular check."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from tunekit.data.findings import Finding
+from tunekit.examples import Example
+
+if TYPE_CHECKING:
+    from tunekit.data.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckContext:
+    """What a check may know beside the rows.
+
+    Attributes:
+        profiles: Rules of the targets that the data are for; empty where none was named.
+        prompt_format: "text" where a base model continues plain text, so that separators, leading spaces and stop
+            sequences matter; "chat" where a template does that work.
+        against: Other sets (validation, test, an evaluation set) that must not share rows with these, by name.
+    """
+
+    profiles: tuple[Profile, ...] = ()
+    prompt_format: Literal["chat", "text"] = "chat"
+    against: tuple[tuple[str, Iterable[Example]], ...] = ()
+
+
+class Check(ABC):
+    """One subject of checking. A new instance for every run; memory grows with findings, never with the text seen.
+
+    Rows may be millions and may not fit in memory: keep hashes, counts and row ids, not examples.
+    """
+
+    codes: ClassVar[tuple[str, ...]]
+    """Every code that its findings may have."""
+
+    def __init__(self, context: CheckContext) -> None:
+        self.context = context
+
+    @abstractmethod
+    def see(self, example: Example) -> None:
+        """Look at one row. Called once for each, in data order."""
+
+    @abstractmethod
+    def findings(self) -> Iterable[Finding]:
+        """What is wrong, after the last row. The same rows in the same order give the same findings."""

@@ -1,0 +1,16 @@
+"""Every built-in check, in the order in which reports list their findings. Knows names only; imports a check when used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tunekit.data.checks.base import Check
+
+_CHECKS: tuple[tuple[str, str], ...] = (
+    # (module under tunekit.data.checks, class)
+)
+
+
+def builtin() -> tuple[type[Check], ...]:
+    """The built-in checks."""
+    return tuple(getattr(import_module(f"tunekit.data.checks.{module}"), name) for module, name in _CHECKS)

@@ -1,0 +1,16 @@
+"""Every built-in fix, in the order in which they run. Knows names only; imports a fix when used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tunekit.data.fixes.base import Fix
+
+_FIXES: tuple[tuple[str, str], ...] = (
+    # (module under tunekit.data.fixes, class)
+)
+
+
+def builtin() -> tuple[type[Fix], ...]:
+    """The built-in fixes."""
+    return tuple(getattr(import_module(f"tunekit.data.fixes.{module}"), name) for module, name in _FIXES)

@@ -1,0 +1,35 @@
+"""What a record shape is: how it is recognised, read and written. Knows no particular shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tunekit.examples import Example
+
+Record: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """One way in which people write examples as JSON objects.
+
+    Attributes:
+        name: What `Dataset.load(shape=...)` and `Dataset.to_records(shape=...)` call it.
+        says: What it is, in a few words, for the note that names the guess.
+        kinds: Example kinds that it can hold.
+        recognises: Whether a record looks like it, by its keys and the types of their values; cheap.
+        read: The example of a record with this id; several where one record holds several (their ids end in
+            ".1", ".2", ...). Raises `DataError` with the field. Keys that mean nothing to the shape go to `meta`.
+        write: The record of an example. Raises `DataError` where the shape cannot hold it, and says why.
+            `read(write(example), id) == example`, and `write(read(record, id)) == record` for a record in the shape's
+            normal form, both with `meta`.
+    """
+
+    name: str
+    says: str
+    kinds: frozenset[str]
+    recognises: Callable[[Record], bool]
+    read: Callable[[Record, str], Example | tuple[Example, ...]]
+    write: Callable[[Example], dict[str, Any]]
