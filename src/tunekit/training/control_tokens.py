@@ -71,9 +71,7 @@ def parts_of(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (
     for at, message in enumerate(messages):
         where, is_answer = f"messages[{at}]", message.role == "assistant"
         yield Part(field=f"{where}.content", text=message.content or "", is_answer=is_answer)
-        yield Part(
-            field=f"{where}.reasoning_content", text=message.reasoning or "", is_answer=is_answer
-        )
+        yield Part(field=f"{where}.reasoning_content", text=message.reasoning or "", is_answer=is_answer)
         yield Part(field=f"{where}.name", text=message.name or "")
         for number, call in enumerate(message.tool_calls):
             text = f"{call.id} {call.name} {call.arguments}"

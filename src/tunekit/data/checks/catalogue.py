@@ -1,4 +1,4 @@
-"""Every built-in check, in the order in which reports list their findings. Knows names only; imports a check when used."""
+"""Every built-in check, in the order in which reports list their findings. Imports a check when it is used."""
 
 from __future__ import annotations
 
