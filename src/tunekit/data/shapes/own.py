@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunekit.data import messages
+from tunekit.data.shapes.base import Shape
 from tunekit.data.wording import brief, listed, nearest, shown
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import (
@@ -22,6 +23,7 @@ from tunekit.examples import (
     Message,
     PreferenceExample,
     PromptExample,
+    to_dict,
 )
 
 _SHAPES = (
@@ -164,6 +166,20 @@ def _own_example(row: Mapping[str, Any], kind: str, id: str, meta: Mapping[str, 
         )
     reference = _mapping(row.get("reference", {}), "reference")
     return PromptExample(messages=turns, reference=reference, tools=tools, id=id, meta=meta)
+
+
+def _read(row: Mapping[str, Any], id: str) -> Example:
+    return _own(row, str(row.get("kind")), id)
+
+
+OWN = Shape(
+    name="tunekit",
+    says="tunekit's own rows",
+    kinds=frozenset(EXAMPLE_KINDS),
+    recognises=lambda row: isinstance(row.get("kind"), str) and row["kind"] in EXAMPLE_KINDS,
+    read=_read,
+    write=to_dict,
+)
 
 
 # --- fields -------------------------------------------------------------------------------------------
