@@ -1,6 +1,6 @@
 """One target's rules: what rows, files and writing it wants. Knows how a target's name leads to its rules.
 
-The rules themselves are the TOML files beside this module, each with the day on which they were looked up. It checks
+The rules themselves are the TOML files under `rules`, each with the day on which they were looked up. This checks
 nothing (`tunekit.data.checks.profile` does) and knows no service's wire.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tunekit.data.profiles.local import prompt_format_of
 from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import SpecError
 from tunekit.examples import ROLES
@@ -35,35 +36,38 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a training service accepts. A rule that is None was not established, and is not checked.
+    """What a training service accepts. A rule that is None was not established; nothing is checked against it.
 
     Attributes:
         name: What `Dataset.check(target=...)` calls it.
         model: Base model of the target string, without "ft:" and what follows it; "" where none was given.
         as_of: Day on which the rules were looked up, as YYYY-MM-DD.
         source: Where they are written.
-        sources: Where a particular rule is written, by the name of its attribute.
-        notes: What is assumed, uncertain or not established; for people.
+        sources: Where a particular rule is written, by the name of its attribute, if not there.
+        notes: What is assumed or uncertain, for people.
         shape: Record shape in which it wants its rows, a name of `tunekit.data.shapes`.
         shapes: Other record shapes for particular example kinds, by kind.
         kinds: Example kinds that it trains on.
         prompt_format: "text" where its model continues plain text, "chat" where a template applies.
         byte_order_mark: Whether its files must begin with one.
         min_rows: Fewest rows.
-        max_rows: Most rows.
+        max_rows: Most rows, by example kind.
         max_file_bytes: Largest file.
-        max_tokens_per_row: Longest row; a longer one is cut at its end, which is the answer.
+        max_tokens_per_row: Longest row. A longer one loses its end, which is the answer.
         tokenizer: Name of its tiktoken encoding.
         roles: Roles that a message may have.
-        message_names: Whether a message may have a name.
-        repeated_roles: Roles that may speak twice in a row.
-        ends_with_answer: Whether the last message of a chat must be the assistant's.
-        weights: Which weights of assistant turns it takes: "any", only 0 or 1 ("0-1"), or "none".
+        roles_never_twice: Roles that may not speak twice in a row.
+        first_roles: Roles that may speak first.
+        ends_with: "answer" where a chat must end with the assistant, "text" where moreover not with a tool call.
+        names: Whether a message may have a name.
+        weights: Which weights of assistant turns it takes: any, only 0 or 1, or none at all.
+        reasoning: Whether answers may carry their reasoning apart.
         tools: Whether rows may define and call tools.
-        images: Whether messages may hold images.
+        max_answers: Most messages on each side of a preference.
+        image_forms: How images may be given; none where it takes no images.
         max_images_per_row: Most images of one row.
         max_image_bytes: Largest image.
-        wants_reference: Whether RFT rows need an answer for the grader beside the messages.
+        reference_key: What RFT rows must hold for the grader.
         endings: What stops, and when; earliest first.
 
     Examples:
@@ -74,32 +78,40 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     name: str
+    model: str = ""
     as_of: str
     source: str
-    shape: str
-    kinds: frozenset[str]
-    model: str = ""
     sources: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
+    shape: str
     shapes: Mapping[str, str] = {}
+    kinds: frozenset[str]
     prompt_format: Literal["chat", "text"] = "chat"
     byte_order_mark: bool = False
     min_rows: int = 1
-    max_rows: int | None = None
+    max_rows: Mapping[str, int] = {}
     max_file_bytes: int | None = None
     max_tokens_per_row: int | None = None
     tokenizer: str | None = None
     roles: frozenset[str] = frozenset(ROLES)
-    message_names: bool | None = None
-    repeated_roles: frozenset[str] | None = None
-    ends_with_answer: bool | None = None
+    roles_never_twice: frozenset[str] = frozenset()
+    first_roles: frozenset[str] | None = None
+    ends_with: Literal["answer", "text"] | None = None
+    names: bool | None = None
     weights: Literal["any", "0-1", "none"] | None = None
+    reasoning: bool | None = None
     tools: bool | None = None
-    images: bool | None = None
+    max_answers: int | None = None
+    image_forms: frozenset[Literal["url", "data"]] | None = None
     max_images_per_row: int | None = None
     max_image_bytes: int | None = None
-    wants_reference: bool | None = None
+    reference_key: str | None = None
     endings: tuple[Ending, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The target string that these are the rules of."""
+        return f"{self.name}:{self.model}" if self.model else self.name
 
     def shape_of(self, kind: str) -> str:
         """The record shape in which it wants rows of this example kind."""
@@ -107,10 +119,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def profile_of(target: str) -> Profile:
-    """The rules of a target: a profile's name, or a target string such as `"openai:gpt-4.1-mini-2025-04-14"`.
+    """The rules of a target.
 
     Args:
-        target: One of `NAMES`, alone or with ":" and a model. "base" is any base model that continues plain text.
+        target: One of `NAMES`, alone or with ":" and a model, such as `"openai:gpt-4.1-mini-2025-04-14"`. "base" is any
+            base model that continues plain text. For `"local:<directory>"` the model's own files say whether it has a
+            chat template; for a hub id that cannot be known here, and `notes` says so.
 
     Raises:
         SpecError: There is no such profile.
@@ -125,11 +139,14 @@ def profile_of(target: str) -> Profile:
     rules = dict(_file(name))
     models = rules.pop("models", {})
     model = base_model(model)
-    row = _row_of(models, model)
+    row = _row_of(models, model or "*")
     profile = msgspec.convert({**rules, **models.get(row, {}), "model": model}, Profile)
-    if models and model and not row:
-        return _with_note(profile, f"model {brief(model)} is not in the table: its own limits are not known")
-    return profile
+    if name == "local":
+        return _local(profile)
+    return _with_note(profile, _UNKNOWN_MODEL) if models and not row else profile
+
+
+_UNKNOWN_MODEL = "this model is not in the table, so its tokenizer and longest row are not known"
 
 
 def base_model(model: str) -> str:
@@ -153,14 +170,20 @@ def _instead(target: str) -> str:
 
 @cache
 def _file(name: str) -> dict[str, Any]:
-    file = resources.files("tunekit.data.profiles").joinpath("files", f"{name}.toml")
+    file = resources.files("tunekit.data.profiles") / "rules" / f"{name}.toml"
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def _row_of(models: Mapping[str, Any], model: str) -> str:
-    """The longest name in the table that the model's name is, or begins with: snapshots are called "name-date"."""
+    """The longest name in the table that the model's name is or begins with: snapshots are called "name-date"."""
     rows = [row for row in models if model == row or model.startswith(f"{row}-")]
     return max(rows, key=len, default="")
+
+
+def _local(profile: Profile) -> Profile:
+    """The local trainer's rules for one model, whose own files say whether it has a chat template."""
+    prompt_format, why = prompt_format_of(profile.model)
+    return _with_note(msgspec.structs.replace(profile, prompt_format=prompt_format), why)
 
 
 def _with_note(profile: Profile, note: str) -> Profile:
