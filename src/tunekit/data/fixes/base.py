@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.findings import ProposedFix, Safety
@@ -24,6 +24,10 @@ class Fix(ABC):
     safety: ClassVar[Safety]
     says: ClassVar[str]
     """What it does, in one sentence."""
+    prompt_format: ClassVar[Literal["any", "text"]] = "any"
+    """"text" for a fix of plain-text prompts, which must never run where a chat template writes them."""
+    hides: ClassVar[bool] = False
+    """Whether what it takes away must not be shown in reports, as with secrets."""
 
     def __init__(self, context: CheckContext) -> None:
         self.context = context
@@ -35,6 +39,10 @@ class Fix(ABC):
     @abstractmethod
     def apply(self, example: Example) -> Example | None:
         """The row mended; the very same object if nothing is to be done; None to leave it out."""
+
+    def reason(self, example: Example) -> str:
+        """Why this row was left out, asked right after `apply` gave None; "" where `says` says it all."""
+        return ""
 
     @classmethod
     def proposed(cls) -> ProposedFix:
