@@ -1,21 +1,34 @@
-"""Chat messages and tools out of decoded JSON, checked by hand. Knows OpenAI's chat shape; no files and no lines.
+"""Chat messages out of decoded JSON, checked by hand. Knows OpenAI's message; no files, no lines and no other shape.
 
 Hand-written because every row passes here: a schema library costs several times the parse itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from tunekit.data import tool_calls
+from tunekit.data.tool_calls import tools as tools
 from tunekit.data.wording import brief, listed, shown
 from tunekit.errors import DataError
-from tunekit.examples import ROLES, Message, ToolCall
+from tunekit.examples import ROLES, Message, text_of
 
 _ROLES = frozenset(ROLES)
-_KNOWN = frozenset({"role", "content", "name", "weight", "tool_calls", "tool_call_id"})
 _CHAT = 'a chat is [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]'
-_CALL = 'a call is {"id": "...", "type": "function", "function": {"name": "...", "arguments": "{...}"}}'
+_PART = 'a part is {"type": "text", "text": "..."} or {"type": "image_url", "image_url": {"url": "..."}}'
+
+# What the assistant thought goes by three names: DeepSeek's and Qwen's; OpenRouter's and vLLM's; gpt-oss's.
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+# How much a turn counts: OpenAI and Mistral; LLaMA-Factory; axolotl (two); ms-swift; reinforcement learning libraries.
+_WEIGHTS = ("weight", "loss_weight", "train", "training", "loss", "loss_mask")
+_KEYS = ("role", "content", "name", "weight", "tool_calls", "tool_call_id", "reasoning_content")
+_KNOWN = frozenset({*_KEYS, *_REASONING, *_WEIGHTS, "refusal"})
+# OpenAI's types, and those of transformers' and vLLM's processors.
+_PARTS = ("text", "image_url", "input_audio", "file", "refusal")
+_PART_TYPES = frozenset({*_PARTS, "image", "video", "video_url", "audio", "audio_url"})
+_TEXTS = {"text": "text", "refusal": "refusal"}
 
 
 def conversation(value: Any, field: str = "messages") -> tuple[Message, ...]:
@@ -27,25 +40,30 @@ def conversation(value: Any, field: str = "messages") -> tuple[Message, ...]:
     return tuple([_message(item, index, field) for index, item in enumerate(value)])
 
 
+def answer(value: Any, field: str) -> str | tuple[Message, ...]:
+    """An answer given as a text, as one message or as a list of messages.
+
+    One assistant turn that only says something comes back as its text, however it was written.
+
+    Examples:
+        >>> answer({"role": "assistant", "content": "4"}, "chosen")
+        '4'
+    """
+    if isinstance(value, str):
+        return value
+    turns = (message(value, field),) if isinstance(value, dict) else conversation(value, field)
+    said = turns[0].content
+    return said if said is not None and turns == (Message(role="assistant", content=said),) else turns
+
+
 def has_answer(messages: tuple[Message, ...]) -> bool:
     """Whether an assistant turn says or calls something and counts in the loss: else there is nothing to learn."""
-    return any(
-        turn.role == "assistant" and turn.weight > 0 and (turn.tool_calls or (turn.content or "").strip())
-        for turn in messages
-    )
+    return any(turn.role == "assistant" and turn.weight and _says(turn) for turn in messages)
 
 
-def tools(value: Any) -> tuple[Mapping[str, Any], ...]:
-    """Tool definitions, kept as they are."""
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise DataError(
-            f"expected a list of tool objects, found {shown(value)}",
-            field="tools",
-            hint='write [{"type": "function", "function": {...}}], or leave the key out',
-        )
-    return tuple(value)
+def _says(turn: Message) -> bool:
+    said = (turn.content or "").strip() or (turn.reasoning or "").strip() or turn.tool_calls
+    return bool(said) or any(part.get("type") != "text" for part in turn.parts)
 
 
 def _message(value: Any, index: int, field: str) -> Message:
@@ -54,34 +72,41 @@ def _message(value: Any, index: int, field: str) -> Message:
         role, content = value.get("role"), value.get("content")
         if type(role) is str and role in _ROLES and type(content) is str:
             return Message(role=role, content=content)  # type: ignore[arg-type]  # checked against ROLES
-    return _careful(value, f"{field}[{index}]")
+    return message(value, f"{field}[{index}]")
 
 
-def _careful(value: Any, field: str) -> Message:
+def message(value: Any, field: str) -> Message:
+    """One message, with all that it may carry."""
     if not isinstance(value, dict):
         raise DataError(f"expected a message object, found {shown(value)}", field=field, hint=_CHAT)
     _refuse_unknown(value, field)
     role = _role(value, field)
-    calls = _tool_calls(value.get("tool_calls"), f"{field}.tool_calls")
+    calls = tool_calls.calls(value.get("tool_calls"), f"{field}.tool_calls")
+    reasoning = _reasoning(value, field)
+    content, parts = _content(value, field, optional=role == "assistant" and bool(calls or reasoning))
     return Message(
         role=role,  # type: ignore[arg-type]  # checked against ROLES
-        content=_content(value, field, optional=role == "assistant" and bool(calls)),
+        content=content,
         name=_optional_text(value, "name", field),
-        weight=_weight(value, field),
+        weight=_weight(value, role, field),
         tool_calls=calls,
         tool_call_id=_optional_text(value, "tool_call_id", field),
+        parts=parts,
+        reasoning=reasoning,
     )
 
 
 def _refuse_unknown(value: dict[str, Any], field: str) -> None:
     for key in value:
-        # Exports carry "refusal": null, "annotations": [] and the like; what says nothing can go.
-        if key not in _KNOWN and value[key] not in (None, [], {}, ""):
-            legacy = key == "function_call"
+        # Exports carry "annotations": [], "audio": null, "prefix": false and the like; what says nothing can go.
+        if key not in _KNOWN and value[key] not in (None, [], {}, "") and value[key] is not False:
+            hint = f'known keys are {listed(_KEYS)}; facts about the row go beside "messages"'
+            if key == "function_call":
+                hint = 'write the call as tool_calls, or load with shape="functions"'
             raise DataError(
                 f"a message has the unknown key {brief(key)}",
                 field=f"{field}.{brief(key, quote=False)}",
-                hint="write the call as tool_calls" if legacy else f"known keys are {listed(sorted(_KNOWN))}",
+                hint=hint,
             )
 
 
@@ -97,19 +122,61 @@ def _role(value: dict[str, Any], field: str) -> str:
     raise DataError(f"unknown role {brief(role)}", field=f"{field}.role", hint=hint)
 
 
-def _content(value: dict[str, Any], field: str, *, optional: bool) -> str | None:
-    content = value.get("content")
-    if isinstance(content, str) or (content is None and optional):
-        return content
+# --- content ------------------------------------------------------------------------------------------
+
+
+def _content(
+    value: dict[str, Any], field: str, *, optional: bool
+) -> tuple[str | None, tuple[Mapping[str, Any], ...]]:
+    content, refusal = value.get("content"), value.get("refusal")
+    if refusal:
+        # OpenAI's two spellings of a refusal mean the same; the part is the one that a request may carry.
+        if content:
+            raise DataError(
+                "a message has both a content and a refusal",
+                field=f"{field}.refusal",
+                hint="keep one of them",
+            )
+        content = [{"type": "refusal", "refusal": refusal}]
+    if isinstance(content, str):
+        return content, ()
     field = f"{field}.content"
-    if content is None:
+    if isinstance(content, list) and content:
+        parts = tuple(_part(part, f"{field}[{index}]") for index, part in enumerate(content))
+        return text_of(parts), parts
+    if content is not None and content != []:
+        raise DataError(f"expected text, found {shown(content)}", field=field, hint="write it as a JSON text")
+    if not optional:
+        hint = "only an assistant turn with tool_calls may"
+        raise DataError("a message has no content", field=field, hint=hint)
+    return None, ()
+
+
+def _part(value: Any, field: str) -> Mapping[str, Any]:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str):
         raise DataError(
-            "a message has no content", field=field, hint="only an assistant turn with tool_calls may"
+            f"expected a part with a type, found {shown(value) if kind is None else brief(kind)}",
+            field=field,
+            hint=_PART,
         )
-    if isinstance(content, list):
-        hint = "join the text parts into one text; images and other parts are not read yet"
-        raise DataError("content in parts is not read yet", field=field, hint=hint)
-    raise DataError(f"expected text, found {shown(content)}", field=field, hint="write it as a JSON text")
+    if kind not in _PART_TYPES:
+        hint = f"types are {listed(_PARTS)}"
+        raise DataError(f"unknown part {brief(kind)}", field=f"{field}.type", hint=hint)
+    key = _TEXTS.get(kind)
+    if key is not None and not isinstance(value.get(key), str):
+        raise DataError(f"expected text, found {shown(value.get(key))}", field=f"{field}.{key}", hint=_PART)
+    part: dict[str, Any] = value
+    return part
+
+
+def _reasoning(value: dict[str, Any], field: str) -> str | None:
+    said = [key for key in _REASONING if value.get(key) is not None]
+    if len({str(value[key]) for key in said}) > 1:
+        raise DataError(
+            f"a message has {listed(said)}, and they differ", field=f"{field}.{said[1]}", hint="keep one"
+        )
+    return _optional_text(value, said[0], field) if said else None
 
 
 def _optional_text(value: dict[str, Any], key: str, field: str) -> str | None:
@@ -123,38 +190,40 @@ def _optional_text(value: dict[str, Any], key: str, field: str) -> str | None:
     )
 
 
-def _weight(value: dict[str, Any], field: str) -> float:
-    weight = value.get("weight")
-    if weight is None:
+# --- weight -------------------------------------------------------------------------------------------
+
+
+def _weight(value: dict[str, Any], role: str, field: str) -> float:
+    given = [key for key in _WEIGHTS if value.get(key) is not None]
+    if not given:
         return 1.0
-    # bool is an int to Python, and true is a mistake here; the bound keeps infinity and huge ints out.
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1e9:
+    weight, *others = [_number(value[key], key, f"{field}.{key}") for key in given]
+    if any(other != weight for other in others):
         raise DataError(
-            f"expected a weight of 0 or more, found {brief(weight)}",
-            field=f"{field}.weight",
-            hint="0 leaves the turn out of the loss, 1 is what a turn without a weight has",
+            f"a message has {listed(given)}, and they differ", field=f"{field}.{given[1]}", hint="keep one"
         )
-    return float(weight)
+    if given[0] == "weight" or role == "assistant":
+        return weight
+    if weight:
+        raise DataError(
+            f"the turn of {brief(role)} is marked to be learned; only those of 'assistant' are",
+            field=f"{field}.{given[0]}",
+            hint="set it to 0, or write the example as segments, where any text can be learned",
+        )
+    return 1.0  # such turns are never learned, so 0 says nothing new
 
 
-def _tool_calls(value: Any, field: str) -> tuple[ToolCall, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise DataError(f"expected a list of tool calls, found {shown(value)}", field=field, hint=_CALL)
-    return tuple(_tool_call(call, f"{field}[{index}]") for index, call in enumerate(value))
-
-
-def _tool_call(value: Any, field: str) -> ToolCall:
-    if not isinstance(value, dict) or value.get("type", "function") != "function":
-        raise DataError(f"expected a call of type 'function', found {brief(value)}", field=field, hint=_CALL)
-    function = value.get("function")
-    if not isinstance(function, dict):
-        raise DataError(f"expected an object, found {shown(function)}", field=f"{field}.function", hint=_CALL)
-    for key in ("name", "arguments"):
-        if not isinstance(function.get(key), str):
-            found = shown(function.get(key))
-            hint = "write the arguments as a JSON text" if key == "arguments" else _CALL
-            raise DataError(f"expected text, found {found}", field=f"{field}.function.{key}", hint=hint)
-    identifier = _optional_text(value, "id", field)
-    return ToolCall(id=identifier or "", name=function["name"], arguments=function["arguments"])
+def _number(value: Any, key: str, field: str) -> float:
+    # bool is an int to Python; in "weight" it is a mistake, in the flags of other tools it is the rule.
+    if isinstance(value, (int, float)) and not (key == "weight" and isinstance(value, bool)):
+        try:
+            weight = float(value)
+        except OverflowError:
+            weight = math.inf
+        if math.isfinite(weight):
+            return weight
+    raise DataError(
+        f"expected a finite number, found {brief(value)}",
+        field=field,
+        hint="0 leaves the turn out of the loss, 1 is what a turn without a weight has",
+    )

@@ -14,13 +14,16 @@ from tunekit.errors import DataError
 SKIP = 'fill them in, or pass on_error="skip" to leave such rows out and list them in `skipped`'
 ROLES = "roles are 'system', 'developer', 'user', 'assistant', 'tool'"
 ONLY_CALLS = "only an assistant turn with tool_calls may"
-KNOWN = "known keys are 'content', 'name', 'role', 'tool_call_id', 'tool_calls', 'weight'"
+KNOWN = (
+    "known keys are 'role', 'content', 'name', 'weight', 'tool_calls', 'tool_call_id', 'reasoning_content'; "
+    'facts about the row go beside "messages"'
+)
 FUNCTION_ROLE = "write the legacy role 'function' as 'tool', with the tool_call_id of the call it answers"
-PARTS = "join the text parts into one text; images and other parts are not read yet"
+PART = 'a part is {"type": "text", "text": "..."} or {"type": "image_url", "image_url": {"url": "..."}}'
 FUNCTIONS = "write legacy functions as tools and tool_calls; for preferences, see PreferenceExample"
 OWN_META = "put columns of your own under 'meta'"
 NO_LESSON = "messages: every assistant turn is empty or has weight 0"
-WEIGHT = "messages[1].weight: expected a weight of 0 or more, found"
+WEIGHT = "messages[1].weight: expected a finite number, found"
 CHAT = 'a chat is [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]'
 A_CALL = 'a call is {"id": "...", "type": "function", "function": {"name": "...", "arguments": "{...}"}}'
 ANSWER = "add what the model should answer as a turn with the role 'assistant'"
@@ -31,7 +34,7 @@ AS_OBJECT = "write {...}, or leave the key out"
 
 U = {"role": "user", "content": "hi"}
 A = {"role": "assistant", "content": "yo"}
-CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}}}
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": []}}
 
 
 @pytest.mark.parametrize(
@@ -67,27 +70,27 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}
             AS_TEXT,
         ),
         (
-            {"messages": [{**U, "content": [{"type": "text", "text": "x"}]}, A]},
-            "messages[0].content: content in parts is not read yet",
-            PARTS,
+            {"messages": [{**U, "content": [{"type": "text", "value": "x"}]}, A]},
+            "messages[0].content[0].text: expected text, found null or nothing",
+            PART,
         ),
         ({"messages": [U, {**A, "weight": "1"}]}, f"{WEIGHT} '1'", IN_LOSS),
         ({"messages": [U, {**A, "weight": True}]}, f"{WEIGHT} True", IN_LOSS),
-        ({"messages": [U, {**A, "weight": -1}]}, f"{WEIGHT} -1", IN_LOSS),
+        ({"messages": [U, {**A, "weight": 10**400}]}, f"{WEIGHT} {10**36}...", IN_LOSS),
         (
             {"messages": [U, {**A, "name": 5}]},
             "messages[1].name: expected text, found a number",
             f"{AS_TEXT}, or leave the key out",
         ),
         (
-            {"messages": [U, {**A, "loss_weight": 0}]},
-            "messages[1].loss_weight: a message has the unknown key 'loss_weight'",
+            {"messages": [U, {**A, "wieght": 1}]},
+            "messages[1].wieght: a message has the unknown key 'wieght'",
             KNOWN,
         ),
         (
             {"messages": [U, {"role": "assistant", "function_call": {"name": "f"}}]},
             "messages[1].function_call: a message has the unknown key 'function_call'",
-            "write the call as tool_calls",
+            'write the call as tool_calls, or load with shape="functions"',
         ),
         (
             {"messages": [U, {**A, "tool_calls": {}}]},
@@ -106,8 +109,8 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {}
         ),
         (
             {"messages": [U, {**A, "tool_calls": [CALL]}]},
-            "messages[1].tool_calls[0].function.arguments: expected text, found an object",
-            "write the arguments as a JSON text",
+            "messages[1].tool_calls[0].function.arguments: expected an object or its JSON text, found a list",
+            "write the arguments as a JSON text, '{}' where there are none",
         ),
         ({"messages": [U, A], "tools": {}}, "tools: expected a list of tool objects, found an object", TOOLS),
         (
