@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, BinaryIO, Literal, Protocol, TypeAlias
 
 from tunekit.data.findings import Finding
 
@@ -25,6 +25,7 @@ class ReadOptions:
             "column 2", ...; a number: the row, from 1, that names them; names: there is no such row and these are they.
         sheet: Name of a workbook's sheet, or its position from 1.
         part: Which part of a file with several, such as "train" of a JSON object of splits.
+        unit: What one row of a plain text is: "line", "paragraph" (blank lines between) or "document" (the file).
         wanted: Columns that must be there.
     """
 
@@ -34,6 +35,7 @@ class ReadOptions:
     header: bool | int | Sequence[str] | None = None
     sheet: str | int | None = None
     part: str | None = None
+    unit: Literal["line", "paragraph", "document"] | None = None
     wanted: tuple[str, ...] = ()
 
 
@@ -42,10 +44,24 @@ class Notes:
     """What a reader decided and noticed on the way: facts for `Dataset.source`, findings for `Dataset.check`.
 
     Both may grow until the last row has been read.
+
+    Attributes:
+        name: First part of the row ids, for findings.
+        facts: What was decided.
+        findings: What was noticed.
+
+    Examples:
+        >>> Notes(name="tickets.csv").row(12)
+        'tickets.csv:12'
     """
 
+    name: str = "rows"
     facts: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+
+    def row(self, number: int) -> str:
+        """Id of the row with this number."""
+        return f"{self.name}:{number}"
 
 
 class Reader(Protocol):
