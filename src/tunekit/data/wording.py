@@ -44,3 +44,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
     folded = {other.strip().casefold(): other for other in names}
     near = difflib.get_close_matches(name.strip().casefold(), folded, n=1)
     return f"did you mean {brief(folded[near[0]])}?" if near else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """The number and the noun: "1 row", "2,000 rows"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

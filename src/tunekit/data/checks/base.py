@@ -12,6 +12,7 @@ from tunekit.examples import Example
 
 if TYPE_CHECKING:
     from tunekit.data.profiles import Profile
+    from tunekit.data.tokens import TokenCounter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +24,13 @@ class CheckContext:
         prompt_format: "text" where a base model continues plain text, so that separators, leading spaces and stop
             sequences matter; "chat" where a template does that work.
         against: Other sets (validation, test, an evaluation set) that must not share rows with these, by name.
+        counter: Counts tokens as the target's model does; None takes what is known of each target.
     """
 
     profiles: tuple[Profile, ...] = ()
     prompt_format: Literal["chat", "text"] = "chat"
     against: tuple[tuple[str, Iterable[Example]], ...] = ()
+    counter: TokenCounter | None = None
 
 
 class Check(ABC):

@@ -39,7 +39,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What a training service accepts. A rule that is None was not established; nothing is checked against it.
 
     Attributes:
-        name: What `Dataset.check(target=...)` calls it.
+        name: One of `NAMES`.
+        target: The target as it was given, and as findings name it: "openai", "openai:ft:gpt-4.1:acme::x".
         model: Base model of the target string, without "ft:" and what follows it; "" where none was given.
         as_of: Day on which the rules were looked up, as YYYY-MM-DD.
         source: Where they are written.
@@ -55,6 +56,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         max_file_bytes: Largest file.
         max_tokens_per_row: Longest row. A longer one loses its end, which is the answer.
         tokenizer: Name of its tiktoken encoding.
+        special_tokens: Texts that make it refuse the file, because they are its control tokens.
         roles: Roles that a message may have.
         roles_never_twice: Roles that may not speak twice in a row.
         first_roles: Roles that may speak first.
@@ -78,6 +80,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     name: str
+    target: str = ""
     model: str = ""
     as_of: str
     source: str
@@ -93,6 +96,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_file_bytes: int | None = None
     max_tokens_per_row: int | None = None
     tokenizer: str | None = None
+    special_tokens: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset(ROLES)
     roles_never_twice: frozenset[str] = frozenset()
     first_roles: frozenset[str] | None = None
@@ -107,11 +111,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_image_bytes: int | None = None
     reference_key: str | None = None
     endings: tuple[Ending, ...] = ()
-
-    @property
-    def target(self) -> str:
-        """The target string that these are the rules of."""
-        return f"{self.name}:{self.model}" if self.model else self.name
 
     def shape_of(self, kind: str) -> str:
         """The record shape in which it wants rows of this example kind."""
@@ -140,7 +139,7 @@ def profile_of(target: str) -> Profile:
     models = rules.pop("models", {})
     model = base_model(model)
     row = _row_of(models, model or "*")
-    profile = msgspec.convert({**rules, **models.get(row, {}), "model": model}, Profile)
+    profile = msgspec.convert({**rules, **models.get(row, {}), "model": model, "target": target}, Profile)
     if name == "local":
         return _local(profile)
     return _with_note(profile, _UNKNOWN_MODEL) if models and not row else profile
