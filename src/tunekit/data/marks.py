@@ -34,6 +34,9 @@ STOPS: tuple[str, ...] = (
 )
 """What may be put at the end of completions, the first choice first."""
 
+MAX_PREFIX = 12
+"""Characters that all prompts may share before that is worth a word; `fine_tunes.prepare_data` drew the line there."""
+
 _MAX_MARK = 40
 """Characters at the end of a text that are looked at: no mark is longer, and it bounds the work of the expressions."""
 _MAX_KINDS = 1_000
@@ -83,33 +86,35 @@ class SharedText:
     Examples:
         >>> prompts = SharedText("prompt")
         >>> for word in ("late", "broken", "lost"):
-        ...     _ = prompts.add(f"Parcel: {word}\n\n###\n\n")
+        ...     mark = prompts.add(f"Parcel: {word}\n\n###\n\n")
         >>> prompts.prefix, prompts.mark
         ('Parcel: ', '\n\n###\n\n')
     """
 
-    __slots__ = ("_first", "_marks", "_role", "count", "prefix", "same", "shortest", "suffix")
+    __slots__ = ("_first", "_in_lines", "_marks", "_role", "count", "prefix", "same", "shortest", "suffix")
 
     def __init__(self, role: Role) -> None:
         self._role: Role = role
         self._marks: Counter[str] = Counter()
+        self._in_lines = 0
         self._first = self.prefix = self.suffix = ""
         self.count = 0
         self.shortest = 0
         self.same = True
 
     def add(self, text: str) -> str:
-        """Take one text into account; its own mark."""
+        """Take one text into account; the mark that it ends with."""
         if not self.count:
             self._first = self.prefix = self.suffix = text
             self.shortest = len(text)
         self.count += 1
+        self.same = self.same and text == self._first
         self.shortest = min(self.shortest, len(text.rstrip()))
+        self._in_lines += "\n" in text.strip()
         if not text.startswith(self.prefix):
             self.prefix = common_prefix(self.prefix, text)
         if not text.endswith(self.suffix):
             self.suffix = common_suffix(self.suffix, text)
-        self.same = self.same and text == self._first
         mark = mark_of(text, self._role)
         if mark in self._marks or len(self._marks) < _MAX_KINDS:
             self._marks[mark] += 1
@@ -117,24 +122,34 @@ class SharedText:
 
     @property
     def mark(self) -> str:
-        """The longest mark that more than half of the texts end with; "" if there is none or all texts are equal."""
-        if self.same:
-            return ""
-        candidates = (
-            mark for mark in {*self._marks, *_PREFERRED[self._role]} if 2 * self.ending(mark) > self.count
-        )
-        return max(candidates, key=lambda mark: (len(mark), mark), default="")
+        """The mark that more than half of the texts end with, or "".
+
+        Line breaks alone are none where most texts have several lines: there, one more is no sign of an end.
+        """
+        known = {*self._marks, *_PREFERRED[self._role]} - {""}
+        ending = {mark: self.ending(mark) for mark in known}
+        blank_counts = 2 * self._in_lines <= self.count
+        common = [mark for mark in known if 2 * ending[mark] > self.count and (blank_counts or mark.strip())]
+        # "\n\n###\n\n" before "\n\n", and " ->" before the "  ->" of those texts that have another space before it.
+        return max(common, key=lambda mark: (len(mark.strip()), ending[mark], len(mark), mark), default="")
 
     def ending(self, mark: str) -> int:
         """How many texts end with this mark."""
-        return sum(count for known, count in self._marks.items() if known.endswith(mark)) if mark else 0
+        return sum(count for known, count in self._marks.items() if known.endswith(mark))
 
     @property
     def instruction(self) -> str:
         """Whole words that all texts begin with, where something follows them in each."""
-        shared = self.prefix if len(self.prefix) < self.shortest else self.prefix[: self.shortest - 1]
-        end = max(map(shared.rfind, " \t\n：。"), default=-1) + 1  # noqa: RUF001  # CJK write no spaces
+        shared = self.prefix[: max(0, self.shortest - 1)]
+        end = max(map(shared.rfind, " \t\n：。")) + 1  # noqa: RUF001  # Chinese and Japanese write no spaces
         return "" if self.same else shared[:end]
+
+    @property
+    def closing(self) -> str:
+        """Whole words that all texts end with, before their mark."""
+        shared = self.suffix.removesuffix(self.mark) if self.mark else self.suffix
+        found = re.search(r"\s", shared)
+        return shared[found.end() :] if found and not self.same else ""
 
     @property
     def label(self) -> str:

@@ -8,6 +8,10 @@ from tunekit.data.checks.base import Check
 
 _CHECKS: tuple[tuple[str, str], ...] = (
     # (module under tunekit.data.checks, class)
+    ("size", "Size"),
+    ("columns", "Columns"),
+    ("text_case", "TextCase"),
+    ("affixes", "PromptFormat"),
 )
 
 

@@ -8,6 +8,14 @@ from tunekit.data.fixes.base import Fix
 
 _FIXES: tuple[tuple[str, str], ...] = (
     # (module under tunekit.data.fixes, class)
+    # Last: what these put at the ends must stay there.
+    ("text_case", "LowerCasePrompts"),
+    ("text_case", "LowerCaseCompletions"),
+    ("affixes", "StripPromptPrefix"),
+    ("affixes", "StripCompletionPrefix"),
+    ("affixes", "AddSeparator"),
+    ("affixes", "AddLeadingSpace"),
+    ("affixes", "AddStop"),
 )
 
 

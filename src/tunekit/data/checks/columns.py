@@ -1,0 +1,54 @@
+"""Columns that are kept aside in `meta`, and those among them that may be meant. Knows names; not what columns hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tunekit.data.checks.base import Check, CheckContext
+from tunekit.data.findings import Finding
+from tunekit.data.wording import brief, listed
+from tunekit.examples import EXAMPLE_KINDS, Example
+
+_MAX_COLUMNS = 1_000
+
+
+class Columns(Check):
+    """What is not learned from, named, so that nobody believes that it is."""
+
+    codes = ("extra-columns", "column-twice")
+
+    def __init__(self, context: CheckContext) -> None:
+        super().__init__(context)
+        self._columns: dict[str, int] = {}
+        self._kinds: dict[str, None] = {}
+
+    def see(self, example: Example) -> None:
+        """Take in the names of its meta columns."""
+        self._kinds.setdefault(example.kind)
+        for name in example.meta:
+            if name in self._columns or len(self._columns) < _MAX_COLUMNS:
+                self._columns[name] = self._columns.get(name, 0) + 1
+
+    def findings(self) -> Iterable[Finding]:
+        """Which columns are kept aside."""
+        yield from self._twice()
+        if self._columns:
+            yield Finding(
+                code="extra-columns",
+                severity="info",
+                message=f"kept in meta and not learned from: {listed(self._columns)}",
+                facts={"columns": dict(self._columns)},
+            )
+
+    def _twice(self) -> Iterator[Finding]:
+        fields = {field for kind in self._kinds for field in EXAMPLE_KINDS[kind].__struct_fields__[2:]}
+        for name in self._columns:
+            field = str(name).strip().casefold()
+            if field in fields:
+                yield Finding(
+                    code="column-twice",
+                    severity="warning",
+                    message=f"beside {field!r} there is a column {brief(name)}, which is not learned from; "
+                    "if it is the one that is meant, name it with input= and target=",
+                    facts={"column": name, "field": field},
+                )

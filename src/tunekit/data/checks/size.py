@@ -1,0 +1,78 @@
+"""Whether there is enough to learn from: how many rows, and whether they differ at all. Knows no target's limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tunekit.data.checks.base import Check, CheckContext
+from tunekit.data.findings import Finding
+from tunekit.data.wording import brief
+from tunekit.examples import CompletionExample, Example
+
+FEW_ROWS = 100
+"""`fine_tunes.prepare_data` asks for at least a few hundred rows when there are fewer."""
+VERY_FEW_ROWS = 10
+"""OpenAI's minimum; it advises 50 to 100 to begin with (developers.openai.com, guide to supervised fine-tuning)."""
+
+
+class Size(Check):
+    """Too few rows, or the same prompt or the same completion in all of them."""
+
+    codes = ("few-rows", "identical-prompts", "identical-completions")
+
+    def __init__(self, context: CheckContext) -> None:
+        super().__init__(context)
+        self._rows = 0
+        self._prompt = _Constant()
+        self._completion = _Constant()
+
+    def see(self, example: Example) -> None:
+        """Count it, and compare it with the first."""
+        self._rows += 1
+        if isinstance(example, CompletionExample):
+            self._prompt.see(example.prompt)
+            self._completion.see(example.completion)
+
+    def findings(self) -> Iterable[Finding]:
+        """Whether rows or differences are missing."""
+        if self._rows < FEW_ROWS:
+            yield Finding(
+                code="few-rows",
+                severity="warning" if self._rows < VERY_FEW_ROWS else "info",
+                message=f"there {'is 1 row' if self._rows == 1 else f'are {self._rows} rows'}; a few hundred is what "
+                "fine-tuning usually needs, and each doubling helps about as much as the one before",
+                facts={"rows": self._rows},
+            )
+        if self._prompt.is_shared and self._prompt.text:
+            yield Finding(
+                code="identical-prompts",
+                severity="error",
+                message=f"all {self._rows:,} prompts are {brief(self._prompt.text)}, so the model cannot learn which "
+                "answer belongs to what; leave prompts empty for text that is only continued",
+            )
+        if self._completion.is_shared:
+            yield Finding(
+                code="identical-completions",
+                severity="error",
+                message=f"all {self._rows:,} completions are {brief(self._completion.text)}, and the model would learn "
+                "to say nothing else",
+            )
+
+
+class _Constant:
+    """Whether a text is the same in every row that has it."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self._count = 0
+        self._same = True
+
+    def see(self, text: str) -> None:
+        self.text = text if self.text is None else self.text
+        self._same = self._same and text == self.text
+        self._count += 1
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether at least two rows have it and no row has another."""
+        return self._same and self._count > 1

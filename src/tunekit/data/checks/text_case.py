@@ -1,0 +1,48 @@
+"""Prompts and completions that are written in capitals. Judges sentences only, never codes, formulas or labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tunekit.data.checks.base import Check, CheckContext
+from tunekit.data.findings import Finding, ProposedFix, Rows, evidence
+from tunekit.data.fixes.text_case import LowerCaseCompletions, LowerCasePrompts, is_in_capitals
+from tunekit.examples import CompletionExample, Example
+
+
+class TextCase(Check):
+    """Tokenizers cut words in capitals into many pieces, and base models have seen few of them."""
+
+    codes = ("upper-case-prompts", "upper-case-completions")
+
+    def __init__(self, context: CheckContext) -> None:
+        super().__init__(context)
+        self._prompts = Rows()
+        self._completions = Rows()
+
+    def see(self, example: Example) -> None:
+        """Note it where it is in capitals."""
+        if self.context.prompt_format == "chat" or not isinstance(example, CompletionExample):
+            return
+        if is_in_capitals(example.prompt):
+            self._prompts.add(example.id, "prompt", evidence(example.prompt))
+        if is_in_capitals(example.completion):
+            self._completions.add(example.id, "completion", evidence(example.completion))
+
+    def findings(self) -> Iterable[Finding]:
+        """The prompts and the completions in capitals."""
+        yield from _finding("prompts", self._prompts, LowerCasePrompts.proposed())
+        yield from _finding("completions", self._completions, LowerCaseCompletions.proposed())
+
+
+def _finding(what: str, rows: Rows, fix: ProposedFix) -> Iterator[Finding]:
+    if rows:
+        yield Finding(
+            code=f"upper-case-{what}",
+            severity="info",
+            message=f"{len(rows):,} {what} are written in capitals, which cost more tokens and are rarer in what base "
+            "models have read; lower case them only if the case means nothing",
+            rows=tuple(rows.ids),
+            places=tuple(rows.places),
+            fix=fix,
+        )
