@@ -12,6 +12,9 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ("columns", "Columns"),
     ("text_case", "TextCase"),
     ("affixes", "PromptFormat"),
+    ("conversation", "Conversations"),
+    ("tokens", "TokenLengths"),
+    ("special_tokens", "SpecialTokens"),
 )
 
 

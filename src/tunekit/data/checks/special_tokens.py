@@ -55,7 +55,8 @@ class SpecialTokens(Check):
                 yield Finding(
                     code="target-special-tokens",
                     severity="error",
-                    message=f"control tokens in {counted(len(rows), 'row')}: {target} refuses the file for them, after the upload",
+                    message=f"control tokens in {counted(len(rows), 'row')}: {target} takes the upload and then"
+                    " fails the job for them",
                     rows=tuple(rows.ids),
                     places=tuple(rows.places),
                     target=target,

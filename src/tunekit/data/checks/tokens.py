@@ -1,4 +1,4 @@
-"""Token lengths: how they are distributed, and which rows a target would cut. Knows limits; counters do the counting."""
+"""Token lengths: how they are distributed, and which rows a target would cut. Knows limits; counts nothing itself."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class _Tokenizer:
             code="target-row-tokens",
             severity="warning" if guessed else "error",
             message=f"{counted(len(rows), 'row')}{' probably' if guessed else ''} longer than the"
-            f" {profile.max_tokens_per_row:,} tokens that {profile.target} trains on: the end is cut, which is the answer",
+            f" {profile.max_tokens_per_row:,} tokens that {profile.target} trains on, so the answer would be cut",
             rows=tuple(rows.ids),
             places=tuple(rows.places),
             fix=DropOverContext.proposed(),

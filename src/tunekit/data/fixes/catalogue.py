@@ -8,6 +8,13 @@ from tunekit.data.fixes.base import Fix
 
 _FIXES: tuple[tuple[str, str], ...] = (
     # (module under tunekit.data.fixes, class)
+    ("conversation", "ClearContextWeights"),
+    ("conversation", "DropBlankNames"),
+    # Dropping turns can bring turns of one role together.
+    ("conversation", "DropEmptyTurns"),
+    ("conversation", "DropTrailingTurns"),
+    ("conversation", "MergeTurns"),
+    ("tokens", "DropOverContext"),
     # Last: what these put at the ends must stay there.
     ("text_case", "LowerCasePrompts"),
     ("text_case", "LowerCaseCompletions"),
