@@ -1,0 +1,134 @@
+"""The text of a binary file, in blocks of whole lines. Knows line ends; not what a line means.
+
+Blocks and not lines, because decoding and splitting a quarter of a megabyte at once costs a fraction of doing it line
+by line. Memory holds one block, or one line where that is longer.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import AnyStr, BinaryIO
+
+from tunekit.data.readers.encoding import Decoder, recognised
+from tunekit.errors import DataError
+
+MAX_LINE_BYTES = 64 << 20
+"""A longer line is refused: it is a file without line ends, or an attack on memory."""
+
+BLOCK_BYTES = 256 << 10
+
+
+class TextFile:
+    """A file that is being read as text, once, from where it stands to its end.
+
+    Args:
+        file: Open for reading bytes.
+        encoding: What the caller says it is.
+
+    Attributes:
+        decoder: Tells which lines were odd.
+    """
+
+    def __init__(self, file: BinaryIO, encoding: str | None) -> None:
+        head = file.read(BLOCK_BYTES)
+        self._chunks = chain([head], iter(lambda: file.read(BLOCK_BYTES), b""))
+        self.decoder = Decoder(recognised(head, encoding))
+
+    def blocks(self) -> Iterator[str]:
+        """The text, cut at line ends only: a newline, a carriage return, or both.
+
+        Raises:
+            DataError: A line is too long, or the file breaks off; with the line.
+        """
+        decoder = self.decoder
+        if decoder.encoding.is_narrow:
+            blocks = (decoder.block(raw, at) for at, raw in _whole_lines(self._chunks, b"\n", b"\r"))
+        else:
+            blocks = (decoder.checked(text, at) for at, text in _whole_lines(self._wide(), "\n", "\r"))
+        return _unmarked(blocks)
+
+    def lines(self) -> Iterator[str]:
+        """The lines of `blocks`, each with its line end."""
+        return chain.from_iterable(io.StringIO(block, newline="") for block in self.blocks())
+
+    def newline_lines(self) -> Iterator[bytes | str]:
+        """Lines that only a newline ends, without it, for formats in which a carriage return is just a space.
+
+        As bytes, for `Decoder.line` or for who can do without decoding, where the encoding allows that.
+        """
+        if self.decoder.encoding.is_narrow:
+            for number, raw in _whole_lines(self._chunks, b"\n", None):
+                raw = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+                yield from raw.removesuffix(b"\n").split(b"\n")
+        else:
+            for block in _unmarked(text for _, text in _whole_lines(self._wide(), "\n", None)):
+                yield from block.removesuffix("\n").split("\n")
+
+    def _wide(self) -> Iterator[str]:
+        """Chunks of text where a newline is more than one byte, or another one."""
+        decoder = codecs.getincrementaldecoder(self.decoder.encoding.codec)()
+        for chunk in chain(self._chunks, [b""]):
+            state = decoder.getstate()
+            try:
+                yield decoder.decode(chunk, final=not chunk)
+            except UnicodeError as error:
+                if isinstance(error, UnicodeDecodeError):
+                    decoder.setstate(state)
+                    before = len(error.object) - len(chunk)  # what earlier chunks left over
+                    yield decoder.decode(chunk[: max(0, error.start - before)])
+                raise DataError(
+                    f"from here on this is not {self.decoder.encoding.name.upper()}: {error}",
+                    hint="pass the file's real encoding=; if that is right, the file was cut or damaged",
+                ) from None
+
+
+def _whole_lines(
+    chunks: Iterable[AnyStr], newline: AnyStr, return_: AnyStr | None
+) -> Iterator[tuple[int, AnyStr]]:
+    """The chunks joined and cut again so that each is whole lines, with the number of its first."""
+    number, size = 1, 0
+    held: list[AnyStr] = []
+    try:
+        for chunk in chunks:
+            # A carriage return at the very end may be half of a line end.
+            cut = max(chunk.rfind(newline), chunk.rfind(return_, 0, -1) if return_ else -1) + 1
+            if cut:
+                held.append(chunk[:cut])
+                block = newline[:0].join(held)
+                yield number, block
+                number += _line_ends(block, newline, return_)
+                held, size, chunk = [], 0, chunk[cut:]
+            held.append(chunk)
+            size += len(chunk)
+            _refuse_long(size)
+    except DataError as error:
+        error.line = error.line or number
+        raise
+    if size:
+        yield number, newline[:0].join(held)
+
+
+def _line_ends(block: AnyStr, newline: AnyStr, return_: AnyStr | None) -> int:
+    count = block.count(newline)
+    if return_ and return_ in block:
+        count += block.count(return_) - block.count(return_ + newline)
+    return count
+
+
+def _refuse_long(size: int) -> None:
+    if size > MAX_LINE_BYTES:
+        raise DataError(
+            f"the line is longer than {MAX_LINE_BYTES >> 20} MB",
+            hint="rows are lines: check that the file has line ends",
+        )
+
+
+def _unmarked(blocks: Iterator[str]) -> Iterator[str]:
+    """Without the byte order mark, which is not a part of the first cell."""
+    for first in blocks:
+        yield first.removeprefix("\ufeff")
+        break
+    yield from blocks
