@@ -7,7 +7,7 @@ both, so for chats this finds nothing. Rows without a prompt are text to continu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 
 from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.findings import MAX_PLACES, Finding, Place, ProposedFix, Rows, Severity, evidence
@@ -151,34 +151,42 @@ class _Column:
         self, name: str, severity: Severity, without: str, fix: ProposedFix
     ) -> Iterator[Finding]:
         """Findings about the mark that is called `name`: none in use, not in all rows, or not only at the end."""
-        mark = self.texts.mark
         if not self.texts.count:
             return
-        if not mark:
+        if not self.texts.mark:
             says = f"{self._role}s do not end with a common {name}: {without}"
             yield Finding(code=f"no-{name}", severity=severity, message=says, fix=fix)
             return
-        facts = {name: mark}
-        missing = [row for row, own in zip(self._rows, self._marks, strict=True) if not own.endswith(mark)]
-        if missing:
+        yield from self._missing(name, fix)
+        yield from self._inside(name)
+
+    def _missing(self, name: str, fix: ProposedFix) -> Iterator[Finding]:
+        mark = self.texts.mark
+        rows = [row for row, own in zip(self._rows, self._marks, strict=True) if not own.endswith(mark)]
+        if rows:
+            shown = rows[:MAX_PLACES]
             yield Finding(
                 code=f"missing-{name}",
                 severity="warning",
-                message=f"{len(missing):,} {self._role}s do not end with {brief(mark)}, as the others do",
-                rows=tuple(missing),
-                places=tuple(
-                    Place(row=row, field=self._role, evidence=self._ends[row]) for row in missing[:MAX_PLACES]
-                ),
+                message=f"{self._share(rows)} do not end with {brief(mark)}, as the others do",
+                rows=tuple(rows),
+                places=tuple(Place(row=row, field=self._role, evidence=self._ends[row]) for row in shown),
                 fix=fix,
-                facts=facts,
+                facts={name: mark},
             )
-        inside = self._repeating.get(mark)
-        if inside:
+
+    def _inside(self, name: str) -> Iterator[Finding]:
+        mark = self.texts.mark
+        rows = self._repeating.get(mark)
+        if rows:
             yield Finding(
                 code=f"{name}-inside",
                 severity="warning",
-                message=f"{len(inside):,} {self._role}s hold the {name} {brief(mark)} before their end, too",
-                rows=tuple(inside.ids),
-                places=tuple(inside.places),
-                facts=facts,
+                message=f"{self._share(rows)} hold the {name} {brief(mark)} before their end, too",
+                rows=tuple(rows.ids),
+                places=tuple(rows.places),
+                facts={name: mark},
             )
+
+    def _share(self, rows: Sized) -> str:
+        return f"{len(rows):,} of {self.texts.count:,} {self._role}s"

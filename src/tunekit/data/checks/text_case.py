@@ -17,6 +17,7 @@ class TextCase(Check):
 
     def __init__(self, context: CheckContext) -> None:
         super().__init__(context)
+        self._count = 0
         self._prompts = Rows()
         self._completions = Rows()
 
@@ -24,6 +25,7 @@ class TextCase(Check):
         """Note it where it is in capitals."""
         if self.context.prompt_format == "chat" or not isinstance(example, CompletionExample):
             return
+        self._count += 1
         if is_in_capitals(example.prompt):
             self._prompts.add(example.id, "prompt", evidence(example.prompt))
         if is_in_capitals(example.completion):
@@ -31,18 +33,17 @@ class TextCase(Check):
 
     def findings(self) -> Iterable[Finding]:
         """The prompts and the completions in capitals."""
-        yield from _finding("prompts", self._prompts, LowerCasePrompts.proposed())
-        yield from _finding("completions", self._completions, LowerCaseCompletions.proposed())
+        yield from self._finding("prompts", self._prompts, LowerCasePrompts.proposed())
+        yield from self._finding("completions", self._completions, LowerCaseCompletions.proposed())
 
-
-def _finding(what: str, rows: Rows, fix: ProposedFix) -> Iterator[Finding]:
-    if rows:
-        yield Finding(
-            code=f"upper-case-{what}",
-            severity="info",
-            message=f"{len(rows):,} {what} are written in capitals, which cost more tokens and are rarer in what base "
-            "models have read; lower case them only if the case means nothing",
-            rows=tuple(rows.ids),
-            places=tuple(rows.places),
-            fix=fix,
-        )
+    def _finding(self, what: str, rows: Rows, fix: ProposedFix) -> Iterator[Finding]:
+        if rows:
+            yield Finding(
+                code=f"upper-case-{what}",
+                severity="info",
+                message=f"{len(rows):,} of {self._count:,} {what} are written in capitals, which cost more tokens and "
+                "are rarer in what base models have read; lower case them only if the case means nothing",
+                rows=tuple(rows.ids),
+                places=tuple(rows.places),
+                fix=fix,
+            )
