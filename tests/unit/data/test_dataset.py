@@ -179,9 +179,9 @@ def test_it_survives_pickling() -> None:
 def test_from_records_reports_position_and_field() -> None:
     with pytest.raises(DataError) as caught:
         tk.Dataset.from_records(
-            [{"q": "a", "a": "b"}, {"q": 1.5, "a": "b"}], input="q", target="a", name="faq"
+            [{"q": "a", "a": "b"}, {"q": True, "a": "b"}], input="q", target="a", name="faq"
         )
-    assert str(caught.value) == "faq:2:q: expected text, found a number\n  hint: write it as a JSON text"
+    assert str(caught.value) == "faq:2:q: expected text, found true or false\n  hint: write it as a JSON text"
     assert (caught.value.path, caught.value.line, caught.value.field) == ("faq", 2, "q")
 
 

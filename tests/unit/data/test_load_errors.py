@@ -198,7 +198,7 @@ def test_tables(content: str | bytes, options: dict[str, Any], message: str, hin
             " a number has too many digits",
             "write it as a JSON text: put quotes around it",
         ),
-        ('{"text": 1.5}', "text: expected text, found a number", "write it as a JSON text"),
+        ('{"text": true}', "text: expected text, found true or false", "write it as a JSON text"),
         ('{"text": ""}', "text: empty text", SKIP),
         (b'{"text": "\xff"}', " byte 0xff at position 11 of the line is not UTF-8", CP1252),
         (b'{"text": "\x00"}', " the line holds a NUL byte", UTF16),
@@ -234,9 +234,9 @@ def test_a_line_without_end_is_refused_and_not_read_whole() -> None:
         (
             {"input": ["a", "b"], "target": "c"},
             "input must be the name of one column, not ['a', 'b']",
-            "pass a text, such as input='text'",
+            "pass a text, such as input='text'; for several columns input='{title}: {body}'",
         ),
-        ({"kind": "chat"}, "unknown kind 'chat'", "use 'completion' or 'labelled'"),
+        ({"kind": "chat"}, "unknown kind 'chat'", "kinds are 'completion', 'labelled', 'prompt'"),
         (
             {"target": "a", "kind": "labelled"},
             "kind='labelled' needs input=",

@@ -124,7 +124,7 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": []
             OWN_META,
         ),
         (
-            {"kind": "labelled", "text": "a", "label": [1]},
+            {"kind": "labelled", "text": "a", "label": [None]},
             "label: expected a list of texts",
             'write labels as ["a", "b"]',
         ),

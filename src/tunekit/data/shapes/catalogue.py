@@ -31,7 +31,7 @@ def shape(name: str) -> Shape:
         SpecError: None is; the hint says which there are.
 
     Examples:
-        >>> shape("tunekit").says
+        >>> shape("own").says
         "tunekit's own rows"
     """
     known = {shape.name: shape for shape in shapes()}
