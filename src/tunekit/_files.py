@@ -73,10 +73,21 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, hint: str = "") 
         mode: Permissions before the umask; the owner's only, unless told.
         hint: What to do if it cannot be written, where the path is not one of tunekit's own.
     """
+    with atomic_writer(path, mode=mode, hint=hint) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_writer(path: Path, *, mode: int = 0o600, hint: str = "") -> Iterator[BinaryIO]:
+    """A file to write to piece by piece that appears under its name whole, when the block ends, or not at all.
+
+    Takes what `write_atomic` takes.
+    """
     with storage_errors(f"cannot write {str(path)!r}", hint=hint):
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
-            write_durable(temporary, data, mode=mode)
+            with _durable(temporary, mode) as file:
+                yield file
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -86,9 +97,15 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, hint: str = "") 
 
 def write_durable(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Write a new file, readable by its owner only unless told, and wait until the disk has it."""
+    with _durable(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def _durable(path: Path, mode: int) -> Iterator[BinaryIO]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,22 +1,72 @@
-"""Datasets to files: one JSON object per line, the same bytes every time. Knows no reader and no backend."""
+"""Examples to files: which shape, which format, which bytes around them. Knows no reader and no backend."""
 
 from __future__ import annotations
 
-import json
+import codecs
+import gzip
+import hashlib
+import io
 import os
-from collections.abc import Iterable
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO
 
-from tunekit._files import write_atomic
-from tunekit.errors import DataError
+from tunekit._files import atomic_writer
+from tunekit.data.profiles import Profile
+from tunekit.data.shapes import catalogue
+from tunekit.data.wording import listed
+from tunekit.data.writers import json_lines, table
+from tunekit.data.writers.report import WriteReport
+from tunekit.errors import DataError, MissingExtraError, SpecError
 from tunekit.examples import Example, to_dict
+
+OWN = "own"
+"""Name of tunekit's own record shape, which keeps everything."""
+
+_TABLES = {"csv": ",", "tsv": "\t"}
+_FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
+
+
+def write(
+    path: str | os.PathLike[str],
+    examples: Iterable[Example],
+    *,
+    shape: str | None = None,
+    profile: Profile | None = None,
+) -> WriteReport:
+    """Publish the file whole. See `Dataset.write`."""
+    format, packed = _format(Path(path))
+    tally = _Tally(shape or (None if profile else OWN), profile, format)
+    mark = codecs.BOM_UTF8 if profile and profile.byte_order_mark else b""
+    counted = _publish(Path(path), packed, chain([mark], _lines(tally.records(examples), format)))
+    return WriteReport(
+        path=Path(path),
+        format=format,
+        shape=tally.shape,
+        rows=tally.rows,
+        size_bytes=counted.size,
+        sha256=counted.digest.hexdigest(),
+        left_out=dict(sorted(tally.left_out.items())),
+    )
 
 
 def write_jsonl(path: str | os.PathLike[str], examples: Iterable[Example]) -> None:
-    """Publish the file whole. See `Dataset.write_jsonl`."""
-    data = b"".join(encoded(example) for example in examples)
+    """Publish the file whole, whatever it is called. See `Dataset.write_jsonl`."""
+    packed = _PACKERS.get(Path(path).suffix.lower(), nullcontext)
+    _publish(Path(path), packed, map(encoded, examples))
+
+
+def _publish(path: Path, packed: _Packer, chunks: Iterable[bytes]) -> _Counted:
     # The user's own file: permissions as the umask says, unlike what tunekit keeps for itself.
-    write_atomic(Path(path), data, mode=0o666, hint="give a path that can be written")
+    with atomic_writer(path, mode=0o666, hint="give a path that can be written") as file:
+        counted = _Counted(file)
+        with packed(counted) as out:
+            for chunk in chunks:
+                out.write(chunk)
+    return counted
 
 
 def check(examples: Iterable[Example]) -> None:
@@ -26,18 +76,114 @@ def check(examples: Iterable[Example]) -> None:
 
 
 def encoded(example: Example, *, with_row: bool = True) -> bytes:
-    """One line of UTF-8 JSON, its newline included.
+    """One line of tunekit's own shape, its newline included.
 
     Raises:
         DataError: The row holds what JSON or UTF-8 cannot.
     """
-    body = to_dict(example, with_row=with_row)
+    return json_lines.line(to_dict(example, with_row=with_row), example.id)
+
+
+class _Tally:
+    """Turns examples into records, and counts what is written and what is left out."""
+
+    def __init__(self, shape: str | None, profile: Profile | None, format: str) -> None:
+        self._named, self._profile, self._format = shape, profile, format
+        self._writers: dict[str, Callable[[Example], Mapping[str, Any]]] = {}
+        self.shape = ""
+        self.rows = 0
+        self.left_out: Counter[str] = Counter()
+
+    def records(self, examples: Iterable[Example]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for example in examples:
+            self.rows += 1
+            writer = self._writers.get(example.kind) or self._writer(example.kind)
+            # A service takes no column that its contract does not name.
+            if self._profile is not None and example.meta:
+                self.left_out.update(map(str, example.meta))
+                example = example.replace(meta={})
+            yield example.id, writer(example)
+
+    def _writer(self, kind: str) -> Callable[[Example], Mapping[str, Any]]:
+        name = self._named or (self._profile.shape_of(kind) if self._profile else OWN)
+        self.shape = self.shape or name
+        if name == OWN and self._format in _TABLES:
+            writer: Callable[[Example], Mapping[str, Any]] = _cells
+        else:
+            writer = catalogue.shape(name).write
+        self._writers[kind] = writer
+        return writer
+
+
+def _cells(example: Example) -> Mapping[str, Any]:
+    """Row id, the content by its own names, then the meta columns: what a person wants to see in a spreadsheet."""
+    body = to_dict(example)
+    del body["kind"]
+    return {**body, **body.pop("meta", {})}
+
+
+def _lines(records: Iterator[tuple[str, Mapping[str, Any]]], format: str) -> Iterator[bytes]:
+    if format == "jsonl":
+        return json_lines.encoded(records)
+    first = next(records, None)
+    if first is None:
+        raise DataError("there are no rows, so a table would have no columns", hint="write JSON lines")
+    return table.encoded(chain([first], records), tuple(first[1]), _TABLES[format])
+
+
+# --- the file itself ----------------------------------------------------------------------------------
+
+
+_Packer = Callable[["_Counted"], AbstractContextManager[Any]]
+
+
+def _format(path: Path) -> tuple[str, _Packer]:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed: _Packer = nullcontext
+    if suffixes and suffixes[-1] in _PACKERS:
+        packed = _PACKERS[suffixes.pop()]
+    found = _FORMATS.get(suffixes[-1] if suffixes else "")
+    if found is None:
+        raise SpecError(
+            f"no format is written under the name {PurePath(path).name!r}",
+            hint=f"end it in {listed(_FORMATS)}, with .gz or .zst after it to compress",
+        )
+    return found, packed
+
+
+class _Counted(io.RawIOBase):
+    """Bytes on their way to the file: how many, and their digest."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._file.write(data)
+        self.digest.update(data)
+        self.size += len(data)
+        return len(data)
+
+
+@contextmanager
+def _gzip(out: _Counted) -> Iterator[Any]:
+    # No name and no time in the header: equal rows give equal bytes.
+    with gzip.GzipFile(filename="", mode="wb", fileobj=out, mtime=0) as file:
+        yield file
+
+
+@contextmanager
+def _zstd(out: _Counted) -> Iterator[Any]:
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-    except UnicodeEncodeError as error:
-        what = f"half a surrogate pair, {error.object[error.start]!r}, which has no UTF-8 form"
-    except (TypeError, ValueError, RecursionError) as error:
-        what = f"what JSON cannot hold: {error}"
-    raise DataError(
-        f"row {example.id!r} holds {what}", hint="map the dataset to examples of text and plain numbers"
-    )
+        import zstandard
+    except ImportError:
+        raise MissingExtraError("zstandard", extra="zstd") from None
+    with zstandard.ZstdCompressor(level=10).stream_writer(out, closefd=False) as file:
+        yield file
+
+
+_PACKERS: Mapping[str, _Packer] = {".gz": _gzip, ".zst": _zstd}

@@ -21,6 +21,9 @@ def run(
         count += 1
         for see in seeing:
             see(example)
-    found = list(chain.from_iterable(check.findings() for check in running))
-    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable
-    return count, tuple(found)
+    return count, ordered(chain.from_iterable(check.findings() for check in running))
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first, then warnings; within those in the order given."""
+    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))

@@ -1,0 +1,142 @@
+"""Checking and fixing. Knows what users ask; the checks and fixes themselves know what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
+
+from tunekit.data.findings import Finding, Rows
+from tunekit.data.loading import Found
+from tunekit.data.methods.base import Examples
+from tunekit.examples import Example
+
+if TYPE_CHECKING:
+    from tunekit.data.checks.base import Check, CheckContext
+    from tunekit.data.checks.report import CheckReport
+    from tunekit.data.fixes.report import FixReport
+    from tunekit.data.hints import Hints
+
+Targets = str | Sequence[str] | None
+Against = Iterable[Example] | Mapping[str, Iterable[Example]] | None
+
+
+class Checking(Examples):
+    """What is wrong with the examples, and how to mend it."""
+
+    __slots__ = ()
+
+    def check(
+        self, target: Targets = None, against: Against = None, *, checks: Sequence[type[Check]] = ()
+    ) -> CheckReport:
+        """Look at every row and say everything that is wrong, or worth knowing, at once.
+
+        One pass at constant memory but for what is found; nothing is changed.
+
+        Args:
+            target: Where the data are to train: a profile (`"openai"`, `"foundry"`, `"together"`, ...), a target string
+                such as `"openai:gpt-4.1-mini-2025-04-14"`, or several of them. Their rules are checked beside the
+                rules of good data.
+            against: Examples that must not occur in these: a test set, or several by name.
+            checks: Checks of your own that run after the built-in ones.
+
+        Raises:
+            SpecError: A target is not known.
+            DataError: A stream's rows cannot be read.
+
+        Examples:
+            >>> import tunekit as tk
+            >>> rows = [{"prompt": "a", "completion": "yes"}, {"prompt": "a", "completion": "yes"}]
+            >>> tk.Dataset.from_records(rows).check()["duplicate-rows"].fix.name
+            'drop-duplicates'
+        """
+        from tunekit.data.checks import catalogue, run
+        from tunekit.data.checks.report import CheckReport
+
+        context = _context(target, against)
+        count, findings = run.run(self, (*catalogue.builtin(), *checks), context)
+        found = self._found
+        return CheckReport(
+            name=found.name or "dataset",
+            rows=count,
+            findings=run.ordered((*_of_reading(found), *findings)),
+            targets=tuple(profile.name for profile in context.profiles),
+            source=found.notes.facts,
+        )
+
+    def fix(self, *names: str, target: Targets = None, against: Against = None) -> Self:
+        """The same rows, mended. Row ids stay, and the original is never touched, so undoing is using the original.
+
+        Without names, every lossless fix that has something to do: those change no meaning and drop nothing that could
+        be learned. With names, those and no others; `"lossless"` among them stands for every lossless one. What was
+        done is in `fixes`.
+
+        Args:
+            *names: Fixes to apply, as `check` proposes them.
+            target: As for `check`.
+            against: As for `check`.
+
+        Raises:
+            SpecError: There is no such fix, or a target is not known.
+
+        Examples:
+            >>> import tunekit as tk
+            >>> rows = [{"prompt": "a", "completion": "yes"}, {"prompt": "a", "completion": "yes"}]
+            >>> len(tk.Dataset.from_records(rows).fix("drop-duplicates"))
+            1
+        """
+        return self._fixed(names, _context(target, against))
+
+    def preview_fix(self, *names: str, target: Targets = None, against: Against = None) -> FixReport:
+        """What `fix` would do, row by row, without doing it. Takes the same arguments."""
+        from tunekit.data.fixes.run import FixedRows
+
+        rows = FixedRows(self, names, _context(target, against))
+        for _ in rows:
+            pass  # the report grows as rows go by
+        return rows.report
+
+    def hints(self, target: str | None = None) -> Hints:
+        """What kind of task this looks like and why, with a method, hyperparameters and a spec to start from.
+
+        Args:
+            target: As for `check`.
+
+        Raises:
+            SpecError: The target is not known.
+        """
+        from tunekit.data import hints
+
+        return hints.infer(self, _context(target, None))
+
+
+def _context(target: Targets, against: Against) -> CheckContext:
+    from tunekit.data.checks.base import CheckContext
+    from tunekit.data.profiles import profile_of
+
+    names = (target,) if isinstance(target, str) else tuple(target or ())
+    profiles = tuple(profile_of(name) for name in names)
+    is_text = any(profile.prompt_format == "text" for profile in profiles)
+    return CheckContext(
+        profiles=profiles, prompt_format="text" if is_text else "chat", against=_named(against)
+    )
+
+
+def _named(against: Against) -> tuple[tuple[str, Iterable[Example]], ...]:
+    if against is None:
+        return ()
+    return tuple(against.items()) if isinstance(against, Mapping) else (("the other set", against),)
+
+
+def _of_reading(found: Found) -> Iterable[Finding]:
+    yield from found.notes.findings
+    if found.skipped:
+        rows = Rows()
+        for skipped in found.skipped:
+            rows.add(skipped.id, evidence=skipped.reason)
+        yield Finding(
+            code="skipped-rows",
+            severity="warning",
+            message=f"{len(rows)} rows could not be used and were left out",
+            rows=tuple(rows.ids),
+            places=tuple(rows.places),
+        )

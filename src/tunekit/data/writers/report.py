@@ -1,0 +1,48 @@
+"""What writing a file came to. Knows no format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteReport:
+    """A file that was written, and what of the rows is not in it.
+
+    Attributes:
+        path: The file.
+        format: "jsonl", "csv", "tsv" or "parquet".
+        shape: Record shape of its rows.
+        rows: How many.
+        size_bytes: Its size, after compression.
+        sha256: Of its bytes, in hex; equal rows give equal bytes.
+        left_out: Meta columns that were not written, with the number of rows that had them.
+    """
+
+    path: Path
+    format: str
+    shape: str
+    rows: int
+    size_bytes: int
+    sha256: str
+    left_out: dict[str, int]
+
+    def __str__(self) -> str:
+        said = f"{self.path}: {self.rows:,} rows as {self.shape} ({self.format}), {self.size_bytes:,} bytes"
+        if self.left_out:
+            said += f"; without the meta columns {', '.join(map(repr, self.left_out))}"
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "shape": self.shape,
+            "rows": self.rows,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "left_out": dict(self.left_out),
+        }
