@@ -61,7 +61,7 @@ class Columns:
         labels = bool(names) or label_separator is not None or isinstance(targets, tuple)
         if labels and kind not in (None, "labelled"):
             raise SpecError(f"kind={kind!r} has no labels", hint="leave kind out, or pass kind='labelled'")
-        if label_separator is not None and not label_separator.strip():
+        if label_separator == "":
             raise SpecError(f"label_separator is {label_separator!r}", hint="pass a text, such as ';'")
         found = "labelled" if labels else kind
         if found == "labelled" and targets is not None and input is None:
