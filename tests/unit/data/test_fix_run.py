@@ -158,7 +158,7 @@ def test_plain_text_fixes_never_touch_what_becomes_chats() -> None:
     assert all(example.prompt.endswith("->") for example in rows if isinstance(example, CompletionExample))
     with pytest.raises(SpecError, match="'add-arrow' is for prompts of plain text") as caught:
         run(ROWS, ["add-arrow"], CHAT)
-    assert 'prompt_format="text"' in caught.value.hint
+    assert 'target="base"' in caught.value.hint
 
 
 def test_the_report_for_people_and_for_programs() -> None:
@@ -271,6 +271,27 @@ def test_a_stream_is_mended_as_a_dataset_is_every_time_that_it_is_read() -> None
         assert tuple(stream) == rows
         assert stream.report == report
         assert source.passes == passes
+
+
+class DropOddPlaces(Fix):
+    """Looks at all rows and remembers where it is while it is applied."""
+
+    name, safety, says = "drop-odd-places", "lossy", "Leaves out every second row."
+    odd: frozenset[int] = frozenset()
+
+    def prepare(self, examples: Iterable[Example]) -> None:
+        self.odd = frozenset(place for place, _ in enumerate(examples) if place % 2)
+        self.at = -1
+
+    def apply(self, example: Example) -> Example | None:
+        self.at += 1
+        return None if self.at in self.odd else example
+
+
+def test_every_pass_of_a_stream_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "builtin", lambda: (DropOddPlaces, DropRepeats, AddCount))
+    stream = FixedRows(Source(ROWS), ["drop-odd-places", "drop-repeats", "add-count"], CHAT)
+    assert ids(stream) == ids(stream) == ["a.csv:2", "a.csv:4"]
 
 
 def test_a_stream_is_lazy_and_its_report_grows() -> None:

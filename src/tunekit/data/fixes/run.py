@@ -141,7 +141,7 @@ def _check(name: Any, known: dict[str, type[Fix]], context: CheckContext) -> Non
     if not _fits(known[name], context):
         raise SpecError(
             f"{name!r} is for prompts of plain text, and these become chats, where a template does that work",
-            hint='name a target that continues plain text, or pass prompt_format="text"',
+            hint='pass target="base", or another target whose model continues plain text',
         )
 
 
@@ -154,8 +154,10 @@ def _looks_first(fix: Fix) -> bool:
 
 
 def _fresh(fix: Fix) -> Fix:
-    """A copy that has seen no row: a fix may remember rows while it is applied. What it prepared is kept."""
-    return copy.deepcopy(fix, {id(fix.context): fix.context})
+    """One that has been applied to no row, for a fix may remember rows. What it learned in `prepare` is kept."""
+    if not _looks_first(fix):
+        return type(fix)(fix.context)
+    return copy.deepcopy(fix, {id(fix.context): fix.context})  # the context may hold whole datasets: share it
 
 
 def _logged(fix: Fix, max_changes: int | None) -> tuple[Fix, FixLog]:
