@@ -12,7 +12,7 @@ from tunekit.data.views import texts
 from tunekit.examples import Example
 
 MAX_ROWS = 20_000
-MAX_CHARS = 32_000_000
+MAX_CHARS = 16_000_000
 """More rows, or more text, than this are sampled: a few seconds of tiktoken."""
 _SHARES = ((50, "p50"), (90, "p90"), (99, "p99"))
 

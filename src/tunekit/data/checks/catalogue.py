@@ -13,8 +13,11 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ("text_case", "TextCase"),
     ("affixes", "PromptFormat"),
     ("conversation", "Conversations"),
+    ("tools", "Tools"),
+    ("images", "Images"),
     ("tokens", "TokenLengths"),
     ("special_tokens", "SpecialTokens"),
+    ("profile", "TargetRules"),
 )
 
 

@@ -14,6 +14,8 @@ _FIXES: tuple[tuple[str, str], ...] = (
     ("conversation", "DropEmptyTurns"),
     ("conversation", "DropTrailingTurns"),
     ("conversation", "MergeTurns"),
+    ("tools", "FillToolCallIds"),
+    ("tools", "DecodeToolArguments"),
     ("tokens", "DropOverContext"),
     # Last: what these put at the ends must stay there.
     ("text_case", "LowerCasePrompts"),
