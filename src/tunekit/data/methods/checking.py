@@ -59,7 +59,7 @@ class Checking(Examples):
             name=found.name or "dataset",
             rows=count,
             findings=run.ordered((*_of_reading(found), *findings)),
-            targets=tuple(profile.name for profile in context.profiles),
+            targets=tuple(profile.target for profile in context.profiles),
             source=found.notes.facts,
         )
 
