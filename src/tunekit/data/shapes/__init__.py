@@ -25,7 +25,7 @@ _SHAPES = (
 # Until loading asks `choose`.
 def to_example(row: Any, columns: Columns | None, id: str) -> Example:
     """The example that a decoded row is."""
-    from tunekit.data.shapes.own import OWN, learnable
+    from tunekit.data.shapes.own import OWN
 
     if not isinstance(row, Mapping):
         raise DataError(f"expected an object, found {shown(row)}", hint=_SHAPES)
@@ -53,7 +53,7 @@ def to_example(row: Any, columns: Columns | None, id: str) -> Example:
                     hint="write legacy functions as tools and tool_calls; for preferences, see PreferenceExample",
                 )
         meta = _fields.rest(row, ("messages", "tools"))
-        turns = learnable(messages.conversation(row.get("messages")))
+        turns = _fields.learnable(messages.conversation(row.get("messages")))
         return ChatExample(messages=turns, tools=messages.tools(row.get("tools")), id=id, meta=meta)
     if "prompt" in row and "completion" in row:
         return _columns.read(DEFAULT_COLUMNS, row, id)

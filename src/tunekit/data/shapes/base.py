@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from tunekit.examples import Example
 
 Record: TypeAlias = Mapping[str, Any]
+"""A JSON object; the one shape whose records are lists takes and gives those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,6 @@ class Shape:
     name: str
     says: str
     kinds: frozenset[str]
-    recognises: Callable[[Record], bool]
-    read: Callable[[Record, str], Example | tuple[Example, ...]]
-    write: Callable[[Example], dict[str, Any]]
+    recognises: Callable[[Any], bool]
+    read: Callable[[Any, str], Example | tuple[Example, ...]]
+    write: Callable[[Example], Any]

@@ -6,9 +6,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from tunekit.data import messages
 from tunekit.data.wording import brief, listed, nearest, shown
 from tunekit.errors import DataError
-from tunekit.examples import Example, LabelledExample
+from tunekit.examples import Example, LabelledExample, Message
 
 _FILL_IN = 'fill in what the model should answer, or pass on_error="skip"'
 _EXACT = 2**53
@@ -93,6 +94,24 @@ def not_blank(text: str, field: str | None) -> str:
     if not text or text.isspace():
         raise blank(field)
     return text
+
+
+def learnable(turns: tuple[Message, ...], field: str = "messages") -> tuple[Message, ...]:
+    """The turns, if an assistant turn among them can be learned.
+
+    Raises:
+        BlankTarget: There is such a turn, but it is empty or has weight 0.
+        DataError: There is none.
+    """
+    if messages.has_answer(turns):
+        return turns
+    if any(turn.role == "assistant" for turn in turns):
+        raise blank(field, "every assistant turn is empty or has weight 0")
+    raise DataError(
+        "no assistant turn, so nothing to learn",
+        field=field,
+        hint="add what the model should answer as a turn with the role 'assistant'",
+    )
 
 
 def label(record: Mapping[str, Any], key: str) -> str | tuple[str, ...]:

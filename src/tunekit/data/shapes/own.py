@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunekit.data import messages
-from tunekit.data.shapes import fields
+from tunekit.data.shapes import answers, fields
 from tunekit.data.shapes.base import Shape
 from tunekit.data.wording import brief, listed, shown
 from tunekit.errors import DataError
@@ -16,7 +16,6 @@ from tunekit.examples import (
     CompletionExample,
     Example,
     LabelledExample,
-    Message,
     PreferenceExample,
     PromptExample,
     Segment,
@@ -24,6 +23,9 @@ from tunekit.examples import (
     UnpairedExample,
     to_dict,
 )
+
+# Until the chat shapes take it from fields.
+learnable = fields.learnable
 
 _KEYS: Mapping[str, frozenset[str]] = {
     kind: frozenset(cls.__struct_fields__) | {"kind"} for kind, cls in EXAMPLE_KINDS.items()
@@ -60,7 +62,7 @@ def _read(record: Mapping[str, Any], id: str) -> Example:
 
 def _chat(record: Mapping[str, Any]) -> Example:
     turns = messages.conversation(record.get("messages"))
-    return ChatExample(messages=learnable(turns), tools=messages.tools(record.get("tools")))
+    return ChatExample(messages=fields.learnable(turns), tools=messages.tools(record.get("tools")))
 
 
 def _completion(record: Mapping[str, Any]) -> Example:
@@ -72,8 +74,8 @@ def _completion(record: Mapping[str, Any]) -> Example:
 def _preference(record: Mapping[str, Any]) -> Example:
     return PreferenceExample(
         messages=messages.conversation(record.get("messages")),
-        chosen=answered(messages.answer(record.get("chosen"), "chosen"), "chosen"),
-        rejected=messages.answer(record.get("rejected"), "rejected"),
+        chosen=answers.answered(record.get("chosen"), "chosen"),
+        rejected=answers.answer(record.get("rejected"), "rejected"),
         tools=messages.tools(record.get("tools")),
     )
 
@@ -88,7 +90,7 @@ def _unpaired(record: Mapping[str, Any]) -> Example:
         )
     return UnpairedExample(
         messages=messages.conversation(record.get("messages")),
-        completion=answered(messages.answer(record.get("completion"), "completion"), "completion"),
+        completion=answers.answered(record.get("completion"), "completion"),
         desirable=desirable,
         tools=messages.tools(record.get("tools")),
     )
@@ -136,29 +138,6 @@ _READERS = {
     "labelled": _labelled,
     "segments": _segments,
 }
-
-
-# --- answers ------------------------------------------------------------------------------------------
-
-
-def learnable(turns: tuple[Message, ...], field: str = "messages") -> tuple[Message, ...]:
-    """The turns of a chat, if an assistant turn in it can be learned."""
-    if messages.has_answer(turns):
-        return turns
-    if any(turn.role == "assistant" for turn in turns):
-        raise fields.blank(field, "every assistant turn is empty or has weight 0")
-    raise DataError(
-        "no assistant turn, so nothing to learn",
-        field=field,
-        hint="add what the model should answer as a turn with the role 'assistant'",
-    )
-
-
-def answered(answer: str | tuple[Message, ...], field: str) -> str | tuple[Message, ...]:
-    """An answer, unless there is nothing in it to learn."""
-    if isinstance(answer, str):
-        return fields.not_blank(answer, field)
-    return learnable(answer, field)
 
 
 OWN = Shape(
