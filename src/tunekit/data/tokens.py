@@ -42,6 +42,7 @@ _VOCABULARIES: Mapping[str, tuple[str, str]] = {
     "p50k_base": ("p50k_base", "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069"),
     "r50k_base": ("r50k_base", "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"),
 }
+_FETCH = "python -c \"import tiktoken; tiktoken.get_encoding('{}')\""
 _SOURCE = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 # tiktoken's regular expressions run out of stack on some texts of a million characters (seen with spaces).
 _SLICE_CHARS = 100_000
@@ -164,10 +165,10 @@ def cache_path(tokenizer: str) -> Path | None:
 
 
 def _instruction(tokenizer: str | None, profile: Profile | None) -> str:
-    about = "estimated from the characters (off by about 5 % as a rule, 20 % at worst)"
     if tokenizer is not None:
-        fetch = f"python -c \"import tiktoken; tiktoken.get_encoding('{tokenizer}')\""
-        return f"{about}; to count, run once where there is a network: {fetch}"
+        about = "estimated from the characters (off by about 5 % as a rule, 20 % at worst)"
+        return f"{about}; to count, run once with a network: {_FETCH.format(tokenizer)}"
+    about = "estimated from the characters, as for o200k_base"
     if profile is not None and profile.name == "local":
         return f"{about}; the model's own tokenizer counts when it is trained"
     return f"{about}; the target's tokenizer is not known here"
@@ -237,7 +238,7 @@ def _turns(turns: Sequence[Message], tokens_of: Callable[[str], int]) -> tuple[i
         total += said + TOKENS_PER_MESSAGE
         if turn.name is not None:
             total += tokens_of(turn.name) + TOKENS_PER_NAME
-        if turn.role == "assistant" and turn.weight > 0:
+        if turn.role == "assistant" and turn.weight:
             learned += said
     return total, learned
 
