@@ -15,6 +15,7 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ("conversation", "Conversations"),
     ("tools", "Tools"),
     ("images", "Images"),
+    ("characters", "Characters"),
     ("tokens", "TokenLengths"),
     ("special_tokens", "SpecialTokens"),
     ("profile", "TargetRules"),

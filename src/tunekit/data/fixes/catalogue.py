@@ -8,6 +8,19 @@ from tunekit.data.fixes.base import Fix
 
 _FIXES: tuple[tuple[str, str], ...] = (
     # (module under tunekit.data.fixes, class)
+    # First, and in this order: what was misread is undone before single characters are taken out of it.
+    ("characters", "RepairMojibake"),
+    ("characters", "ReplaceSurrogates"),
+    ("characters", "UnescapeHtml"),
+    ("characters", "StripHiddenText"),
+    ("characters", "StripDirectionOverrides"),
+    ("characters", "RestoreBackslashes"),
+    ("characters", "StripTerminalEscapes"),
+    ("characters", "StripControl"),
+    ("characters", "StripZeroWidth"),
+    ("characters", "ReplaceNbsp"),
+    ("characters", "NormaliseNewlines"),
+    ("characters", "Nfc"),
     ("conversation", "ClearContextWeights"),
     ("conversation", "DropBlankNames"),
     # Dropping turns can bring turns of one role together.
