@@ -28,7 +28,8 @@ class _Flaw:
         code: Of its finding.
         severity: Of its finding.
         sign: What every text with it has somewhere; many texts without it have that too.
-        says: What is wrong in the rows, after their number.
+        what: What is wrong, in a few words.
+        so: What follows from it, or what to do.
         fix: What mends it.
         pattern: What it looks like, where there is no fix.
     """
@@ -36,7 +37,8 @@ class _Flaw:
     code: str
     severity: Severity
     sign: re.Pattern[str]
-    says: str
+    what: str
+    so: str
     fix: type[fixes.CharacterFix] | None = None
     pattern: re.Pattern[str] | None = None
 
@@ -61,92 +63,104 @@ _FLAWS = (
         "mojibake",
         "warning",
         re.compile(mojibake.SIGN),
-        "hold text that was written as UTF-8 and read as something else ('cafÃ©'); reading the file with the right "
-        "encoding= is better than mending it",
+        "text that was written as UTF-8 and read as something else ('cafÃ©')",
+        "read the file with the right encoding=, or have this mended",
         fixes.RepairMojibake,
     ),
     _Flaw(
         "replacement-characters",
         "warning",
         REPLACEMENT,
-        "hold U+FFFD, which stands where characters were lost; read the source again with the right encoding=",
+        "U+FFFD, which stands where characters were lost,",
+        "read the source again with the right encoding=",
         pattern=REPLACEMENT,
     ),
     _Flaw(
         "unpaired-surrogates",
         "error",
         re.compile("[\ud800-\udfff]"),
-        "hold half a character, which no file can be written with",
+        "half a character",
+        "no file can be written with it",
         fixes.ReplaceSurrogates,
     ),
     _Flaw(
         "html-entities",
         "warning",
         re.compile("&"),
-        "hold HTML entities outside HTML ('&amp;'), which the model would learn to write",
+        "HTML entities outside HTML ('&amp;')",
+        "the model would learn to write them",
         fixes.UnescapeHtml,
     ),
     _Flaw(
         "hidden-text",
         "warning",
         re.compile("[\ufe00-\ufe0f\U000e0000-\U000e01ef]"),
-        "hold text in characters that nobody sees and models read: somebody may have put instructions there",
+        "text in characters that nobody sees and models read",
+        "somebody may have put instructions there",
         fixes.StripHiddenText,
     ),
     _Flaw(
         "direction-overrides",
         "warning",
         re.compile("[\u202d\u202e]"),
-        "hold characters that show the text in another order than the model reads it",
+        "direction overrides",
+        "people see the text in another order than the model reads it",
         fixes.StripDirectionOverrides,
     ),
     _Flaw(
         "lost-backslashes",
         "warning",
         re.compile("[\x07\x08\x0b\x0c]"),
-        "hold LaTeX commands whose backslash became a control character ('\\x0crac' for '\\frac')",
+        "LaTeX whose backslashes became control characters ('\\x0crac')",
+        "the model would learn broken formulas",
         fixes.RestoreBackslashes,
     ),
     _Flaw(
         "terminal-escapes",
         "info",
         re.compile("[\x07\x08\x1b]"),
-        "hold backspaces, bells, colours or cursor movements of a terminal",
+        "colours, cursor movements, bells or backspaces of a terminal",
+        "only a model of terminals needs them",
         fixes.StripTerminalEscapes,
     ),
     _Flaw(
         "control-characters",
         "warning",
         re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f-\x9f]"),
-        "hold control characters",
+        "control characters",
+        "they mean nothing in text, and many programs stop at them",
         fixes.StripControl,
     ),
     _Flaw(
         "invisible-characters",
         "warning",
         re.compile("[\xad\u061c\u180e\u200b-\u200f\u202a-\u202c\u2060-\u206f\ufeff]"),
-        "hold characters without width where no script needs them: equal texts then differ",
+        "characters without width where no script needs them",
+        "texts that look the same differ",
         fixes.StripZeroWidth,
     ),
     _Flaw(
         "odd-spaces",
         "info",
         re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]"),
-        "hold no-break, thin or wide spaces where plain ones are usual",
+        "no-break, thin or wide spaces where plain ones are usual",
+        "they are other tokens",
         fixes.ReplaceNbsp,
     ),
     _Flaw(
         "line-ends",
         "info",
         re.compile("[\r\x0b\x0c\u2028\u2029]"),
-        "hold other line breaks than the line feed, which are other tokens",
+        "other line breaks than the line feed",
+        "they are other tokens",
         fixes.NormaliseNewlines,
     ),
     _Flaw(
         "lookalike-letters",
         "info",
         re.compile("[\u0400-\u04ff][A-Za-z]"),
-        "hold words that mix Latin and Cyrillic letters of the same look",
+        "words of Latin and Cyrillic letters that look the same",
+        "they are other words for the model",
         pattern=LOOKALIKE,
     ),
 )
@@ -154,7 +168,8 @@ _DECOMPOSED = _Flaw(
     "decomposed-characters",
     "info",
     re.compile(""),
-    "hold letters and accents as separate characters (not Unicode form C): equal texts then differ",
+    "letters and accents as separate characters (not Unicode form C)",
+    "texts that look the same differ",
     fixes.Nfc,
 )
 
@@ -202,7 +217,7 @@ class Characters(Check):
                 yield Finding(
                     code=flaw.code,
                     severity=flaw.severity,
-                    message=f"{counted(len(rows), 'row')} {flaw.says}",
+                    message=f"{flaw.what} in {counted(len(rows), 'row')}: {flaw.so}",
                     rows=tuple(rows.ids),
                     places=tuple(rows.places),
                     fix=flaw.fix.proposed() if flaw.fix else None,

@@ -57,9 +57,9 @@ def _rewritten(value: Any, change: Change) -> Any:
     if isinstance(value, Segment):
         text = change(value.text)
         return value if text == value.text else value.replace(text=text)
-    if isinstance(value, Mapping):
-        new = {key: _rewritten(item, change) for key, item in value.items()}
-        return value if all(new[key] is value[key] for key in new) else new
+    if isinstance(value, Mapping):  # the reference: its names are no texts, all that is in it is
+        new = {key: _values(item, change) for key, item in value.items()}
+        return value if new == value else new
     if isinstance(value, (tuple, list)):
         items = [_rewritten(item, change) for item in value]
         same = all(new is old for new, old in zip(items, value, strict=True))
@@ -111,11 +111,16 @@ def _is_json(text: str) -> bool:
 
 
 def _values(value: Any, change: Change) -> Any:
-    if isinstance(value, dict):
-        return {change(key): _values(item, change) for key, item in value.items()}
-    if isinstance(value, list):
+    """A JSON value with its texts changed; a number becomes a text where the change is about its digits."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {
+            change(key) if isinstance(key, str) else key: _values(item, change) for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
         return [_values(item, change) for item in value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        text = change(str(value))
-        return value if text == str(value) else text
-    return change(value) if isinstance(value, str) else value
+        new = change(str(value))
+        return value if new == str(value) else new
+    return value
