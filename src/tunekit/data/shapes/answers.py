@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from tunekit.data import messages
-from tunekit.data.shapes import fields, transcripts
+from tunekit.data.shapes import fields, sharegpt, transcripts, typed_parts
+from tunekit.data.shapes.dialects import dialect
 from tunekit.data.wording import shown
 from tunekit.errors import DataError
 from tunekit.examples import Message, message_to_dict
@@ -19,7 +20,12 @@ Answer = str | Turns
 
 
 def conversation(value: Any, field: str) -> Turns:
-    """Turns in OpenAI's, ShareGPT's or LLaMA-Factory's spelling."""
+    """Turns in OpenAI's spelling, ShareGPT's, or LLaMA-Factory's typed parts."""
+    spelling = dialect({"messages": value})
+    if spelling == sharegpt.NAME:
+        return sharegpt.conversation(value, field)
+    if spelling == typed_parts.NAME:
+        return typed_parts.conversation(value, field)
     return messages.conversation(value, field)
 
 

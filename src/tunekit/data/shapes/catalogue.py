@@ -5,8 +5,10 @@ The order decides where two shapes recognise the same record: the more particula
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from tunekit.data.shapes.base import Shape
 from tunekit.data.wording import listed, nearest
@@ -15,6 +17,22 @@ from tunekit.errors import SpecError
 _SHAPES: tuple[tuple[str, str], ...] = (
     # (module under tunekit.data.shapes, name of the Shape in it)
     ("own", "OWN"),
+    ("preference", "OPENAI_PREFERENCE"),
+    ("conversation_pairs", "TRANSCRIPTS"),
+    ("conversation_pairs", "CHOSEN_MESSAGES"),
+    ("sharegpt_preference", "SHAREGPT_PREFERENCE"),
+    ("conversation_pairs", "IMPLICIT"),
+    ("preference", "PREFERENCE"),
+    ("unpaired", "UNPAIRED"),
+    ("unpaired", "UNPAIRED_MESSAGES"),
+    ("rft", "RFT"),
+    ("squad", "SQUAD"),
+    ("instances", "INSTANCES"),
+    ("alpaca", "ALPACA"),
+    ("completion", "PROMPT_COMPLETION"),
+    ("labelled", "LABELLED"),
+    ("labelled", "PAIRS"),
+    ("text", "TEXT"),
 )
 
 
@@ -22,6 +40,20 @@ _SHAPES: tuple[tuple[str, str], ...] = (
 def shapes() -> tuple[Shape, ...]:
     """The built-in shapes."""
     return tuple(getattr(import_module(f"tunekit.data.shapes.{module}"), name) for module, name in _SHAPES)
+
+
+def recognised(record: Any) -> Shape | None:
+    """The first shape that a record looks like, by its keys; a list of two can only be a pair.
+
+    Examples:
+        >>> found = recognised({"instruction": "Say hi", "output": "hi"})
+        >>> found and found.name
+        'alpaca'
+    """
+    if not isinstance(record, Mapping):
+        pairs = shape("pairs")
+        return pairs if pairs.recognises(record) else None
+    return next((shape for shape in shapes() if shape.recognises(record)), None)
 
 
 def shape(name: str) -> Shape:

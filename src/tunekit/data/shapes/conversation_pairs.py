@@ -15,9 +15,10 @@ from tunekit.data.shapes import answers, fields, prompts, transcripts
 from tunekit.data.shapes.answers import Turns
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.preference import KINDS, preferred, with_tools
+from tunekit.data.shapes.typed_parts import TYPED_PARTS
 from tunekit.data.wording import shown
 from tunekit.errors import DataError
-from tunekit.examples import Example, PreferenceExample, message_to_dict
+from tunekit.examples import ChatExample, Example, PreferenceExample, message_to_dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,10 @@ def _to_messages(turns: Turns, field: str) -> list[dict[str, Any]]:
     return [message_to_dict(turn) for turn in turns]
 
 
+def _to_typed_parts(turns: Turns, field: str) -> Any:
+    return TYPED_PARTS.write(ChatExample(messages=turns))["messages"]
+
+
 IMPLICIT = _Form(
     name="implicit-preference",
     says="preferences: pairs of whole conversations",
@@ -115,5 +120,5 @@ CHOSEN_MESSAGES = _Form(
     keys=("chosen_messages", "rejected_messages"),
     is_conversation=_is_list,
     read=answers.conversation,
-    write=_to_messages,
+    write=_to_typed_parts,
 ).shape()

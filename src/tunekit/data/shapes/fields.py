@@ -162,7 +162,7 @@ def with_meta(body: dict[str, Any], example: Example, reserved: Iterable[str] = 
         reserved: Keys that the shape reads when they are there, and did not write now.
 
     Raises:
-        DataError: A meta column is called like something that the shape reads.
+        DataError: A meta column is called like something that the shape reads, or makes a row of another shape.
     """
     if not example.meta:
         return body
@@ -173,7 +173,25 @@ def with_meta(body: dict[str, Any], example: Example, reserved: Iterable[str] = 
                 field=f"meta.{key}",
                 hint='rename the column, or write shape="own", which keeps meta apart',
             )
-    return body | dict(example.meta)
+    record = body | dict(example.meta)
+    _refuse_other_shape(body, record)
+    return record
+
+
+def _refuse_other_shape(body: dict[str, Any], record: dict[str, Any]) -> None:
+    from tunekit.data.shapes.catalogue import (
+        recognised,  # which knows all shapes, and so comes after this module
+    )
+
+    found = recognised(record)
+    if found is None or found is recognised(body):
+        return
+    key = next((key for key in record if recognised({**body, key: record[key]}) is found), "")
+    raise DataError(
+        f"a meta column is called {brief(key)}, which makes a row of {found.says}",
+        field=f"meta.{key}",
+        hint='rename the column, or write shape="own", which keeps meta apart',
+    )
 
 
 def refused(example: Example, shape: str, kinds: Iterable[str], hint: str = "") -> DataError:

@@ -24,9 +24,6 @@ from tunekit.examples import (
     to_dict,
 )
 
-# Until the chat shapes take it from fields.
-learnable = fields.learnable
-
 _KEYS: Mapping[str, frozenset[str]] = {
     kind: frozenset(cls.__struct_fields__) | {"kind"} for kind, cls in EXAMPLE_KINDS.items()
 }

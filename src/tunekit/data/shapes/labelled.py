@@ -1,20 +1,18 @@
-"""Records that are lists, or hold several examples in one: pairs of text and label, and an instruction's instances."""
+"""A text and its label or labels: as an object, or as a pair in a list (CLINC150). Knows no columns of other names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from tunekit.data.shapes import fields, prompts
+from tunekit.data.shapes import fields
 from tunekit.data.shapes.base import Shape
 from tunekit.data.wording import shown
 from tunekit.errors import DataError
-from tunekit.examples import CompletionExample, Example, LabelledExample
+from tunekit.examples import Example, LabelledExample
 
-_LABELLED = frozenset({"labelled"})
-_COMPLETION = frozenset({"completion"})
+_KINDS = frozenset({"labelled"})
 _PAIR = 'a pair is ["the text", "the label"]'
-_INSTANCE = 'an instance is {"input": "...", "output": "..."}'
 
 
 def by_position(record: list[Any]) -> dict[str, Any]:
@@ -44,7 +42,7 @@ def _read_pair(record: Any, id: str) -> Example:
 
 def _write_pair(example: Example) -> list[Any]:
     if not isinstance(example, LabelledExample):
-        raise fields.refused(example, "pairs", _LABELLED)
+        raise fields.refused(example, "pairs", _KINDS)
     if example.meta:
         raise DataError(
             "a pair has no place for meta columns",
@@ -82,53 +80,14 @@ def _read_labelled(record: Mapping[str, Any], id: str) -> Example:
 
 def _write_labelled(example: Example) -> dict[str, Any]:
     if not isinstance(example, LabelledExample):
-        raise fields.refused(example, "labelled", _LABELLED)
+        raise fields.refused(example, "labelled", _KINDS)
     return fields.with_meta({"text": example.text, "label": _plain_label(example)}, example)
-
-
-# --- {"instruction": ..., "instances": [{"input": ..., "output": ...}]} -------------------------------
-
-
-def _has_instances(record: Mapping[str, Any]) -> bool:
-    return isinstance(record.get("instruction"), str) and isinstance(record.get("instances"), list)
-
-
-def _read_instances(record: Mapping[str, Any], id: str) -> tuple[Example, ...]:
-    found = fields.items(record.get("instances"), "instances")
-    columns = fields.rest(record, ("instruction", "instances"))
-    examples = [
-        _instance(record, value, f"instances[{index}]", columns).replace(id=f"{id}.{index + 1}")
-        for index, value in enumerate(found)
-    ]
-    return tuple(examples) if len(examples) > 1 else (examples[0].replace(id=id),)
-
-
-def _instance(
-    record: Mapping[str, Any], value: Any, field: str, columns: dict[str, Any]
-) -> CompletionExample:
-    if not isinstance(value, dict) or "output" not in value:
-        raise DataError(f"expected an instance, found {shown(value)}", field=field, hint=_INSTANCE)
-    output = fields.as_text(value["output"], f"{field}.output")
-    given = value.get("input")
-    said = "" if fields.missing(given) else fields.as_text(given, f"{field}.input")
-    prompt, given = prompts.instruction({"instruction": record["instruction"], "input": said})
-    meta = {**({"input": given} if given else {}), **columns, **fields.rest(value, ("input", "output"))}
-    return CompletionExample(prompt=prompt, completion=fields.not_blank(output, f"{field}.output"), meta=meta)
-
-
-def _write_instances(example: Example) -> dict[str, Any]:
-    if not isinstance(example, CompletionExample):
-        raise fields.refused(example, "instances", _COMPLETION)
-    instruction, given = prompts.without_input(example.prompt, example.meta.get("input"))
-    columns = example.replace(meta=fields.rest(example.meta, ("input",)))
-    instance = {"input": given, "output": example.completion}
-    return fields.with_meta({"instruction": instruction, "instances": [instance]}, columns)
 
 
 PAIRS = Shape(
     name="pairs",
     says="pairs of text and label",
-    kinds=_LABELLED,
+    kinds=_KINDS,
     recognises=_is_pair,
     read=_read_pair,
     write=_write_pair,
@@ -136,16 +95,8 @@ PAIRS = Shape(
 LABELLED = Shape(
     name="labelled",
     says="texts and labels",
-    kinds=_LABELLED,
+    kinds=_KINDS,
     recognises=_is_labelled,
     read=_read_labelled,
     write=_write_labelled,
-)
-INSTANCES = Shape(
-    name="instances",
-    says="instructions with instances",
-    kinds=_COMPLETION,
-    recognises=_has_instances,
-    read=_read_instances,
-    write=_write_instances,
 )
