@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tunekit.data.checks.base import CheckContext
+from tunekit.data.cost import openai_epochs
 from tunekit.data.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def spec_for(found: Statistics, context: CheckContext, classes: int) -> TuneSpec
 
     method = _method(found, context, classes)
     if isinstance(method, (SFT, Classify)):
-        return TuneSpec(method=method, epochs=epochs_for(found.rows))
+        # OpenAI's rule for its own service, and the only published one that knows the number of rows.
+        return TuneSpec(method=method, epochs=openai_epochs(found.rows))
     if isinstance(method, Probe):
         return TuneSpec(method=method, epochs=1)  # its features never change
     return TuneSpec(method=method) if method else None
@@ -80,21 +82,6 @@ def _grader(key: str) -> dict[str, Any]:
         "input": "{{sample.output_text}}",
         "reference": f"{{{{item.{key}}}}}",
     }
-
-
-def epochs_for(rows: int) -> int:
-    """How many passes over so many rows: 3, more where rows are few and fewer where they are many.
-
-    Between 100 and 25,000 examples are seen in all, in at most 25 passes. That is the default which OpenAI's cookbook
-    gives for its service ("Data preparation and analysis for chat model fine-tuning").
-
-    Examples:
-        >>> [epochs_for(rows) for rows in (3, 10, 50, 5_000, 10_000, 100_000)]
-        [25, 10, 3, 3, 2, 1]
-    """
-    if 3 * rows < 100:
-        return min(25, 100 // max(1, rows))
-    return max(1, 25_000 // rows) if 3 * rows > 25_000 else 3
 
 
 def held_out(rows: int) -> float | int | None:

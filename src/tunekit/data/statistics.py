@@ -1,6 +1,6 @@
 """Counts that tell what kind of data this is, learned while the rows pass. Knows numbers; `hints` draws conclusions.
 
-Memory is bounded, whatever the rows: answers are kept only while they could still be the names of classes.
+Memory grows with classes and labels, never with rows: answers are kept only while they could be names of classes.
 """
 
 from __future__ import annotations

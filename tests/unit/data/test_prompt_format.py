@@ -42,7 +42,7 @@ def completions(*texts: str) -> list[CompletionExample]:
 def check(
     rows: Sequence[Example], context: CheckContext = TEXT, what: type[Check] = PromptFormat
 ) -> dict[str, Finding]:
-    return {finding.code: finding for finding in checks.run(rows, [what], context)[1]}
+    return {finding.code: finding for finding in checks.run(rows, [what], context)[-1]}
 
 
 def fix(rows: Sequence[Example], *names: str) -> list[CompletionExample]:

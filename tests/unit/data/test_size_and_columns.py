@@ -16,7 +16,7 @@ from tunekit.examples import CompletionExample, Example, LabelledExample
 
 
 def check(rows: Sequence[Example], what: type[Check]) -> dict[str, Finding]:
-    return {finding.code: finding for finding in run(rows, [what], CheckContext())[1]}
+    return {finding.code: finding for finding in run(rows, [what], CheckContext())[-1]}
 
 
 def pairs(count: int, prompt: str = "p{}", completion: str = "c{}", **meta: Any) -> list[CompletionExample]:
