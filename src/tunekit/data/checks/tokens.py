@@ -43,6 +43,7 @@ class _Tokenizer:
 
     def __init__(self, counter: TokenCounter, profiles: tuple[Profile, ...]) -> None:
         self._counter = counter
+        self._targets = [profile.target for profile in profiles]
         self._statistics = TokenStatistics(counter)
         self._over = [(profile, Rows()) for profile in profiles if profile.max_tokens_per_row is not None]
         self._longest = 0
@@ -63,14 +64,17 @@ class _Tokenizer:
         yield Finding(
             code="token-lengths",
             severity="info",
-            message=f"about {summary.total:,} tokens, {summary.learned:,} of them learned; half of the rows have up to"
-            f" {row['p50']:,}, nine in ten up to {row['p90']:,}, the longest {row['max']:,};"
-            f" answers {answer['p50']:,}, {answer['p90']:,} and {answer['max']:,} ({summary.how})",
-            facts=summary.to_dict(),
+            message=f"{self._whose()}about {summary.total:,} tokens, {summary.learned:,} of them learned; half of the rows"
+            f" have up to {row['p50']:,}, nine in ten up to {row['p90']:,}, the longest {row['max']:,}; answers"
+            f" {answer['p50']:,}, {answer['p90']:,} and {answer['max']:,} ({summary.how})",
+            facts={**summary.to_dict(), "targets": self._targets},
         )
         for profile, rows in self._over:
             if rows:
                 yield self._too_long(profile, rows)
+
+    def _whose(self) -> str:
+        return f"for {', '.join(self._targets)}: " if self._targets else ""
 
     def _too_long(self, profile: Profile, rows: Rows) -> Finding:
         guessed = self._counter.is_estimate
