@@ -30,6 +30,11 @@ _FIXES: tuple[tuple[str, str], ...] = (
     ("tools", "FillToolCallIds"),
     ("tools", "DecodeToolArguments"),
     ("tokens", "DropOverContext"),
+    # After all that mends: rows may have become equal.
+    ("duplicates", "DropDuplicates"),
+    ("duplicates", "DropNormalisedDuplicates"),
+    ("duplicates", "DropNearDuplicates"),
+    ("duplicates", "DropConflicting"),
     # Last: what these put at the ends must stay there.
     ("text_case", "LowerCasePrompts"),
     ("text_case", "LowerCaseCompletions"),

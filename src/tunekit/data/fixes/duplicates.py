@@ -1,0 +1,97 @@
+"""Leave out rows that repeat an earlier one or contradict another. Knows what goes; the reasons are in the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tunekit.data.checks.base import CheckContext
+from tunekit.data.compact import Numbering
+from tunekit.data.fixes.base import Fix
+from tunekit.data.similarity.comparable import comparable
+from tunekit.data.similarity.conflicts import Conflicts, Dispute
+from tunekit.data.similarity.keys import content_key, question_key
+from tunekit.data.similarity.near_rows import NearRows
+from tunekit.examples import Example
+
+
+class DropDuplicates(Fix):
+    """Keep the first of rows with the same content."""
+
+    name = "drop-duplicates"
+    safety = "lossy"
+    says = "Leaves out every row that repeats an earlier one to the letter."
+
+    def __init__(self, context: CheckContext) -> None:
+        super().__init__(context)
+        self._seen = Numbering()
+
+    def apply(self, example: Example) -> Example | None:
+        """None where the content was there before."""
+        count = len(self._seen)
+        return example if self._seen.number(content_key(example)) == count else None
+
+
+class DropNormalisedDuplicates(Fix):
+    """Keep the first of rows with the same words."""
+
+    name = "drop-normalised-duplicates"
+    safety = "lossy"
+    says = "Leaves out every row that repeats an earlier one but for case, white space and punctuation."
+
+    def __init__(self, context: CheckContext) -> None:
+        super().__init__(context)
+        self._seen = Numbering()
+
+    def apply(self, example: Example) -> Example | None:
+        """None where the same words were there before."""
+        count = len(self._seen)
+        return example if self._seen.number(comparable(example).key) == count else None
+
+
+class DropNearDuplicates(Fix):
+    """Keep the first of rows that are nearly the same."""
+
+    name = "drop-near-duplicates"
+    safety = "lossy"
+    says = "Leaves out every row that says nearly the same as an earlier one that stays."
+
+    def __init__(self, context: CheckContext) -> None:
+        super().__init__(context)
+        self._near: frozenset[int] = frozenset()
+
+    def prepare(self, examples: Iterable[Example]) -> None:
+        """Find them."""
+        rows = NearRows()
+        for example in examples:
+            rows.see(example)
+        self._near = rows.near_keys()
+
+    def apply(self, example: Example) -> Example | None:
+        """None where it was found."""
+        return None if self._near and comparable(example).key in self._near else example
+
+
+class DropConflicting(Fix):
+    """Keep no row whose label or verdict another row contradicts: nothing here says which of them is right."""
+
+    name = "drop-conflicting"
+    safety = "lossy"
+    says = (
+        "Leaves out all rows that give different labels to one input, or judge one answer both good and bad."
+    )
+
+    def __init__(self, context: CheckContext) -> None:
+        super().__init__(context)
+        self._disputed: frozenset[int] = frozenset()
+
+    def prepare(self, examples: Iterable[Example]) -> None:
+        """Find the questions that rows disagree about."""
+        conflicts = Conflicts()
+        for example in examples:
+            conflicts.see(example)
+        found = conflicts.disputed(Dispute.LABELS) | conflicts.disputed(Dispute.VERDICTS)
+        self._disputed = conflicts.keys(found)
+
+    def apply(self, example: Example) -> Example | None:
+        """None where its question is disputed."""
+        return None if self._disputed and question_key(example) in self._disputed else example

@@ -1,0 +1,73 @@
+"""What is left of a text when only its words count, and the passages that it is made of. Knows no rows."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator
+
+# Full-width marks are their ASCII siblings after NFKC.
+_MARKS = ".,;:!?\"'\u2018\u2019\u201c\u201d«»()[]{}¡¿。、"
+_TO_SPACES = str.maketrans(dict.fromkeys(_MARKS, " "))
+_ANY_MARKS = re.compile(f"[{re.escape(_MARKS)}]+")
+_IDEOGRAPHS = re.compile("([\u2e80-\u9fff\uf900-\ufaff])")
+
+_MAX_WORD = 1_000
+"""Characters without a space that are composed at once: `unicodedata` sorts a run of accents in quadratic time."""
+
+_MAX_COMPOSED = 1_000_000
+"""A longer text is not composed: one character can become eighteen, and the row must still fit in memory."""
+
+PASSAGE_WORDS = 13
+"""Words that two texts share by copying, hardly by chance (Brown et al. 2020, "Language Models are Few-Shot Learners",
+appendix C: 13-grams of lower-cased text without punctuation)."""
+
+# A prime below 2**61: values stay small integers, and different runs of words get different values.
+_PRIME = (1 << 61) - 1
+_BASE = 1_000_003
+_LEAVING = pow(_BASE, PASSAGE_WORDS, _PRIME)
+
+
+def normalise(text: str) -> str:
+    """The text with compatible characters unified (NFKC), case folded, and sentence marks and white space as one space.
+
+    Signs that carry meaning (`-+/%$#@*_`) stay, so `-5` and `5` differ.
+
+    Examples:
+        >>> normalise("  Where is my PARCEL?!")
+        'where is my parcel'
+    """
+    if text.isascii():
+        return " ".join(text.lower().translate(_TO_SPACES).split())
+    return " ".join(_ANY_MARKS.sub(" ", _composed(text).casefold()).split())
+
+
+def _composed(text: str) -> str:
+    if len(text) > _MAX_COMPOSED:
+        return text
+    if len(text) <= _MAX_WORD or max(map(len, text.split()), default=0) <= _MAX_WORD:
+        return unicodedata.normalize("NFKC", text)
+    cuts = range(0, len(text), _MAX_WORD)
+    return "".join([unicodedata.normalize("NFKC", text[cut : cut + _MAX_WORD]) for cut in cuts])
+
+
+def passages(normalised: str) -> Iterator[int]:
+    """A number for each run of 13 words of a normalised text; equal runs have equal numbers.
+
+    A Chinese or Japanese character counts as a word.
+
+    Examples:
+        >>> len(list(passages("to be or not to be that is the question whether it is nobler")))
+        2
+    """
+    if not normalised.isascii():
+        normalised = _IDEOGRAPHS.sub(r" \1 ", normalised)
+    words = [zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in normalised.split()]
+    value = 0
+    for index, word in enumerate(words):
+        value = (value * _BASE + word) % _PRIME
+        if index >= PASSAGE_WORDS:
+            value = (value - words[index - PASSAGE_WORDS] * _LEAVING) % _PRIME
+        if index >= PASSAGE_WORDS - 1:
+            yield value
