@@ -6,7 +6,7 @@ Hand-written because every row passes here: a schema library costs several times
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tunekit.data import tool_calls
@@ -22,22 +22,38 @@ _PART = 'a part is {"type": "text", "text": "..."} or {"type": "image_url", "ima
 # What the assistant thought goes by three names: DeepSeek's and Qwen's; OpenRouter's and vLLM's; gpt-oss's.
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 # How much a turn counts: OpenAI and Mistral; LLaMA-Factory; axolotl (two); ms-swift; reinforcement learning libraries.
-_WEIGHTS = ("weight", "loss_weight", "train", "training", "loss", "loss_mask")
+WEIGHTS = ("weight", "loss_weight", "train", "training", "loss", "loss_mask")
 _KEYS = ("role", "content", "name", "weight", "tool_calls", "tool_call_id", "reasoning_content")
-_KNOWN = frozenset({*_KEYS, *_REASONING, *_WEIGHTS, "refusal"})
+_KNOWN = frozenset({*_KEYS, *_REASONING, *WEIGHTS, "refusal"})
 # OpenAI's types, and those of transformers' and vLLM's processors.
 _PARTS = ("text", "image_url", "input_audio", "file", "refusal")
 _PART_TYPES = frozenset({*_PARTS, "image", "video", "video_url", "audio", "audio_url"})
 _TEXTS = {"text": "text", "refusal": "refusal"}
 
 
-def conversation(value: Any, field: str = "messages") -> tuple[Message, ...]:
-    """A non-empty list of messages."""
+def conversation(
+    value: Any, field: str = "messages", read: Callable[[Any, str], Message] | None = None
+) -> tuple[Message, ...]:
+    """A non-empty list of messages.
+
+    Args:
+        value: What was decoded.
+        field: Where it stands.
+        read: Makes a message of an item and its field, in another form than OpenAI's.
+    """
+    found = items(value, field)
+    if read is not None:
+        return tuple([read(item, f"{field}[{index}]") for index, item in enumerate(found)])
+    return tuple([_message(item, index, field) for index, item in enumerate(found)])
+
+
+def items(value: Any, field: str) -> list[Any]:
+    """A non-empty list that should hold messages, or turns of another form."""
     if not isinstance(value, list):
         raise DataError(f"expected a list of messages, found {shown(value)}", field=field, hint=_CHAT)
     if not value:
         raise DataError("the list of messages is empty", field=field, hint=_CHAT)
-    return tuple([_message(item, index, field) for index, item in enumerate(value)])
+    return value
 
 
 def answer(value: Any, field: str) -> str | tuple[Message, ...]:
@@ -102,7 +118,7 @@ def _refuse_unknown(value: dict[str, Any], field: str) -> None:
         if key not in _KNOWN and value[key] not in (None, [], {}, "") and value[key] is not False:
             hint = f'known keys are {listed(_KEYS)}; facts about the row go beside "messages"'
             if key == "function_call":
-                hint = 'write the call as tool_calls, or load with shape="functions"'
+                hint = 'write the call as tool_calls, or load with shape="openai-functions"'
             raise DataError(
                 f"a message has the unknown key {brief(key)}",
                 field=f"{field}.{brief(key, quote=False)}",
@@ -194,7 +210,7 @@ def _optional_text(value: dict[str, Any], key: str, field: str) -> str | None:
 
 
 def _weight(value: dict[str, Any], role: str, field: str) -> float:
-    given = [key for key in _WEIGHTS if value.get(key) is not None]
+    given = [key for key in WEIGHTS if value.get(key) is not None]
     if not given:
         return 1.0
     weight, *others = [_number(value[key], key, f"{field}.{key}") for key in given]

@@ -48,21 +48,21 @@ def arguments() -> st.SearchStrategy[str]:
 
 
 @st.composite
-def tool(draw: st.DrawFn) -> dict[str, Any]:
-    """A tool in OpenAI's form."""
+def tool(draw: st.DrawFn, *, schema: bool = False) -> dict[str, Any]:
+    """A tool in OpenAI's form; with `schema` it always describes its parameters."""
     function: dict[str, Any] = {"name": draw(NAME)}
     if draw(st.booleans()):
         function["description"] = draw(TEXT)
-    if draw(st.booleans()):
+    if schema or draw(st.booleans()):
         names = draw(st.lists(NAME, max_size=2, unique=True))
         properties = {name: {"type": draw(st.sampled_from(["string", "integer"]))} for name in names}
         function["parameters"] = {"type": "object", "properties": properties}
     return {"type": "function", "function": function}
 
 
-def tools() -> st.SearchStrategy[tuple[dict[str, Any], ...]]:
+def tools(*, schema: bool = False) -> st.SearchStrategy[tuple[dict[str, Any], ...]]:
     """The tools of an example; mostly none."""
-    return st.just(()) | st.lists(tool(), max_size=2).map(tuple)
+    return st.just(()) | st.lists(tool(schema=schema), max_size=2).map(tuple)
 
 
 def part() -> st.SearchStrategy[dict[str, Any]]:
@@ -82,11 +82,13 @@ def part() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def prompt_turns(draw: st.DrawFn, *, parts: bool = False, names: bool = False) -> tuple[Message, ...]:
+def prompt_turns(
+    draw: st.DrawFn, *, parts: bool = False, names: bool = False, blank_system: bool = True
+) -> tuple[Message, ...]:
     """A conversation up to the answer: at most one system turn, questions and earlier answers, the user last."""
     turns: list[Message] = []
     if draw(st.booleans()):
-        turns.append(Message(role="system", content=draw(TEXT)))
+        turns.append(Message(role="system", content=draw(TEXT if blank_system else SAID)))
     for _ in range(draw(st.integers(0, 1))):
         turns += [_user(draw, parts, names), Message(role="assistant", content=draw(TEXT))]
     return (*turns, _user(draw, parts, names))
@@ -105,6 +107,8 @@ def chat(
     draw: st.DrawFn,
     *,
     ids: bool = True,
+    schema: bool = False,
+    blank_system: bool = True,
     parallel: bool = True,
     calls_and_content: bool = True,
     parts: bool = False,
@@ -117,6 +121,8 @@ def chat(
     Args:
         draw: Given by Hypothesis.
         ids: Calls have ids of their own; else they are "call_1", "call_2", ... in the order of the calls.
+        schema: Every tool describes its parameters.
+        blank_system: The system turn may be empty.
         parallel: A turn may make two calls.
         calls_and_content: A turn that calls something may say something too.
         parts: User turns may have parts.
@@ -124,7 +130,7 @@ def chat(
         weights: Assistant turns may have weights.
         reasoning: Assistant turns may think.
     """
-    turns = list(draw(prompt_turns(parts=parts, names=names)))
+    turns = list(draw(prompt_turns(parts=parts, names=names, blank_system=blank_system)))
     numbers = iter(range(1, 100))
 
     def assistant(**said: Any) -> Message:
@@ -146,7 +152,7 @@ def chat(
             name = draw(st.none() | st.just(call.name)) if names else None
             turns.append(Message(role="tool", content=draw(TEXT), tool_call_id=call.id, name=name))
     turns.append(assistant(content=draw(SAID)))
-    return ChatExample(messages=tuple(turns), tools=draw(tools()), **draw(_row()))
+    return ChatExample(messages=tuple(turns), tools=draw(tools(schema=schema)), **draw(_row()))
 
 
 def answer() -> st.SearchStrategy[str | tuple[Message, ...]]:

@@ -90,7 +90,7 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": []
         (
             {"messages": [U, {"role": "assistant", "function_call": {"name": "f"}}]},
             "messages[1].function_call: a message has the unknown key 'function_call'",
-            'write the call as tool_calls, or load with shape="functions"',
+            'write the call as tool_calls, or load with shape="openai-functions"',
         ),
         (
             {"messages": [U, {**A, "tool_calls": {}}]},
