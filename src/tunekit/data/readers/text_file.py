@@ -18,6 +18,9 @@ from tunekit.errors import DataError
 MAX_LINE_BYTES = 64 << 20
 """A longer line is refused: it is a file without line ends, or an attack on memory."""
 
+MAX_BLANK_BYTES = 4 << 20
+"""More blank lines than this in a row are refused: packed, they can be a thousand times as many."""
+
 BLOCK_BYTES = 256 << 10
 
 
@@ -89,7 +92,7 @@ def _whole_lines(
     chunks: Iterable[AnyStr], newline: AnyStr, return_: AnyStr | None
 ) -> Iterator[tuple[int, AnyStr]]:
     """The chunks joined and cut again so that each is whole lines, with the number of its first."""
-    number, size = 1, 0
+    number, size, blank = 1, 0, 0
     held: list[AnyStr] = []
     try:
         for chunk in chunks:
@@ -98,12 +101,14 @@ def _whole_lines(
             if cut:
                 held.append(chunk[:cut])
                 block = newline[:0].join(held)
+                blank = blank + len(block) if block.isspace() else 0
+                _refuse_long(blank, MAX_BLANK_BYTES, "blank lines go on for more than")
                 yield number, block
                 number += _line_ends(block, newline, return_)
                 held, size, chunk = [], 0, chunk[cut:]
             held.append(chunk)
             size += len(chunk)
-            _refuse_long(size)
+            _refuse_long(size, MAX_LINE_BYTES, "the line is longer than")
     except DataError as error:
         error.line = error.line or number
         raise
@@ -118,12 +123,10 @@ def _line_ends(block: AnyStr, newline: AnyStr, return_: AnyStr | None) -> int:
     return count
 
 
-def _refuse_long(size: int) -> None:
-    if size > MAX_LINE_BYTES:
-        raise DataError(
-            f"the line is longer than {MAX_LINE_BYTES >> 20} MB",
-            hint="rows are lines: check that the file has line ends",
-        )
+def _refuse_long(size: int, most: int, said: str) -> None:
+    if size > most:
+        hint = "rows are lines: check that the file has line ends"
+        raise DataError(f"{said} {most >> 20} MB", hint=hint)
 
 
 def _unmarked(blocks: Iterator[str]) -> Iterator[str]:
