@@ -114,8 +114,11 @@ def _call(value: Any, field: str) -> ToolCall:
 
 
 def _result(value: Any, field: str) -> Message:
-    known = ("type", "tool_use_id", "content", "cache_control")
-    block = turns.only(value, known, field, "a result without an error")
+    known = ("type", "tool_use_id", "content", "is_error", "cache_control")
+    block = turns.only(value, known, field, "a result")
+    if block.get("is_error"):
+        hint = "a tool turn has no place for it; say it in the content"
+        raise DataError("a result that is an error", field=f"{field}.is_error", hint=hint)
     content = block.get("content")
     [result] = _messages("tool", content if content else "", f"{field}.content")
     return result.replace(tool_call_id=turns.text(block, "tool_use_id", field))

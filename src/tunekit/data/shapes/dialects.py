@@ -23,9 +23,20 @@ _ELSEWHERE = (
     "kto_tag",
 )
 _PLAIN = frozenset({"messages", "tools", "parallel_tool_calls"})
-_REFERENCES = frozenset(
-    {"reference", "references", "reference_answer", "answer", "ground_truth", "solution", "target"}
+REFERENCES = frozenset(
+    {
+        "reference",
+        "references",
+        "reference_answer",
+        "answer",
+        "ground_truth",
+        "solution",
+        "target",
+        "expected",
+        "expected_output",
+    }
 )
+"""Keys that, beside a conversation that ends with the user, say what a good answer is."""
 _MISTRAL = ("interactions", "available_tools", "only_last", "system_prompt")
 _ANTHROPIC_BLOCKS = frozenset({"tool_use", "tool_result"})
 _CONVERSE_BLOCKS = frozenset({"text", "image", "video", "toolUse", "toolResult", "reasoningContent"})
@@ -103,7 +114,7 @@ def _of_system_and_tools(record: Mapping[str, Any]) -> str | None:
 def _openai(record: Mapping[str, Any]) -> str | None:
     roles = [turn.get("role") for turn in _turns(record)]
     if roles and roles[-1] == "user":
-        graded = any(key in _REFERENCES for key in record)
+        graded = any(key in REFERENCES for key in record)
         if graded or ("assistant" not in roles and record.keys() - _PLAIN):
             return None  # the model is to answer, and graders say how well
     return "openai"

@@ -38,9 +38,7 @@ def _read(record: Mapping[str, Any], id: str) -> ChatExample:
     key = "systemInstruction" if "systemInstruction" in record else "system_instruction"
     system = record.get(key)
     first = _messages("system", system, key) if system else []
-    found = (*first, *blocks.conversation(record.get("contents"), "contents", _turns))
-    if not any(call.id for turn in found for call in turn.tool_calls):
-        found = links.linked(found)
+    found = links.linked((*first, *blocks.conversation(record.get("contents"), "contents", _turns)))
     return turns.chat(record, id, found, _tools(record.get("tools")), used=_USED, field="contents")
 
 

@@ -13,7 +13,12 @@ Turns = tuple[Message, ...]
 
 
 def linked(turns: Turns) -> Turns:
-    """The turns with ids. A tool turn answers the first open call of its name; where it has no name, the first open."""
+    """The turns with ids, if they have none.
+
+    A tool turn answers the first open call of its name; where it has no name, the first open.
+    """
+    if any(call.id for turn in turns for call in turn.tool_calls):
+        return turns
     found, count, waiting = [], 0, list[ToolCall]()
     for turn in turns:
         if turn.tool_calls:

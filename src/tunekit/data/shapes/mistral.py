@@ -36,9 +36,7 @@ def _recognises(record: Mapping[str, Any]) -> bool:
 def _read(record: Mapping[str, Any], id: str) -> ChatExample:
     said, offered = (_one_of(pair, record, "") for pair in _PAIRS)
     found = messages.conversation(record.get(said), said, read=_turn)
-    system = fields.optional_text(record, "system_prompt")
-    if system:
-        found = (Message(role="system", content=system), *found)
+    found = turns.with_system(found, fields.optional_text(record, "system_prompt"), "system_prompt")
     if record.get("only_last"):
         found = _only_last(found)
     return turns.chat(

@@ -77,6 +77,21 @@ def chat_of(example: Example, shape: str) -> ChatExample:
     raise fields.refused(example, shape, KINDS)
 
 
+def with_system(turns: tuple[Message, ...], system: str, field: str) -> tuple[Message, ...]:
+    """The turns after what a column says as the system, if it says anything.
+
+    Raises:
+        DataError: The system says something else in a turn.
+    """
+    said = [turn.content for turn in turns if turn.role == "system"]
+    if not system or said == [system]:
+        return turns
+    if said:
+        hint = "keep one of them; the column stands before the first turn"
+        raise DataError("there are a system turn and a system column", field=field, hint=hint)
+    return (Message(role="system", content=system), *turns)
+
+
 def refuse(turn: Message, field: str, shape: str, *features: str) -> None:
     """Raise `DataError` where a turn has one of these attributes, which the shape cannot hold."""
     for feature in features:
