@@ -196,7 +196,11 @@ def _label(columns: Columns, record: Mapping[str, Any]) -> str | tuple[str, ...]
     if isinstance(columns.target, tuple):
         return tuple(_named(columns, name, name) for name in columns.target if _is_on(record, name))
     key = columns.targets[0]
-    found = fields.label(record, key)
+    return labels(columns, fields.label(record, key), key)
+
+
+def labels(columns: Columns, found: str | tuple[str, ...], key: str) -> str | tuple[str, ...]:
+    """What was found as the label, parted and named as the caller said."""
     if isinstance(found, str) and columns.label_separator is not None:
         found = tuple(part.strip() for part in found.split(columns.label_separator) if part.strip())
     if isinstance(found, str):

@@ -1,0 +1,72 @@
+"""What was guessed about rows, as findings that say how to override it. Knows no way to guess."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunekit.data.findings import Finding
+from tunekit.data.shapes import fields
+from tunekit.data.shapes.base import Shape
+from tunekit.data.shapes.catalogue import shape as named
+from tunekit.data.shapes.columns import Columns
+from tunekit.data.shapes.table import Guess
+from tunekit.data.wording import brief, listed
+
+
+def guessed_shape(shape: Shape, counts: Counter[str], rows: int) -> Finding:
+    """Rows whose keys said what they are."""
+    others = {name: count for name, count in counts.items() if name != shape.name}
+    more = "".join(f", {count} as {named(name).says}" for name, count in others.items())
+    return Finding(
+        code="guessed-shape",
+        severity="info",
+        message=f"rows are read as {shape.says}, by their keys ({counts[shape.name]} of the first {rows}{more});"
+        " pass shape=, or input= and target=, to read them otherwise",
+        facts={"shape": shape.name, "rows": rows, "counts": dict(counts)},
+    )
+
+
+def guessed_columns(guess: Guess) -> Finding:
+    """Columns whose names and contents said what they are."""
+    columns = guess.columns
+    read = f"{brief(columns.input)} is read as the input and " if columns.input is not None else ""
+    return Finding(
+        code="guessed-columns",
+        severity="info",
+        message=f"{read}{listed(columns.targets)} as {role(columns)}: {guess.reason};"
+        " pass input=, target= and kind= to read other columns",
+        facts={
+            "input": columns.input,
+            "target": columns.target,
+            "kind": columns.kind,
+            "reason": guess.reason,
+        },
+    )
+
+
+def numeric_labels(records: Sequence[Mapping[str, Any]], columns: Columns) -> list[Finding]:
+    """Labels that are written as numbers, and that nobody has named."""
+    if columns.kind != "labelled" or columns.label_names or isinstance(columns.target, tuple):
+        return []
+    values = [record.get(key) for record in records for key in columns.targets]
+    said = sorted({text for value in values if (text := fields.spelled(value)) and text.strip()})
+    if not said or not all(text.strip().lstrip("+-").isdecimal() for text in said):
+        return []
+    return [
+        Finding(
+            code="numeric-labels",
+            severity="info",
+            message=f"the labels are numbers ({listed(said)}), which say nothing to a model;"
+            ' pass label_names= with what they mean, such as ["no", "yes"]',
+            facts={"labels": said[:20]},
+        )
+    ]
+
+
+def role(columns: Columns) -> str:
+    """What the target columns are."""
+    if columns.kind == "labelled":
+        return "the label" if len(columns.targets) == 1 else "labels"
+    return "the reference" if columns.kind == "prompt" else "the completion" if columns.input else "raw text"
