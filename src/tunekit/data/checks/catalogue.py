@@ -10,6 +10,9 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     # (module under tunekit.data.checks, class)
     ("size", "Size"),
     ("columns", "Columns"),
+    ("lengths", "Lengths"),
+    ("labels", "Labels"),
+    ("classes", "Classes"),
     ("duplicates", "Duplicates"),
     ("duplicates", "Disagreements"),
     ("near_duplicates", "NearDuplicates"),

@@ -30,11 +30,17 @@ _FIXES: tuple[tuple[str, str], ...] = (
     ("tools", "FillToolCallIds"),
     ("tools", "DecodeToolArguments"),
     ("tokens", "DropOverContext"),
+    ("labels", "StripLabels"),
+    ("labels", "MergeLabelSpaces"),
+    ("labels", "MergeLabelCase"),
+    ("labels", "MergeLabelTypos"),
+    ("labels", "DropRepeatedLabels"),
     # After all that mends: rows may have become equal.
     ("duplicates", "DropDuplicates"),
     ("duplicates", "DropNormalisedDuplicates"),
     ("duplicates", "DropNearDuplicates"),
     ("duplicates", "DropConflicting"),
+    ("lengths", "DropLong"),
     # Last: what these put at the ends must stay there.
     ("text_case", "LowerCasePrompts"),
     ("text_case", "LowerCaseCompletions"),
