@@ -5,9 +5,11 @@ Finds where values end; what is between is decoded by others. Knows brackets, qu
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import NoReturn
 
 import msgspec
 
@@ -88,19 +90,13 @@ class Scanner:
         self.peek()
         self._at = self._end(keep=False)
 
-    def items(self) -> Iterator[bytes]:
-        """The items of the array that comes next, each of them whole."""
-        for _ in self.each(b"[", b"]"):
-            yield self.value()
+    def each_item(self) -> Iterator[None]:
+        """Stand before each item of the array that comes next; the caller takes or skips it."""
+        return self._each(b"[", b"]")
 
-    def pairs(self) -> Iterator[tuple[str, bytes]]:
-        """Keys and values of the object that comes next."""
-        for key in self.keys():
-            yield key, self.value()
-
-    def keys(self) -> Iterator[str]:
-        """The keys of the object that comes next; the caller takes or skips the value after each."""
-        for _ in self.each(b"{", b"}"):
+    def each_key(self) -> Iterator[str]:
+        """The keys of the object that comes next; after each the caller takes or skips the value."""
+        for _ in self._each(b"{", b"}"):
             if self.peek() != b'"':
                 self.refuse(self.peek(), b'"')
             line = self.line
@@ -112,8 +108,7 @@ class Scanner:
             self.take(b":")
             yield key
 
-    def each(self, opening: bytes, closing: bytes) -> Iterator[None]:
-        """Stand before each item of what comes next."""
+    def _each(self, opening: bytes, closing: bytes) -> Iterator[None]:
         self.take(opening)
         if self.peek() == closing:
             self._at += 1
@@ -123,7 +118,7 @@ class Scanner:
             if self.take(b"," + closing) == closing:
                 return
 
-    def refuse(self, found: bytes, wanted: bytes) -> None:
+    def refuse(self, found: bytes, wanted: bytes) -> NoReturn:
         """Raise the error of another byte than is allowed here."""
         if not found:
             raise DataError(
@@ -156,7 +151,7 @@ class Scanner:
         found = pattern.match(self._data, self._at)
         if not found or found.end() == self._at:
             self.refuse(self._data[self._at : self._at + 1] if found else b"", b"value")
-        return found.end()  # type: ignore[union-attr]  # refused above
+        return found.end()
 
     def _end_of_brackets(self, keep: bool) -> int:
         depth, ahead = 0, 0
@@ -167,13 +162,25 @@ class Scanner:
                 if not keep:
                     self._at, ahead = at, 0
                 if not self._more():
-                    self._at = len(self._data)
-                    self.refuse(b"", b"value")
+                    self._refuse_open()
                 continue
             depth += 1 if self._data[at] in _OPENING else -1
             ahead += 1
             if not depth:
                 return at + 1
+
+    def _refuse_open(self) -> NoReturn:
+        """Raise the error of a value without an end: often a quote too many in the middle, seldom a file cut off."""
+        line = self.line
+        try:
+            json_value.value(self._data[self._at :])
+        except DataError as error:
+            broken = error.__context__
+            if isinstance(broken, json.JSONDecodeError) and broken.pos < len(broken.doc) - 1:
+                error.line = line + broken.lineno - 1
+                raise
+        self._at = len(self._data)
+        self.refuse(b"", b"value")
 
     def _more(self) -> bool:
         """Read on; what lies before the current place is let go."""
@@ -186,11 +193,15 @@ class Scanner:
             )
         # At least as much again as is kept: else a long value would be looked at once for each chunk.
         pieces, size = [kept], 0
-        for chunk in self._chunks:
-            pieces.append(chunk)
-            size += len(chunk)
-            if size >= len(kept):
-                break
+        try:
+            for chunk in self._chunks:
+                pieces.append(chunk)
+                size += len(chunk)
+                if size >= len(kept):
+                    break
+        except DataError as error:
+            error.line = self.line
+            raise
         self._line += self._data.count(b"\n", 0, self._at)
         self._offset += self._at
         self._data, self._at = b"".join(pieces), 0
