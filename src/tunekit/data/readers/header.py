@@ -13,53 +13,15 @@ from statistics import median
 
 SAMPLE_ROWS = 1000
 
-_COMMON_NAMES = frozenset(
-    [
-        "prompt",
-        "completion",
-        "text",
-        "label",
-        "labels",
-        "question",
-        "answer",
-        "input",
-        "output",
-        "instruction",
-        "response",
-        "target",
-        "category",
-        "class",
-        "intent",
-        "sentiment",
-        "sentence",
-        "title",
-        "content",
-        "message",
-        "messages",
-        "source",
-        "summary",
-        "id",
-        "index",
-        "name",
-        "date",
-        "query",
-        "context",
-        "document",
-        "review",
-        "rating",
-        "score",
-        "chosen",
-        "rejected",
-        "system",
-        "user",
-        "assistant",
-        "q",
-        "a",
-    ]
+_COMMON_NAME = re.compile(
+    "(prompt|completion|text|label|question|answer|input|output|instruction|response|target|category|class|intent"
+    "|sentiment|sentence|title|content|message|source|summary|id|index|name|date|query|context|document|review|rating"
+    "|score|chosen|rejected|system|user|assistant)s?|q|a",
+    re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[-+]?[$€£]?\d[\d,. ]*%?")
 _MISSING = frozenset(("", "-", "?", "na", "n/a", "nan", "none", "null"))
-_SENTENCE_END = (".", "?", "!", "。", "？", "！")
+_SENTENCE_END = (".", "?", "!", "。", "？", "！")  # noqa: RUF001 - Chinese and Japanese end sentences with these
 _TITLE_ROWS = 5
 _MOSTLY = 0.9
 _LONG_CHARS = 25
@@ -111,10 +73,8 @@ def of(rows: Sequence[Row], wanted: Sequence[str] = ()) -> Header:
 
 
 def _titles(rows: Sequence[Row]) -> int:
-    """How many rows above the table hold nothing but one cell, as a title does."""
-    width = max((len(row) for row in rows), default=0)
-    full = (sum(map(bool, row)) > 1 for row in rows[: _TITLE_ROWS + 1])
-    return next((position for position, it_is in enumerate(full) if it_is), 0) if width > 1 else 0
+    """How many rows above the table hold nothing but a first cell, as a title does."""
+    return next((position for position, row in enumerate(rows[: _TITLE_ROWS + 1]) if any(row[1:])), 0)
 
 
 def _votes(first: Row, below: Sequence[Row]) -> tuple[int, str]:
@@ -133,7 +93,7 @@ def _vote(cell: str, values: Sequence[str], column: int) -> tuple[int, str]:
     said = repr(cell if len(cell) <= _LONG_CHARS else f"{cell[:_LONG_CHARS]}...")
     if cell in values:
         return -4, f"{said} is a value of column {column}"
-    if cell.casefold() in _COMMON_NAMES:
+    if _COMMON_NAME.fullmatch(cell):
         return 3, f"{said} is a usual name"
     if _share(values, _is_number) >= _MOSTLY:
         if _is_number(cell):
