@@ -1,6 +1,7 @@
 """The `tunekit` command. Knows which commands there are and how errors become exit codes; each command has a file.
 
-Exit codes: 0 done, 1 a `TunekitError` (printed with its hint), 2 wrong usage. The library never writes to a terminal;
+Exit codes: 0 done, 1 a `TunekitError` (printed with its hint), 2 wrong usage; others as a command says. The library never
+writes to a terminal;
 this package is the one that does.
 """
 
@@ -8,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tunekit._version import __version__
-from tunekit.cli import backends, jobs
+from tunekit.cli import backends, jobs, prepare
 
 __all__ = ["main"]
 
@@ -31,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = _parser().parse_args(argv)
     try:
-        for line in arguments.run(arguments):
-            sys.stdout.write(line + "\n")
+        return _printed(arguments.run(arguments))
     except TunekitError as error:
         sys.stderr.write(f"tunekit: {error}\n")
         return 1
@@ -42,12 +42,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _printed(lines: Iterable[str]) -> int:
+    """Print each line as it comes; the exit code is what the lines return at their end, if they return something."""
+    stream = iter(lines)
+    while True:
+        try:
+            sys.stdout.write(next(stream) + "\n")
+        except StopIteration as end:
+            return end.value or 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tunekit", description="Fine-tune, evaluate and promote language models."
     )
     parser.add_argument("--version", action="version", version=f"tunekit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (backends, jobs):
+    for command in (prepare, backends, jobs):
         command.add(commands)
     return parser

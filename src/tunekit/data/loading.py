@@ -1,29 +1,25 @@
-"""From a file or an iterator of dictionaries to examples: open, recognise, read, collect. Knows no `Dataset`.
+"""From a source of rows to examples: read, choose the shape, convert. Knows no `Dataset`.
 
 The one place that decides what happens to a row that cannot be used.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
-from tunekit.data import recognise, splits
-from tunekit.data.readers import csv, jsonl, lines
-from tunekit.data.recognise import Format
-from tunekit.data.shapes import DEFAULT_COLUMNS, BlankTarget, Columns, to_example
-from tunekit.data.wording import listed
+from tunekit.data.readers.base import Notes, Row
+from tunekit.data.shapes import BlankTarget, Columns
+from tunekit.data.shapes.choose import SAMPLE_ROWS, Chosen, choose
+from tunekit.data.sources.base import Source
+from tunekit.data.splitting.ranks import whole
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import Example
 
 OnError: TypeAlias = Literal["raise", "skip"]
-Row: TypeAlias = tuple[int, Any]
-"""Number of a row, and its decoded value or the `DataError` that it is."""
 
 _LISTED_LINES = 5
 
@@ -34,7 +30,7 @@ class Skipped:
 
     Attributes:
         id: Its row id, such as `"tickets.csv:12"`.
-        line: 1-based line where it begins.
+        line: 1-based line, sheet row or item where it begins.
         reason: What was wrong with it.
     """
 
@@ -43,164 +39,140 @@ class Skipped:
     reason: str
 
 
-@dataclass(slots=True)
-class Loaded:
-    """What reading gave."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the rows of a source are to become.
 
-    examples: list[Example] = field(default_factory=list)
+    Attributes:
+        columns: The input and the target, where the caller names them.
+        shape: Name of the record shape, where the caller names it.
+        limit: Most examples, or None.
+        on_error: What to do with a row that cannot be used.
+        together: Go on after a row with nothing to learn, and raise one error for all such rows at the end.
+    """
+
+    columns: Columns | None = None
+    shape: str | None = None
+    limit: int | None = None
+    on_error: OnError = "raise"
+    together: bool = False
+
+    @classmethod
+    def of(cls, columns: Columns | None, shape: str | None, limit: int | None, on_error: OnError) -> Plan:
+        """From the arguments of `Dataset.load`."""
+        most = None if limit is None else whole("limit", limit, least=1)
+        return cls(columns=columns, shape=shape, limit=most, on_error=on_error)
+
+    def __post_init__(self) -> None:
+        if self.on_error not in ("raise", "skip"):
+            raise SpecError(f"on_error is {self.on_error!r}", hint="use 'raise' or 'skip'")
+
+
+@dataclass(slots=True)
+class Found:
+    """What one pass over a source noticed; complete after the last row.
+
+    Attributes:
+        name: Of the source.
+        notes: Facts and findings of the readers.
+        skipped: Rows left out.
+    """
+
+    name: str = ""
+    notes: Notes = field(default_factory=Notes)
     skipped: list[Skipped] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file, and what the caller says about its format."""
+def examples(source: Source, plan: Plan, found: Found) -> Iterator[Example]:
+    """The examples of a source, one at a time.
 
-    path: str
-    format: Format | None
-    encoding: str | None
-    delimiter: str | None
-
-    @classmethod
-    def of(
-        cls, path: str | os.PathLike[str], *, format: str | None, encoding: str | None, delimiter: str | None
-    ) -> Source:
-        """Check the arguments of `Dataset.load`."""
-        if format is not None and format not in recognise.FORMATS:
-            raise SpecError(f"unknown format {format!r}", hint=f"formats are {listed(recognise.FORMATS)}")
-        if encoding is not None:
-            lines.check_encoding(encoding)
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
-            raise SpecError(f"delimiter is {delimiter!r}", hint="use one character, such as ';'")
-        return cls(os.fspath(path), format, encoding, delimiter)  # type: ignore[arg-type]  # checked against FORMATS
-
-    @property
-    def name(self) -> str:
-        """The file's own name, first part of its row ids."""
-        return PurePath(self.path).name
+    Raises:
+        DataError: With path, line and field: the source cannot be read, or a row cannot be used.
+    """
+    found.name = source.name
+    with _named_in_errors(source.place), source.opened(found.notes) as rows:
+        rows, chosen = _chosen(rows, plan, found)
+        yield from _converted(rows, chosen, plan, found)
 
 
-def load(source: Source, columns: Columns | None, *, limit: int | None, on_error: OnError) -> Loaded:
-    """Examples of a file. See `Dataset.load`."""
-    with lines.opened(source.path) as file:
-        try:
-            rows, columns = _rows(file, source, columns)
-            return _collect(rows, columns, source.name, limit, on_error)
-        except DataError as error:
-            error.path = source.path
-            raise
-
-
-def from_records(
-    records: Iterable[Mapping[str, Any]],
-    columns: Columns | None,
-    *,
-    name: str,
-    limit: int | None,
-    on_error: OnError,
-) -> Loaded:
-    """Examples of dictionaries. See `Dataset.from_records`."""
+@contextmanager
+def _named_in_errors(place: str) -> Iterator[None]:
     try:
-        return _collect(_checked(records), columns, name, limit, on_error)
+        yield
     except DataError as error:
-        error.path = name
+        error.path = error.path or place
         raise
 
 
-def _rows(
-    file: io.BufferedReader, source: Source, columns: Columns | None
-) -> tuple[Iterator[Row], Columns | None]:
-    head = file.peek(1)  # all that the buffer holds: 64 KB of a file, whatever is there of a pipe
-    recognise.refuse_binary(head, source.encoding)
-    encoding = source.encoding or "utf-8"
-    text = head.decode(encoding, "replace").removeprefix("\ufeff")
-    wanted = (columns or DEFAULT_COLUMNS).names
-    suffix = PurePath(source.path).suffix.lower()
-    format = source.format or recognise.recognise(text, suffix, wanted, source.delimiter)
-    numbered = lines.lines(file, encoding)
-    if format == "jsonl":
-        return jsonl.rows(numbered), columns
-    default = "\t" if format == "tsv" else ","
-    delimiter = source.delimiter or csv.delimiter_of(text, wanted) or default
-    if columns is None:
-        _ask_for_columns(text, delimiter)
-    return csv.rows(numbered, delimiter, wanted), columns or DEFAULT_COLUMNS
+def _chosen(rows: Iterator[Row], plan: Plan, found: Found) -> tuple[Iterator[Row], Chosen]:
+    """The same rows, and the shape that the first of them have."""
+    sample = list(islice(rows, SAMPLE_ROWS))
+    values = [value for _, value in sample if not isinstance(value, DataError)]
+    if not values:
+        _refuse_no_rows(sample, plan)
+    is_table = bool(found.notes.facts.get("is_table"))
+    chosen = choose(values, columns=plan.columns, shape=plan.shape, is_table=is_table)
+    found.notes.facts["shape"] = chosen.name
+    found.notes.findings.extend(chosen.findings)
+    return chain(sample, rows), chosen
 
 
-def _ask_for_columns(text: str, delimiter: str) -> None:
-    names = csv.header(text, delimiter)
-    if names and not set(DEFAULT_COLUMNS.names) <= set(names):
+def _refuse_no_rows(sample: Sequence[Row], plan: Plan) -> None:
+    for number, value in sample:
+        if plan.on_error == "raise":
+            value.line = value.line or number
+            raise value
         raise DataError(
-            f"a table needs input= and target=; its columns are {listed(names)}",
-            line=1,
-            hint="name the column the model reads and the one it should answer with",
+            f"no row can be used; the first: {value.message}",
+            line=number,
+            hint='pass on_error="raise" for that error with its own hint',
         )
+    raise DataError("there are no rows", hint="look at what they come from")
 
 
-def _checked(records: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    if isinstance(records, (str, bytes, Mapping)):
-        raise SpecError(
-            f"records is one {type(records).__name__!r}, not several dictionaries",
-            hint="pass a list of dictionaries; to read a file, use Dataset.load",
-        )
-    for number, record in enumerate(records, start=1):
-        yield number, _unwritable(record) or record
-
-
-def _unwritable(record: Any) -> DataError | None:
-    """Text from a file read with surrogateescape carries half characters that no later step could write."""
-    try:
-        json.dumps(record, ensure_ascii=False, default=repr).encode()
-    except UnicodeEncodeError as error:
-        half = error.object[error.start]
-        hint = 'decode the text again with errors="replace" instead of "surrogateescape"'
-        return DataError(
-            f"the text holds {half!r}, half a surrogate pair, which is not a character", hint=hint
-        )
-    except (TypeError, ValueError, RecursionError) as error:
-        hint = "keep to texts, numbers, lists and dictionaries with text keys, none inside itself"
-        return DataError(f"the record holds what JSON cannot: {error}", hint=hint)
-    return None
-
-
-def _collect(
-    rows: Iterator[Row], columns: Columns | None, name: str, limit: int | None, on_error: OnError
-) -> Loaded:
-    if on_error not in ("raise", "skip"):
-        raise SpecError(f"on_error is {on_error!r}", hint="use 'raise' or 'skip'")
-    most = None if limit is None else splits.whole("limit", limit, least=1)
-    found, blank = Loaded(), _Blank()
+def _converted(rows: Iterator[Row], chosen: Chosen, plan: Plan, found: Found) -> Iterator[Example]:
+    blank, count = _Blank(), 0
     for number, value in rows:
+        row_id = f"{found.name}:{number}"
         try:
-            if isinstance(value, DataError):
-                raise value
-            found.examples.append(to_example(value, columns, f"{name}:{number}"))
+            made = _made(value, chosen, row_id)
         except DataError as error:
             error.line = number
-            if on_error == "skip":
-                found.skipped.append(Skipped(id=f"{name}:{number}", line=number, reason=_reason(error)))
-            elif isinstance(error, BlankTarget):
+            if plan.on_error == "skip":
+                found.skipped.append(Skipped(id=row_id, line=number, reason=_reason(error)))
+            elif plan.together and isinstance(error, BlankTarget):
                 blank.add(error, number)  # one message for all of them: people fix a column at once
             else:
                 raise
-        if len(found.examples) == most:
-            break
+            continue
+        for example in made:
+            yield example
+            count += 1
+            if count == plan.limit:
+                return blank.check()
     blank.check()
-    _check_any(found)
-    return found
+    if not count:
+        _refuse_all_skipped(found)
+
+
+def _made(value: Any, chosen: Chosen, row_id: str) -> tuple[Example, ...]:
+    if isinstance(value, DataError):
+        raise value
+    made = chosen.read(value, row_id)
+    return made if isinstance(made, tuple) else (made,)
 
 
 def _reason(error: DataError) -> str:
     return f"{error.field}: {error.message}" if error.field else error.message
 
 
-def _check_any(found: Loaded) -> None:
-    if not found.examples:
-        if found.skipped:
-            first = found.skipped[0]
-            said = f"no row can be used, all {len(found.skipped)} were skipped; the first: {first.reason}"
-            hint = 'pass on_error="raise" for that error with its own hint'
-            raise DataError(said, line=first.line, hint=hint)
-        raise DataError("there are no rows", hint="look at what they come from")
+def _refuse_all_skipped(found: Found) -> None:
+    first = found.skipped[0]
+    raise DataError(
+        f"no row can be used, all {len(found.skipped)} were skipped; the first: {first.reason}",
+        line=first.line,
+        hint='pass on_error="raise" for that error with its own hint',
+    )
 
 
 class _Blank:
@@ -232,3 +204,9 @@ class _Blank:
             field=self.first.field,
             hint='fill them in, or pass on_error="skip" to leave such rows out and list them in `skipped`',
         )
+
+
+def read_all(source: Source, plan: Plan) -> tuple[list[Example], Found]:
+    """Every example at once, and what reading noticed."""
+    found = Found()
+    return list(examples(source, plan, found)), found

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunekit.data.findings import SEVERITIES, Finding, ProposedFix
+from tunekit.data.findings import Finding, ProposedFix
+from tunekit.data.summary import Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class CheckReport:
         findings: What is wrong or worth knowing.
         targets: Targets whose rules were checked as well.
         source: How the file was read: format, encoding, columns and the like.
+        summary: Kinds, classes and lengths.
 
     Examples:
         >>> import tunekit as tk
@@ -36,6 +38,7 @@ class CheckReport:
     findings: tuple[Finding, ...]
     targets: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    summary: Summary = field(default_factory=Summary)
 
     @property
     def ok(self) -> bool:
@@ -94,6 +97,7 @@ class CheckReport:
             "name": self.name,
             "rows": self.rows,
             "source": dict(self.source),
+            "summary": self.summary.to_dict(),
             "targets": {target: self.passes(target) for target in self.targets},
             "findings": [found.to_dict() for found in self.findings],
         }
@@ -102,9 +106,13 @@ class CheckReport:
         """The same as text, indented."""
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
+    def to_html(self) -> str:
+        """One page that needs nothing else: no script, no font and no picture from elsewhere."""
+        from tunekit.data.rendering.page import page
+
+        return page(self)
+
     def __str__(self) -> str:
-        counts = [f"{len(self._of(severity))} {severity}s" for severity in SEVERITIES]
-        lines = [f"{self.name}: {self.rows:,} rows; {', '.join(counts)}"]
-        lines += [f"  {found}" for found in self.findings]
-        lines += [f"  {target}: {'passes' if self.passes(target) else 'fails'}" for target in self.targets]
-        return "\n".join(lines)
+        from tunekit.data.rendering.lines import lines
+
+        return "\n".join(lines(self))

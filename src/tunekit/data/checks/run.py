@@ -7,21 +7,24 @@ from itertools import chain
 
 from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.findings import SEVERITIES, Finding
+from tunekit.data.summary import Summarising, Summary
 from tunekit.examples import Example
 
 
 def run(
     examples: Iterable[Example], checks: Sequence[type[Check]], context: CheckContext
-) -> tuple[int, tuple[Finding, ...]]:
-    """How many rows there were, and every finding: errors first, then in the order of the checks."""
+) -> tuple[int, Summary, tuple[Finding, ...]]:
+    """How many rows there were, what they look like, and every finding in the order of the checks."""
     running = [check(context) for check in checks]
-    seeing = [check.see for check in running]
+    summarising = Summarising()
+    seeing = [summarising.see, *(check.see for check in running)]
     count = 0
     for example in examples:
         count += 1
         for see in seeing:
             see(example)
-    return count, ordered(chain.from_iterable(check.findings() for check in running))
+    findings = tuple(chain.from_iterable(check.findings() for check in running))
+    return count, summarising.summary(), findings
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -53,7 +53,7 @@ class Checking(Examples):
         from tunekit.data.checks.report import CheckReport
 
         context = _context(target, against)
-        count, findings = run.run(self, (*catalogue.builtin(), *checks), context)
+        count, summary, findings = run.run(self, (*catalogue.builtin(), *checks), context)
         found = self._found
         return CheckReport(
             name=found.name or "dataset",
@@ -61,6 +61,7 @@ class Checking(Examples):
             findings=run.ordered((*_of_reading(found), *findings)),
             targets=tuple(profile.target for profile in context.profiles),
             source=found.notes.facts,
+            summary=summary,
         )
 
     def fix(self, *names: str, target: Targets = None, against: Against = None) -> Self:

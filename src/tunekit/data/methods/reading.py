@@ -34,6 +34,7 @@ class Reading(Examples):
         kind: Kind | None = None,
         shape: str | None = None,
         label_names: LabelNames | None = None,
+        label_separator: str | None = None,
         format: Format | None = None,
         encoding: str | None = None,
         delimiter: str | None = None,
@@ -41,6 +42,7 @@ class Reading(Examples):
         header: bool | int | Sequence[str] | None = None,
         sheet: str | int | None = None,
         part: str | None = None,
+        unit: Literal["line", "paragraph", "document"] | None = None,
         limit: int | None = None,
         on_error: OnError = "raise",
     ) -> Self:
@@ -53,11 +55,13 @@ class Reading(Examples):
 
         Args:
             path: The file.
-            input: Column or key with what the model reads.
+            input: Column or key with what the model reads, or a template of several, such as
+                `"{premise} -> {hypothesis}"`.
             target: Column or key with what the model should answer; several columns of 0 and 1 are labels.
             kind: What a row with `input` and `target` becomes; `"completion"` unless told.
             shape: Name of the record shape, where recognition would be wrong.
             label_names: Names of labels that are written as numbers: a list, or a mapping from what is written.
+            label_separator: What stands between the labels of a cell that holds several.
             format: Of the file, where recognition would be wrong.
             encoding: Of the text.
             delimiter: Between the cells of a table.
@@ -65,6 +69,7 @@ class Reading(Examples):
             header: Whether the first row names the columns, which row (from 1) does, or the names themselves.
             sheet: Sheet of a workbook, by name or position from 1; the first with data unless told.
             part: Which split of a file with several.
+            unit: What one row of a plain text is.
             limit: Stop after so many examples from the top. For a random part use `sample`.
             on_error: `"raise"` at rows that cannot be used, or `"skip"` and list them in `skipped`.
 
@@ -84,7 +89,7 @@ class Reading(Examples):
         """
         from tunekit.data.sources.file import FileSource
 
-        columns = Columns.of(input, target, kind, label_names)
+        columns = Columns.of(input, target, kind, label_names, label_separator)
         source = FileSource.of(
             path,
             format=format,
@@ -94,6 +99,7 @@ class Reading(Examples):
             header=header,
             sheet=sheet,
             part=part,
+            unit=unit,
             columns=columns,
         )
         return cls._read(source, Plan.of(columns, shape, limit, on_error))
@@ -108,6 +114,7 @@ class Reading(Examples):
         kind: Kind | None = None,
         shape: str | None = None,
         label_names: LabelNames | None = None,
+        label_separator: str | None = None,
         name: str = "records",
         limit: int | None = None,
         on_error: OnError = "raise",
@@ -121,6 +128,7 @@ class Reading(Examples):
             kind: As for `load`.
             shape: As for `load`.
             label_names: As for `load`.
+            label_separator: As for `load`.
             name: First part of the row ids; the second is the position, from 1.
             limit: As for `load`.
             on_error: As for `load`.
@@ -136,7 +144,7 @@ class Reading(Examples):
         """
         from tunekit.data.sources.records import RecordSource
 
-        columns = Columns.of(input, target, kind, label_names)
+        columns = Columns.of(input, target, kind, label_names, label_separator)
         return cls._read(RecordSource(records, name), Plan.of(columns, shape, limit, on_error))
 
     @classmethod

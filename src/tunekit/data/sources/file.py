@@ -1,0 +1,104 @@
+"""A file: opened, unpacked, recognised, and given to the reader of its format. Knows no format itself."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import Any
+
+from tunekit.data import recognise
+from tunekit.data.readers import catalogue, compressed, lines
+from tunekit.data.readers.base import Notes, ReadOptions, Row
+from tunekit.data.recognise import Format
+from tunekit.data.shapes import Columns
+from tunekit.data.sources.base import Source
+from tunekit.data.wording import listed
+from tunekit.errors import SpecError
+
+
+class FileSource(Source):
+    """Rows of a file, from its beginning each time.
+
+    Args:
+        path: The file.
+        format: What the caller says it is, or None.
+        options: What the caller says about what is in it.
+    """
+
+    def __init__(self, path: str, format: Format | None, options: ReadOptions) -> None:
+        self.place = path
+        self.name = PurePath(path).name
+        self._format = format
+        self._options = options
+
+    @classmethod
+    def of(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        format: Format | None,
+        columns: Columns | None,
+        **options: Any,
+    ) -> FileSource:
+        """From the arguments of `Dataset.load`.
+
+        Raises:
+            SpecError: One of them is wrong.
+        """
+        if format is not None and format not in catalogue.FORMATS:
+            raise SpecError(f"unknown format {format!r}", hint=f"formats are {listed(catalogue.FORMATS)}")
+        _check(**options)
+        wanted = columns.names if columns else ()
+        return cls(os.fspath(path), format, ReadOptions(**options, wanted=wanted))
+
+    @contextmanager
+    def opened(self, notes: Notes) -> Iterator[Iterator[Row]]:
+        """The rows, from the first."""
+        notes.name = self.name
+        with lines.opened(self.place) as packed:
+            file = compressed.opened(packed, notes)
+            yield _interim(file, self, notes)
+
+
+def _head(file: io.BufferedReader) -> bytes:
+    return file.peek(1)  # all that the buffer holds: 64 KB of a file, whatever is there of a pipe
+
+
+def _check(*, encoding: str | None, delimiter: str | None, header: Any, part: str | None, **_: Any) -> None:
+    if encoding is not None:
+        lines.check_encoding(encoding)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
+        raise SpecError(f"delimiter is {delimiter!r}", hint="use one character, such as ';'")
+    if isinstance(header, int) and not isinstance(header, bool) and header < 1:
+        raise SpecError(
+            f"header is {header!r}", hint="rows are counted from 1; use False where there is none"
+        )
+    if isinstance(header, str):
+        raise SpecError(f"header is {header!r}", hint="pass a list of names, such as ['text', 'label']")
+    if isinstance(header, Sequence) and not all(isinstance(name, str) for name in header):
+        raise SpecError(f"header is {header!r}", hint="pass names, such as ['text', 'label']")
+    if part is not None and not isinstance(part, str):
+        raise SpecError(f"part is {part!r}", hint="pass the name of one part, such as 'train'")
+
+
+def _interim(file: Any, source: FileSource, notes: Notes) -> Iterator[Row]:  # TODO: goes when the new text readers land
+    from tunekit.data.readers import csv, jsonl
+
+    head, options = _head(file), source._options
+    recognise.refuse_binary(head, options.encoding)
+    encoding = options.encoding or "utf-8"
+    text = head.decode(encoding, "replace").removeprefix("\ufeff")
+    wanted = options.wanted or ("prompt", "completion")
+    suffix = PurePath(source.place).suffix.lower()
+    format = source._format or recognise.recognise(text, suffix, wanted, options.delimiter)
+    numbered = lines.lines(file, encoding)
+    notes.facts["format"] = format
+    if format == "jsonl":
+        return jsonl.rows(numbered)
+    notes.facts["is_table"] = True
+    default = "\t" if format == "tsv" else ","
+    delimiter = options.delimiter or csv.delimiter_of(text, wanted) or default
+    return csv.rows(numbered, delimiter, options.wanted)
