@@ -50,6 +50,15 @@ def test_one_row_or_no_prompts_are_not_called_identical() -> None:
     assert check([LabelledExample(id=f"a:{i}", text="t", label="l") for i in range(100)], Size) == {}
 
 
+def test_blank_prompts_among_others_are_a_warning() -> None:
+    rows = [*pairs(2), *pairs(2, prompt=""), *pairs(1, prompt=" \n")]
+    rows = [row.replace(id=f"b:{number}") for number, row in enumerate(rows, start=1)]
+    found = check(rows, Size)["blank-prompts"]
+    assert (found.severity, found.rows) == ("warning", ("b:3", "b:4", "b:5"))
+    assert "3 of 5 prompts are blank" in found.message
+    assert "blank-prompts" not in check(pairs(5, prompt=""), Size)  # text that is only continued
+
+
 def test_columns_kept_aside_are_named_once() -> None:
     rows = [*pairs(2, day="Mon"), *pairs(1, day="Tue", id="7")]
     found = check(rows, Columns)

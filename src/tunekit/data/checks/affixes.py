@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sized
 
 from tunekit.data.checks.base import Check, CheckContext
+from tunekit.data.compact import RowIds
 from tunekit.data.findings import MAX_PLACES, Finding, Place, ProposedFix, Rows, Severity, evidence
 from tunekit.data.fixes.affixes import (
     AddLeadingSpace,
@@ -130,7 +131,7 @@ class _Column:
     def __init__(self, role: Role) -> None:
         self.texts = SharedText(role)
         self._role = role
-        self._rows: list[str] = []
+        self._rows = RowIds()
         self._marks: list[str] = []
         self._ends: dict[str, str] = {}  # evidence by row, for as many rows of each mark as a finding shows
         self._seen: Counter[str] = Counter()

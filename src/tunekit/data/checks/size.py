@@ -1,11 +1,12 @@
-"""Whether there is enough to learn from: how many rows, and whether they differ at all. Knows no target's limits."""
+"""Whether there is enough to learn from: how many rows, whether they differ and ask. Knows no target's limits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tunekit.data.checks.base import Check, CheckContext
-from tunekit.data.findings import Finding
+from tunekit.data.compact import RowIds
+from tunekit.data.findings import MAX_PLACES, Finding, Place, evidence
 from tunekit.data.wording import brief
 from tunekit.examples import CompletionExample, Example
 
@@ -16,15 +17,16 @@ VERY_FEW_ROWS = 10
 
 
 class Size(Check):
-    """Too few rows, or the same prompt or the same completion in all of them."""
+    """Too few rows, the same prompt or completion in all of them, or some without a prompt."""
 
-    codes = ("few-rows", "identical-prompts", "identical-completions")
+    codes = ("few-rows", "identical-prompts", "identical-completions", "blank-prompts")
 
     def __init__(self, context: CheckContext) -> None:
         super().__init__(context)
         self._rows = 0
         self._prompt = _Constant()
         self._completion = _Constant()
+        self._blank = _Blank()
 
     def see(self, example: Example) -> None:
         """Count it, and compare it with the first."""
@@ -32,6 +34,7 @@ class Size(Check):
         if isinstance(example, CompletionExample):
             self._prompt.see(example.prompt)
             self._completion.see(example.completion)
+            self._blank.see(example)
 
     def findings(self) -> Iterable[Finding]:
         """Whether rows or differences are missing."""
@@ -56,6 +59,35 @@ class Size(Check):
                 severity="error",
                 message=f"all {self._rows:,} completions are {brief(self._completion.text)}, and the model would learn "
                 "to say nothing else",
+            )
+        yield from self._blank.findings()
+
+
+class _Blank:
+    """Rows without a prompt among others that have one. Where no row has one, the text is only continued."""
+
+    def __init__(self) -> None:
+        self._ids = RowIds()
+        self._places: list[Place] = []
+        self._count = 0
+        self._all_empty = True
+
+    def see(self, example: CompletionExample) -> None:
+        self._count += 1
+        self._all_empty = self._all_empty and not example.prompt
+        if not example.prompt.strip():
+            self._ids.append(example.id)
+            if len(self._places) < MAX_PLACES:
+                self._places.append(Place(row=example.id, field="prompt", evidence=evidence(example.prompt)))
+
+    def findings(self) -> Iterator[Finding]:
+        if len(self._ids) and not self._all_empty:
+            yield Finding(
+                code="blank-prompts",
+                severity="warning",
+                message=f"{len(self._ids):,} of {self._count:,} prompts are blank: nothing says what the answer is to",
+                rows=tuple(self._ids),
+                places=tuple(self._places),
             )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tunekit.data.compact import RowIds
 from tunekit.data.findings import Safety, evidence
 from tunekit.data.fixes.base import Fix
 from tunekit.data.marks import common_prefix, common_suffix
@@ -203,8 +204,8 @@ class FixLog:
     def __init__(self, fix: Fix, max_changes: int | None) -> None:
         self._fix = fix
         self._max = max_changes
-        self._changed: list[str] = []
-        self._left_out: list[str] = []
+        self._changed = RowIds()
+        self._left_out = RowIds()
         self._changes: list[Change] = []
         self._reasons: list[LeftOut] = []
 
