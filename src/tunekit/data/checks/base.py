@@ -11,6 +11,8 @@ from tunekit.data.findings import Finding
 from tunekit.examples import Example
 
 if TYPE_CHECKING:
+    from tunekit.data.detectors import LanguageOf
+    from tunekit.data.patterns.sensitive import Finder
     from tunekit.data.profiles import Profile
     from tunekit.data.tokens import TokenCounter
 
@@ -25,12 +27,16 @@ class CheckContext:
             sequences matter; "chat" where a template does that work.
         against: Other sets (validation, test, an evaluation set) that must not share rows with these, by name.
         counter: Counts tokens as the target's model does; None takes what is known of each target.
+        find_personal_data: Finds more personal data than our patterns do, as `detectors.presidio()` does.
+        language_of: Names the language of a text, as `detectors.langid()` does; without it, scripts are compared.
     """
 
     profiles: tuple[Profile, ...] = ()
     prompt_format: Literal["chat", "text"] = "chat"
     against: tuple[tuple[str, Iterable[Example]], ...] = ()
     counter: TokenCounter | None = None
+    find_personal_data: Finder | None = None
+    language_of: LanguageOf | None = None
 
 
 class Check(ABC):

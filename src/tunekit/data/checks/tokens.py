@@ -64,8 +64,8 @@ class _Tokenizer:
         yield Finding(
             code="token-lengths",
             severity="info",
-            message=f"{self._whose()}about {summary.total:,} tokens, {summary.learned:,} of them learned; half of the rows"
-            f" have up to {row['p50']:,}, nine in ten up to {row['p90']:,}, the longest {row['max']:,}; answers"
+            message=f"{self._whose()}about {summary.total:,} tokens, {summary.learned:,} of them learned; half of the"
+            f" rows have up to {row['p50']:,}, nine in ten up to {row['p90']:,}, the longest {row['max']:,}; answers"
             f" {answer['p50']:,}, {answer['p90']:,} and {answer['max']:,} ({summary.how})",
             facts={**summary.to_dict(), "targets": self._targets},
         )

@@ -23,5 +23,5 @@ class DropLong(Fix):
 
 
 def is_long(read: int, said: int) -> bool:
-    """Whether input and answer of so many characters are over the limit. Raw text, without input, may be of any length."""
+    """Whether input and answer of so many characters are over the limit; raw text, without input, never is."""
     return read > 0 and read + said > MAX_CHARS

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tunekit.data.readers import header
 from tunekit.data.readers.base import ReadOptions, Row
-from tunekit.data.readers.header import Header
+from tunekit.data.readers.column_names import ColumnNames, given, positions
 from tunekit.errors import DataError
 
 
@@ -23,42 +22,49 @@ def by_name(rows: Iterator[Row], options: ReadOptions, names: Sequence[str] | No
         DataError: The names do not fit, or a wanted column is not among them.
     """
     said = names if options.header is None else options.header
-    table: Header | None = None
+    columns: ColumnNames | None = None
     lists = 0
     for number, row in rows:
-        plain = table is None and said is None and not options.wanted
+        plain = columns is None and said is None and not options.wanted
         if not isinstance(row, list) or (plain and is_pair(row)):
             yield number, row
             continue
         lists += 1
-        if table is None:
-            table = _header(row, lists, said, options.wanted)
-            if table is None:
+        if columns is None:
+            row_of_names = _row_of_names(row, said, options.wanted)
+            if row_of_names > lists:
                 continue  # above the row that the caller calls the header
-            table.check(options.wanted)
-            if table.index >= 0:
+            columns = _columns(row, said, is_header=row_of_names == lists)
+            columns.check(options.wanted)
+            if row_of_names:
                 continue
-        yield number, _named(row, table)
+        yield number, _named(row, columns)
 
 
-def _header(
-    row: list[Any], lists: int, said: bool | int | Sequence[str] | None, wanted: Sequence[str]
-) -> Header | None:
-    if said is None or said is False:
-        found = header.guessed([row], wanted) if wanted and said is None else header.without(len(row))
-        return found if set(wanted) <= set(found.names) else header.without(len(row))
+def _row_of_names(row: list[Any], said: bool | int | Sequence[str] | None, wanted: Sequence[str]) -> int:
+    """Which list names the columns, from 1; 0 where none does."""
     if isinstance(said, int):
-        return header.of_row(row) if lists == int(said) else None
-    return header.named(said, len(row))
+        return int(said)
+    return int(
+        said is None and bool(wanted) and set(wanted) <= {cell for cell in row if isinstance(cell, str)}
+    )
 
 
-def _named(row: list[Any], table: Header) -> Any:
-    if len(row) != len(table.names):
+def _columns(row: list[Any], said: bool | int | Sequence[str] | None, *, is_header: bool) -> ColumnNames:
+    if is_header:
+        return ColumnNames(tuple("" if cell is None else str(cell) for cell in row))
+    return given(said, len(row)) if isinstance(said, Sequence) else positions(len(row))
+
+
+def _named(row: list[Any], columns: ColumnNames) -> Any:
+    width = len(columns.written)
+    if len(row) != width:
+        cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
         return DataError(
-            f"the row has {len(row)} cell{'' if len(row) == 1 else 's'}, the table has {len(table.names)} columns",
+            f"the row has {cells}, the table has {width} columns",
             hint="write null for a cell without a value",
         )
-    return dict(zip(table.keys, row, strict=True))
+    return dict(zip(columns.keys, row, strict=True))
 
 
 def is_pair(row: Any) -> bool:

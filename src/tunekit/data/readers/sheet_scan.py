@@ -105,7 +105,7 @@ class SheetScan:
                 continue
             # Without a reference a cell follows the one before it. Where there are several, take the furthest.
             row = max((int(digits or 0) for _, digits in references), default=self._row)
-            column = max((_number(letters) for letters, _ in references), default=self._column + 1)
+            column = max((column_number(letters) for letters, _ in references), default=self._column + 1)
             self._column = column
             if attributes.endswith(b"/"):
                 continue  # blank, with a style at most: not part of calamine's rectangle
@@ -150,7 +150,7 @@ def _rounded_up(row: int) -> int:
     return int(digits[:2] + "9" * (len(digits) - 2))
 
 
-def _number(letters: bytes) -> int:
+def column_number(letters: bytes) -> int:
     """Column number: A is 1, XFD is 16,384."""
     number = 0
     for letter in letters[:8].upper():  # more letters are outside in any case

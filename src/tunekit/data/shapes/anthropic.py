@@ -1,8 +1,8 @@
 """Anthropic's rows: a `system` prompt, `messages` of text or blocks, `tools` with an `input_schema`.
 
 The contract is the anthropic package (2.12, `types/message_param.py` and what it reaches); fine-tuning on Bedrock
-takes the same rows with plain texts. Blocks are text, image, thinking, tool_use and tool_result; what asks for caching
-and the signatures of thoughts are not kept. Knows no other shape.
+takes the same rows with plain texts. Blocks are text, image, thinking, tool_use and tool_result. Requests to cache and
+the signatures of thoughts are not kept. Knows no other shape.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from tunekit.data import tool_calls
 from tunekit.data.json_text import written
-from tunekit.data.shapes import blocks, links, turns
+from tunekit.data.shapes import blocks, fields, links, turns
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.blocks import Block
 from tunekit.data.shapes.dialects import dialect
@@ -24,6 +24,7 @@ NAME = "anthropic"
 _USED = frozenset({"system", "messages", "tools"})
 _BLOCKS = ("text", "image", "thinking", "tool_use", "tool_result")
 _SOURCE = 'a source is {"type": "base64", "media_type": "image/png", "data": "..."} or {"type": "url", "url": "..."}'
+_NOT_KEPT = ("cache_control", "caller")  # about the API's own work, nothing to learn
 _SYSTEM = 'write "system": "..." or "system": [{"type": "text", "text": "..."}]'
 
 
@@ -71,7 +72,8 @@ def _block(value: Any, field: str) -> Block:
     match kind:
         case "text":
             turns.text(value, "text", field)
-            return Block("said", {key: each for key, each in value.items() if each is not None})
+            said = {key: each for key, each in value.items() if each is not None and key not in _NOT_KEPT}
+            return Block("said", said)
         case "image":
             return Block("said", blocks.image(_image(value, field)))
         case "thinking":
@@ -86,7 +88,7 @@ def _block(value: Any, field: str) -> Block:
 
 
 def _image(value: Any, field: str) -> str:
-    block = turns.only(value, ("type", "source", "cache_control"), field, "an image")
+    block = turns.only(value, ("type", "source", *_NOT_KEPT), field, "an image")
     source = block.get("source")
     match source:
         case {"type": "base64", "media_type": str(media_type), "data": str(data)}:
@@ -100,7 +102,7 @@ def _image(value: Any, field: str) -> str:
 
 
 def _call(value: Any, field: str) -> ToolCall:
-    block = turns.only(value, ("type", "id", "name", "input", "cache_control", "caller"), field, "a call")
+    block = turns.only(value, ("type", "id", "name", "input", *_NOT_KEPT), field, "a call")
     if not isinstance(block.get("input"), dict):
         raise DataError(
             f"expected an object, found {shown(block.get('input'))}",
@@ -114,8 +116,7 @@ def _call(value: Any, field: str) -> ToolCall:
 
 
 def _result(value: Any, field: str) -> Message:
-    known = ("type", "tool_use_id", "content", "is_error", "cache_control")
-    block = turns.only(value, known, field, "a result")
+    block = turns.only(value, ("type", "tool_use_id", "content", "is_error", *_NOT_KEPT), field, "a result")
     if block.get("is_error"):
         hint = "a tool turn has no place for it; say it in the content"
         raise DataError("a result that is an error", field=f"{field}.is_error", hint=hint)
@@ -130,8 +131,8 @@ def _tool(value: Mapping[str, Any], field: str) -> Mapping[str, Any]:
         raise DataError(f"a tool of type {brief(value['type'])}", field=f"{field}.type", hint=hint)
     turns.text(dict(value), "name", field)
     function = {("parameters" if key == "input_schema" else key): each for key, each in value.items()}
-    function.pop("type", None)
-    return {"type": "function", "function": function}
+    plain = {key: each for key, each in function.items() if key != "type" and key not in _NOT_KEPT}
+    return {"type": "function", "function": plain}
 
 
 # --- out ----------------------------------------------------------------------------------------------
@@ -143,12 +144,10 @@ def _write(example: Example) -> dict[str, Any]:
     if said[0].role == "system":
         body["system"] = _written_system(said[0])
     start = len(body)
-    body["messages"] = [
-        _written(group, f"messages[{start + index}]") for index, group in blocks.grouped(said[start:])
-    ]
+    body["messages"] = [_written(group) for group in blocks.grouped(said[start:], start)]
     if chat.tools:
         body["tools"] = [_written_tool(tool, f"tools[{index}]") for index, tool in enumerate(chat.tools)]
-    return turns.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, _USED)
 
 
 def _written_system(turn: Message) -> Any:
@@ -158,12 +157,12 @@ def _written_system(turn: Message) -> Any:
     return _content(turn, "messages[0]")
 
 
-def _written(group: list[Message], field: str) -> dict[str, Any]:
-    for turn in group:
-        turns.refuse(turn, field, NAME, "name", "weight")
-    [*_, turn] = group
+def _written(group: list[tuple[str, Message]]) -> dict[str, Any]:
+    for at, turn in group:
+        turns.refuse(turn, at, NAME, "name", "weight")
+    [*_, (field, turn)] = group
     if turn.role == "tool":
-        return {"role": "user", "content": [_written_result(result, field) for result in group]}
+        return {"role": "user", "content": [_written_result(result, at) for at, result in group]}
     if turn.role not in ("user", "assistant"):
         raise turns.cannot_hold(f"a turn of {turn.role!r} here", f"{field}.role", NAME)
     turns.refuse(turn, field, NAME, "tool_call_id")

@@ -85,19 +85,21 @@ def parts_of(turn: Message) -> tuple[Mapping[str, Any], ...]:
     return () if turn.content is None else ({"type": "text", "text": turn.content},)
 
 
-def grouped(turns: Iterable[Message]) -> Iterator[tuple[int, list[Message]]]:
-    """Messages in groups that share a turn, with the position of the first: results of tools next to each other."""
-    group: list[Message] = []
-    start = 0
-    for index, turn in enumerate(turns):
-        if group and not (turn.role == group[-1].role == "tool"):
-            yield start, group
+def grouped(turns: Iterable[Message], start: int) -> Iterator[list[tuple[str, Message]]]:
+    """Messages with their fields, in groups that share a turn: results of tools next to each other.
+
+    Args:
+        turns: The messages.
+        start: Position of the first of them.
+    """
+    group: list[tuple[str, Message]] = []
+    for index, turn in enumerate(turns, start):
+        if group and not (turn.role == group[-1][1].role == "tool"):
+            yield group
             group = []
-        if not group:
-            start = index
-        group.append(turn)
+        group.append((f"messages[{index}]", turn))
     if group:
-        yield start, group
+        yield group
 
 
 def data_url(media_type: str, data: str) -> str:

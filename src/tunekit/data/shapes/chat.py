@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunekit.data import messages
-from tunekit.data.shapes import turns
+from tunekit.data.shapes import fields, turns
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.dialects import dialect
 from tunekit.examples import ChatExample, Example, message_to_dict
@@ -34,7 +34,7 @@ def _write(example: Example) -> dict[str, Any]:
     body: dict[str, Any] = {"messages": [message_to_dict(turn) for turn in chat.messages]}
     if chat.tools:
         body["tools"] = [dict(tool) for tool in chat.tools]
-    return turns.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, _USED)
 
 
 OPENAI = Shape(

@@ -11,7 +11,7 @@ from typing import Any
 
 from tunekit.data import tool_calls
 from tunekit.data.json_text import written
-from tunekit.data.shapes import blocks, links, turns
+from tunekit.data.shapes import blocks, fields, links, turns
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.blocks import Block
 from tunekit.data.shapes.dialects import dialect
@@ -149,22 +149,20 @@ def _write(example: Example) -> dict[str, Any]:
         turns.refuse(said[0], "messages[0]", NAME, *_NOT_SPOKEN)
         body["system"] = _said(said[0], "messages[0]")
     start = len(body) - 1
-    body["messages"] = [
-        _written(group, f"messages[{start + index}]") for index, group in blocks.grouped(said[start:])
-    ]
+    body["messages"] = [_written(group) for group in blocks.grouped(said[start:], start)]
     if chat.tools:
         tools = [_written_tool(tool, f"tools[{index}]") for index, tool in enumerate(chat.tools)]
         body["toolConfig"] = {"tools": tools}
-    return turns.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, _USED)
 
 
 _NOT_SPOKEN = ("name", "weight", "reasoning", "tool_calls", "tool_call_id")
 
 
-def _written(group: list[Message], field: str) -> dict[str, Any]:
-    [*_, turn] = group
+def _written(group: list[tuple[str, Message]]) -> dict[str, Any]:
+    [*_, (field, turn)] = group
     if turn.role == "tool":
-        return {"role": "user", "content": [_written_result(result, field) for result in group]}
+        return {"role": "user", "content": [_written_result(result, at) for at, result in group]}
     if turn.role == "user":
         turns.refuse(turn, field, NAME, *_NOT_SPOKEN)
         return {"role": "user", "content": _said(turn, field)}

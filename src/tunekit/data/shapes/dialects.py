@@ -12,15 +12,17 @@ from typing import Any
 from tunekit.examples import EXAMPLE_KINDS
 
 # These beside a conversation make a preference, an unpaired answer or a prompt to be graded of it.
-_ELSEWHERE = (
-    "chosen",
-    "rejected",
-    "chosen_messages",
-    "rejected_messages",
-    "preferred_output",
-    "non_preferred_output",
-    "rejected_response",
-    "kto_tag",
+_ELSEWHERE = frozenset(
+    {
+        "chosen",
+        "rejected",
+        "chosen_messages",
+        "rejected_messages",
+        "preferred_output",
+        "non_preferred_output",
+        "rejected_response",
+        "kto_tag",
+    }
 )
 _PLAIN = frozenset({"messages", "tools", "parallel_tool_calls"})
 REFERENCES = frozenset(
@@ -52,6 +54,8 @@ def dialect(record: Mapping[str, Any]) -> str | None:
         'sharegpt'
         >>> dialect({"prompt": "a", "completion": "b"})
     """
+    if _is_plain(record):
+        return "openai"
     if _is_elsewhere(record):
         return None
     if _are_objects(record.get("contents")):
@@ -61,10 +65,28 @@ def dialect(record: Mapping[str, Any]) -> str | None:
     return _of_row(record) or _of_turns(record) or _of_system_and_tools(record) or _openai(record)
 
 
+def _is_plain(record: Mapping[str, Any]) -> bool:
+    # Nearly every row of nearly every file; the rest of the decision costs several times as much.
+    said = record.get("messages")
+    return (
+        len(record) == 1
+        and type(said) is list
+        and all(
+            type(turn) is dict
+            and len(turn) == 2
+            and type(turn.get("content")) is str
+            and turn.get("role") in ("user", "assistant", "system")
+            for turn in said
+        )
+    )
+
+
 def _is_elsewhere(record: Mapping[str, Any]) -> bool:
     kind = record.get("kind")
     own = isinstance(kind, str) and kind in EXAMPLE_KINDS
-    return own or isinstance(record.get("label"), bool) or any(record.get(key) for key in _ELSEWHERE)
+    if own or isinstance(record.get("label"), bool):
+        return True
+    return not _ELSEWHERE.isdisjoint(record) and any(record.get(key) for key in _ELSEWHERE)
 
 
 def _of_row(record: Mapping[str, Any]) -> str | None:

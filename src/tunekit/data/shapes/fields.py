@@ -183,12 +183,15 @@ def _refuse_other_shape(body: dict[str, Any], record: dict[str, Any]) -> None:
         recognised,  # which knows all shapes, and so comes after this module
     )
 
-    found = recognised(record)
-    if found is None or found is recognised(body):
+    found, wanted = recognised(record), recognised(body)
+    flat = not any(isinstance(value, (list, dict)) for value in body.values())
+    if found is wanted or (
+        found is None and flat
+    ):  # flat rows of no shape are read by what their columns hold
         return
-    key = next((key for key in record if recognised({**body, key: record[key]}) is found), "")
+    key = next((key for key in record if recognised({**body, key: record[key]}) is not wanted), "")
     raise DataError(
-        f"a meta column is called {brief(key)}, which makes a row of {found.says}",
+        f"a meta column is called {brief(key)}, which makes a row of another shape",
         field=f"meta.{key}",
         hint='rename the column, or write shape="own", which keeps meta apart',
     )

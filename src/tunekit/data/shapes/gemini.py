@@ -13,7 +13,7 @@ from typing import Any
 
 from tunekit.data import tool_calls
 from tunekit.data.json_text import parsed, written
-from tunekit.data.shapes import blocks, links, turns
+from tunekit.data.shapes import blocks, fields, links, turns
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.blocks import Block
 from tunekit.data.shapes.dialects import dialect
@@ -166,19 +166,17 @@ def _write(example: Example) -> dict[str, Any]:
         turns.refuse(said[0], "messages[0]", NAME, "name", "weight", "reasoning", "tool_calls")
         body["systemInstruction"] = {"parts": list(_parts(said[0], "messages[0]"))}
     start = len(body)
-    body["contents"] = [
-        _written(group, f"messages[{start + index}]") for index, group in blocks.grouped(said[start:])
-    ]
+    body["contents"] = [_written(group) for group in blocks.grouped(said[start:], start)]
     if chat.tools:
         functions = [_written_tool(tool, f"tools[{index}]") for index, tool in enumerate(chat.tools)]
         body["tools"] = [{"functionDeclarations": functions}]
-    return turns.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, _USED)
 
 
-def _written(group: list[Message], field: str) -> dict[str, Any]:
-    [*_, turn] = group
+def _written(group: list[tuple[str, Message]]) -> dict[str, Any]:
+    [*_, (field, turn)] = group
     if turn.role == "tool":
-        return {"role": "user", "parts": [_written_result(result, field) for result in group]}
+        return {"role": "user", "parts": [_written_result(result, at) for at, result in group]}
     if turn.role not in ("user", "assistant"):
         raise turns.cannot_hold(f"a turn of {turn.role!r} here", f"{field}.role", NAME)
     turns.refuse(turn, field, NAME, "name", "weight", "tool_call_id")

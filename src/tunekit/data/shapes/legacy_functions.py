@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunekit.data import messages, tool_calls
-from tunekit.data.shapes import links, turns
+from tunekit.data.shapes import fields, links, turns
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.dialects import dialect
 from tunekit.errors import DataError
@@ -58,7 +58,7 @@ def _write(example: Example) -> dict[str, Any]:
     }
     if chat.tools:
         body["functions"] = [dict(each) for each in _functions(chat.tools)]
-    return turns.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, _USED)
 
 
 def _functions(tools: tool_calls.Tools) -> list[Mapping[str, Any]]:

@@ -107,7 +107,7 @@ def _write(example: Example) -> dict[str, Any]:
     }
     if chat.tools:
         body["tools"] = [dict(tool) for tool in chat.tools]
-    return turns.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, _USED)
 
 
 def _written(turn: Message, field: str) -> dict[str, Any]:

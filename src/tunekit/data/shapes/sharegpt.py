@@ -98,7 +98,7 @@ def _write(example: Example) -> dict[str, Any]:
     body: dict[str, Any] = {"conversations": said}
     if chat.tools:
         body["tools"] = written(tool_calls.to_functions(chat.tools), "tools")
-    return turns.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, _USED)
 
 
 def _written(turn: Message, field: str) -> dict[str, Any]:

@@ -66,10 +66,19 @@ def _inside(
 def _example(question: Mapping[str, Any], field: str, id: str) -> CompletionExample:
     asked, context = fields.text(question, "question"), fields.text(question, "context")
     answers = _answers(question.get("answers"), f"{field}answers")
-    meta = fields.rest(question, ("context", "question", "answers")) | {"answers": answers}
     texts = answers["text"]
     answer = fields.not_blank(texts[0], f"{field}answers") if texts else UNANSWERABLE
+    meta = fields.rest(question, ("context", "question", "answers"))
+    if answers != _said(answer, context):
+        meta["answers"] = answers
     return CompletionExample(prompt=context + _BETWEEN + asked, completion=answer, id=id, meta=meta)
+
+
+def _said(answer: str, context: str) -> dict[str, Any]:
+    """The answers that a completion alone stands for."""
+    if answer == UNANSWERABLE:
+        return {"text": [], "answer_start": []}
+    return {"text": [answer], "answer_start": [context.find(answer)]}
 
 
 def _answers(value: Any, field: str) -> dict[str, Any]:
@@ -107,9 +116,7 @@ def _written_answers(example: CompletionExample, context: str) -> Any:
     texts = known.get("text") if isinstance(known, Mapping) else None
     if isinstance(texts, list) and (texts[:1] or [UNANSWERABLE]) == [example.completion]:
         return known
-    if example.completion == UNANSWERABLE:
-        return {"text": [], "answer_start": []}
-    return {"text": [example.completion], "answer_start": [context.find(example.completion)]}
+    return _said(example.completion, context)
 
 
 SQUAD = Shape(

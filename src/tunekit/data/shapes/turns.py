@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tunekit.data.shapes import fields
-from tunekit.data.shapes.dialects import dialect
 from tunekit.data.tool_calls import Tools, function_of
 from tunekit.data.wording import brief, listed, shown
 from tunekit.errors import DataError
@@ -42,28 +41,6 @@ def chat(
     """
     meta = fields.rest(record, used)
     return ChatExample(messages=fields.learnable(turns, field), tools=tools, id=id, meta=meta)
-
-
-def with_meta(body: dict[str, Any], example: ChatExample, used: Collection[str]) -> dict[str, Any]:
-    """The record with the meta columns beside it.
-
-    Args:
-        body: What the shape writes.
-        example: Whose meta columns.
-        used: Keys that the shape reads.
-
-    Raises:
-        DataError: A meta column is called like something that the shape reads, or would make it another shape.
-    """
-    record = fields.with_meta(body, example, used)
-    if example.meta and dialect(record) != dialect(body):
-        key = next(key for key, said in example.meta.items() if dialect({**body, key: said}) != dialect(body))
-        raise DataError(
-            f"a meta column is called {brief(key)}, which makes a row of another shape",
-            field=f"meta.{key}",
-            hint='rename the column, or write shape="own", which keeps meta apart',
-        )
-    return record
 
 
 def chat_of(example: Example, shape: str) -> ChatExample:

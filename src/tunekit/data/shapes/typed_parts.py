@@ -12,7 +12,7 @@ from typing import Any
 
 from tunekit.data import messages, tool_calls
 from tunekit.data.json_text import parsed, written
-from tunekit.data.shapes import links, turns
+from tunekit.data.shapes import fields, links, turns
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.dialects import dialect
 from tunekit.data.wording import brief, listed
@@ -86,7 +86,7 @@ def _write(example: Example) -> dict[str, Any]:
     body: dict[str, Any] = {"messages": said}
     if chat.tools:
         body["tools"] = written(list(chat.tools), "tools")
-    return turns.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, _USED)
 
 
 def _written(turn: Message, field: str) -> dict[str, Any]:

@@ -32,15 +32,17 @@ _LEAVING = pow(_BASE, PASSAGE_WORDS, _PRIME)
 def normalise(text: str) -> str:
     """The text with compatible characters unified (NFKC), case folded, and sentence marks and white space as one space.
 
-    Signs that carry meaning (`-+/%$#@*_`) stay, so `-5` and `5` differ.
+    Signs that carry meaning (`-+/%$#@*_`) stay, so `-5` and `5` differ; so does a text of nothing but marks.
 
     Examples:
         >>> normalise("  Where is my PARCEL?!")
         'where is my parcel'
     """
     if text.isascii():
-        return " ".join(text.lower().translate(_TO_SPACES).split())
-    return " ".join(_ANY_MARKS.sub(" ", _composed(text).casefold()).split())
+        words = text.lower().translate(_TO_SPACES).split()
+    else:
+        words = _ANY_MARKS.sub(" ", _composed(text).casefold()).split()
+    return " ".join(words or text.split())  # ":)" is all marks, and not ":("
 
 
 def _composed(text: str) -> str:

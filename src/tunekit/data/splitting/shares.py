@@ -44,6 +44,24 @@ def choose(clusters: Sequence[Cluster], size: int) -> list[Cluster]:
     return filling.taken
 
 
+def dealt(clusters: Sequence[Cluster], k: int) -> list[list[Cluster]]:
+    """All clusters in `k` parts of like size, rarest class first, each to the part that has least of its class."""
+    rows = Counter(name for cluster in clusters for name in cluster.classes)
+    parts: list[list[Cluster]] = [[] for _ in range(k)]
+    have: list[Counter[str]] = [Counter() for _ in range(k)]
+
+    def rarest(cluster: Cluster) -> str:
+        return min(cluster.classes, key=lambda name: (rows[name], name))
+
+    # Large clusters first, while there is room to level them out.
+    for cluster in sorted(clusters, key=lambda each: (rows[rarest(each)], rarest(each), -len(each.rows))):
+        name = rarest(cluster)
+        part = min(range(k), key=lambda at: (have[at][name], have[at].total(), at))
+        parts[part].append(cluster)
+        have[part].update(cluster.classes)
+    return parts
+
+
 class _Filling:
     """Test while it fills: what is taken, how much of each class, and how many clusters train still has of it."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from tunekit.data import targets
 from tunekit.data.splitting.clusters import Cluster, clusters
 from tunekit.data.splitting.ranks import json_key, whole
-from tunekit.data.splitting.shares import choose
+from tunekit.data.splitting.shares import choose, dealt
 from tunekit.errors import SpecError
 from tunekit.examples import Example
 
@@ -43,20 +43,13 @@ def folds(
         SpecError: An argument is wrong, or there are fewer clusters than folds.
     """
     whole("k", k, least=2)
-    left = clusters(examples, _classes(examples, stratify), seed, groups)
-    if len(left) < k:
+    found = clusters(examples, _classes(examples, stratify), seed, groups)
+    if len(found) < k:
         raise SpecError(
             f"{len(examples)} rows cannot be parted in {k} folds",
-            hint=f"they hold only {len(left)} inputs or groups that may be parted; use fewer folds",
+            hint=f"they hold only {len(found)} inputs or groups that may be parted; use fewer folds",
         )
-    found = []
-    for remaining in range(k, 1, -1):
-        size = round(sum(len(cluster.rows) for cluster in left) / remaining)
-        chosen = _held_out(left, max(size, 1), stratify)
-        found.append(_rows(chosen))
-        taken = {cluster.rows for cluster in chosen}
-        left = [cluster for cluster in left if cluster.rows not in taken]
-    return [*found, _rows(left)]
+    return [_rows(part) for part in dealt(found, k)]
 
 
 def held_out_size(test: float | int, rows: int) -> int:
