@@ -46,7 +46,7 @@ class ToolCall(_Value, frozen=True, kw_only=True):
     arguments: str
 
 
-class Message(_Value, frozen=True, kw_only=True):
+class Message(_Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One turn of a chat.
 
     Attributes:

@@ -139,7 +139,7 @@ class _Preparation:
             else:
                 yield f"  not applied: {fix.name} ({fix.safety}): {fix.says}"
         mended = data.fix("lossless", *names, target=self._targets)
-        done = [applied for applied in mended.fixes.applied if applied.count] if mended.fixes else []
+        done = [fix for fix in mended.fixes.fixes if fix.count] if mended.fixes else []
         self.record["fixes"] = [applied.to_dict() for applied in done]
         yield ""
         yield from (f"Done: {applied}" for applied in done)

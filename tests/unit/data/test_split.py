@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -329,3 +330,50 @@ def test_rows_that_cannot_be_parted() -> None:
         assert str(caught.value) == (
             f"{len(data)} rows cannot be split\n  hint: two are needed that do not share one input"
         )
+
+
+# --- inputs that are alike ----------------------------------------------------------------------------
+
+
+def alike_rows() -> tk.Dataset:
+    texts = [f"Where is parcel number {n} that I ordered on Monday morning in your shop?" for n in range(40)]
+    variants = [texts[n].upper().replace("?", " ?!") for n in range(0, 40, 2)]
+    return tk.Dataset.from_records([{"prompt": text, "completion": "delivery"} for text in texts + variants])
+
+
+def test_normalised_inputs_travel_together() -> None:
+    data = alike_rows()
+    assert sides_of_variants(data, "exact") > 0, "nothing would be parted anyway"
+    assert sides_of_variants(data, "normalised") == 0
+
+
+def sides_of_variants(data: tk.Dataset, alike: str) -> int:
+    train, test = data.split(0.3, seed=1, alike=alike)  # type: ignore[arg-type]
+    words = [{_key(row) for row in part} for part in (train, test)]
+    return len(words[0] & words[1])
+
+
+def _key(row: tk.Example) -> str:
+    assert isinstance(row, CompletionExample)
+    return "".join(filter(str.isalnum, row.prompt.lower()))
+
+
+def test_near_inputs_travel_together() -> None:
+    rng = random.Random(0)
+    vocabulary = ["".join(rng.choices("abcdefghij", k=6)) for _ in range(400)]
+    texts = [" ".join(rng.choices(vocabulary, k=25)) for _ in range(40)]
+    rows = [{"prompt": t, "completion": "x", "n": n} for n, t in enumerate(texts)]
+    rows += [{"prompt": f"{text} please", "completion": "y", "n": n} for n, text in enumerate(texts[:20])]
+    data = tk.Dataset.from_records(rows)
+
+    def shared(alike: str) -> int:
+        train, test = data.split(0.3, stratify=False, alike=alike)  # type: ignore[arg-type]
+        return len({row.meta["n"] for row in train} & {row.meta["n"] for row in test})
+
+    assert shared("normalised") > 0, "nothing would be parted anyway"
+    assert shared("near") == 0
+
+
+def test_other_likeness_is_refused() -> None:
+    with pytest.raises(SpecError, match="alike is 'fuzzy'"):
+        alike_rows().split(alike="fuzzy")  # type: ignore[arg-type]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from tunekit.data.findings import Finding, Rows
 from tunekit.data.loading import Found
 from tunekit.data.methods.base import Examples
+from tunekit.data.wording import listed
+from tunekit.errors import SpecError
 from tunekit.examples import Example
 
 if TYPE_CHECKING:
@@ -86,6 +88,25 @@ class Checking(Examples):
             1
         """
         return self._fixed(names, _context(target, against))
+
+    def dedupe(self, alike: Literal["exact", "normalised", "near"] = "exact") -> Self:
+        """The examples without those that repeat an earlier one, input and answer: a fix under a shorter name.
+
+        Args:
+            alike: What counts as a repetition: the same to the letter, the same but for case, white space and
+                punctuation, or nearly the same.
+
+        Raises:
+            SpecError: `alike` is something else.
+        """
+        names = {
+            "exact": "drop-duplicates",
+            "normalised": "drop-normalised-duplicates",
+            "near": "drop-near-duplicates",
+        }
+        if alike not in names:
+            raise SpecError(f"alike is {alike!r}", hint=f"use {listed(names)}")
+        return self.fix(names[alike])
 
     def preview_fix(self, *names: str, target: Targets = None, against: Against = None) -> FixReport:
         """What `fix` would do, row by row, without doing it. Takes the same arguments."""

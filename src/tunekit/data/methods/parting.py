@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
 from tunekit.data.splitting import by_hash, by_time, mixture, ranks, split
@@ -11,6 +11,8 @@ from tunekit.data.splitting.by_time import When
 from tunekit.data.splitting.mixture import MixPart
 from tunekit.data.splitting.shots import Selection, Shots
 from tunekit.data.splitting.split import Stratify
+from tunekit.data.wording import listed
+from tunekit.errors import SpecError
 from tunekit.examples import Example
 
 if TYPE_CHECKING:
@@ -146,16 +148,6 @@ class Parting(Sequence[Example]):
         """
         return [self._parted(held_out) for held_out in split.folds(self, k, seed, stratify, groups)]
 
-    def dedupe(self, alike: Alike = "exact") -> Self:
-        """The examples without those that repeat an earlier one, input and answer.
-
-        Args:
-            alike: What counts as a repetition, as for `split`.
-        """
-        from tunekit.data import similarity
-
-        return self._take(similarity.first_of_each(self, alike))
-
     def shots(self, k: int, selection: Selection = "random", seed: int = 0) -> Shots:
         """A picker of examples to show a model before a question: from these rows, never the question itself.
 
@@ -226,8 +218,13 @@ class Parting(Sequence[Example]):
 
 
 def _together(examples: Sequence[Example], alike: Alike) -> Sequence[Iterable[bytes]]:
-    if alike == "exact":
-        return ()
-    from tunekit.data import similarity
+    from tunekit.data.similarity import inputs
 
-    return similarity.input_keys(examples, alike)
+    ways: dict[str, Callable[[Sequence[Example]], Sequence[Iterable[bytes]]]] = {
+        "exact": lambda _: (),
+        "normalised": inputs.normalised_keys,
+        "near": inputs.near_keys,
+    }
+    if alike not in ways:
+        raise SpecError(f"alike is {alike!r}", hint=f"use {listed(ways)}")
+    return ways[alike](examples)

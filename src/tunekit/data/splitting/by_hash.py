@@ -13,11 +13,7 @@ from tunekit.examples import Example
 
 def by_hash(examples: Sequence[Example], test: float, seed: int, groups: str | None) -> frozenset[int]:
     """Indices of the rows whose hash falls into the test share. The promises are in `Dataset.split_by_hash`."""
-    if not isinstance(test, float) or not 0 < test < 1:
-        raise SpecError(
-            f"test is {test!r}", hint="use a share between 0 and 1; sizes are expected, not exact"
-        )
-    limit = int(test * 2**64)
+    limit = int(_share(test) * 2**64)
     return frozenset(index for index, example in enumerate(examples) if _place(example, seed, groups) < limit)
 
 
