@@ -21,6 +21,10 @@ _FIXES: tuple[tuple[str, str], ...] = (
     ("characters", "ReplaceNbsp"),
     ("characters", "NormaliseNewlines"),
     ("characters", "Nfc"),
+    ("privacy", "DropSecrets"),
+    ("privacy", "DropPersonalData"),
+    ("privacy", "MaskSecrets"),
+    ("privacy", "MaskPersonalData"),
     ("conversation", "ClearContextWeights"),
     ("conversation", "DropBlankNames"),
     # Dropping turns can bring turns of one role together.
@@ -40,6 +44,8 @@ _FIXES: tuple[tuple[str, str], ...] = (
     ("duplicates", "DropNormalisedDuplicates"),
     ("duplicates", "DropNearDuplicates"),
     ("duplicates", "DropConflicting"),
+    ("leakage", "DropLeaked"),
+    ("leakage", "DropNearlyLeaked"),
     ("lengths", "DropLong"),
     # Last: what these put at the ends must stay there.
     ("text_case", "LowerCasePrompts"),
