@@ -81,9 +81,6 @@ class Columns:
         return (*_parts(self.input)[1], *self.targets) if self.input is not None else self.targets
 
 
-DEFAULT_COLUMNS = Columns("prompt", "completion")
-
-
 def read(columns: Columns, record: Mapping[str, Any], id: str) -> Example:
     """The example that a record is, by the columns that were named.
 
