@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from tunekit import testing as testing
     from tunekit._portal import BlockingCallWarning as BlockingCallWarning
     from tunekit._settings import Settings as Settings
+    from tunekit.data.checks.report import CheckReport as CheckReport
     from tunekit.data.dataset import Dataset as Dataset
+    from tunekit.data.findings import Finding as Finding
+    from tunekit.data.fixes.report import FixReport as FixReport
+    from tunekit.data.hints import Hints as Hints
+    from tunekit.data.stream import DatasetStream as DatasetStream
+    from tunekit.data.writers.report import WriteReport as WriteReport
     from tunekit.errors import BackendError as BackendError
     from tunekit.errors import ConflictError as ConflictError
     from tunekit.errors import DataError as DataError
@@ -89,7 +95,13 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit._portal": ("BlockingCallWarning",),
     "tunekit._settings": ("Settings",),
     "tunekit.backends": ("backends",),
+    "tunekit.data.checks.report": ("CheckReport",),
     "tunekit.data.dataset": ("Dataset",),
+    "tunekit.data.findings": ("Finding",),
+    "tunekit.data.fixes.report": ("FixReport",),
+    "tunekit.data.hints": ("Hints",),
+    "tunekit.data.stream": ("DatasetStream",),
+    "tunekit.data.writers.report": ("WriteReport",),
     "tunekit.errors": (
         "BackendError",
         "ConflictError",
@@ -167,6 +179,7 @@ __all__ = [
     "BlockingCallWarning",
     "Budget",
     "ChatExample",
+    "CheckReport",
     "CheckpointSaved",
     "Classify",
     "Comparison",
@@ -174,6 +187,7 @@ __all__ = [
     "ConflictError",
     "DataError",
     "Dataset",
+    "DatasetStream",
     "DeadlineError",
     "Evaluated",
     "Evaluation",
@@ -181,8 +195,11 @@ __all__ = [
     "Evaluator",
     "EventStream",
     "Example",
+    "Finding",
     "FineTuneJob",
+    "FixReport",
     "FullWeights",
+    "Hints",
     "InvalidError",
     "JobCancelledError",
     "JobEvent",
@@ -221,6 +238,7 @@ __all__ = [
     "UnpairedExample",
     "UnsupportedError",
     "Usage",
+    "WriteReport",
     "__version__",
     "backends",
     "generate",

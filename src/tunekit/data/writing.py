@@ -102,7 +102,7 @@ class _Tally:
             if self._profile is not None and example.meta:
                 self.left_out.update(map(str, example.meta))
                 example = example.replace(meta={})
-            yield example.id, writer(example)
+            yield example.id, _written(writer, example)
 
     def _writer(self, kind: str) -> Callable[[Example], Mapping[str, Any]]:
         name = self._named or (self._profile.shape_of(kind) if self._profile else OWN)
@@ -115,11 +115,20 @@ class _Tally:
         return writer
 
 
+def _written(writer: Callable[[Example], Mapping[str, Any]], example: Example) -> Mapping[str, Any]:
+    try:
+        return writer(example)
+    except DataError as error:
+        said = f"row {example.id!r}: {error.message}"
+        raise DataError(said, field=error.field, hint=error.hint) from None
+
+
 def _cells(example: Example) -> Mapping[str, Any]:
     """Row id, the content by its own names, then the meta columns: what a person wants to see in a spreadsheet."""
     body = to_dict(example)
     del body["kind"]
-    return {**body, **body.pop("meta", {})}
+    meta = body.pop("meta", {})
+    return {**body, **meta}
 
 
 def _lines(records: Iterator[tuple[str, Mapping[str, Any]]], format: str) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from tunekit.data.wording import listed, shown
 from tunekit.errors import DataError
 
 # Tab and carriage return in front are passed over by spreadsheets, which then see what follows. Plain numbers are safe.
-_FORMULA = re.compile(r"[=+\-@\t\r](?!\d+(?:\.\d+)?\Z)")
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d+(?:\.\d+)?\Z)")
 
 
 def neutral(cell: str) -> str:
