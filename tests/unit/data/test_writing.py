@@ -78,7 +78,7 @@ def test_packed_files_hold_the_same_lines(tmp_path: Path) -> None:
     plain = PAIRS.write(tmp_path / "a.jsonl").path.read_bytes()
     assert gzip.decompress(PAIRS.write(tmp_path / "a.jsonl.gz").path.read_bytes()) == plain
     with zstandard.open(PAIRS.write(tmp_path / "a.jsonl.zst").path) as file:
-        assert file.read() == plain.decode()
+        assert file.read() == plain
     assert Dataset.load(tmp_path / "a.jsonl.gz") == PAIRS
 
 
