@@ -19,7 +19,7 @@ def _keys(record: Mapping[str, Any]) -> tuple[str, str]:
     """The two keys as they are written here: in any case, with stray spaces, as tables from people have them."""
     if "prompt" in record and "completion" in record:
         return _NAMES
-    folded = {key.strip().casefold(): key for key in record}
+    folded = {str(key).strip().casefold(): key for key in record}
     prompt, completion = ((name if name in record else folded.get(name, name)) for name in _NAMES)
     return prompt, completion
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from tunekit.data import messages
 from tunekit.data.shapes import answers, fields
 from tunekit.data.shapes.base import Shape
@@ -27,22 +29,27 @@ from tunekit.examples import (
 _KEYS: Mapping[str, frozenset[str]] = {
     kind: frozenset(cls.__struct_fields__) | {"kind"} for kind, cls in EXAMPLE_KINDS.items()
 }
+_NEEDED: Mapping[str, frozenset[str]] = {
+    kind: frozenset(field.name for field in msgspec.structs.fields(cls) if field.required)
+    for kind, cls in EXAMPLE_KINDS.items()
+}
 _SEGMENT = 'a segment is {"text": "...", "learn": true}'
 
 
 def _recognises(record: Mapping[str, Any]) -> bool:
     kind = record.get("kind")
-    return isinstance(kind, str) and kind in _KEYS and not record.keys() - _KEYS[kind]
+    return isinstance(kind, str) and kind in _KEYS and _NEEDED[kind] <= record.keys()
 
 
 def _read(record: Mapping[str, Any], id: str) -> Example:
     kind = record.get("kind")
     if not isinstance(kind, str) or kind not in _KEYS:
         raise DataError(f"unknown kind {brief(kind)}", field="kind", hint=f"kinds are {listed(_KEYS)}")
-    for key in record.keys() - _KEYS[kind]:
+    strange = next((key for key in record if key not in _KEYS[kind]), None)
+    if strange is not None:
         raise DataError(
-            f"unknown key {brief(key)} in a {kind!r} row",
-            field=key,
+            f"unknown key {brief(strange)} in a {kind!r} row",
+            field=strange,
             hint="put columns of your own under 'meta'",
         )
     row_id = record.get("id", "")

@@ -51,8 +51,7 @@ def _recognises(record: Mapping[str, Any]) -> bool:
 
 def _read(record: Mapping[str, Any], id: str) -> Example:
     keys = _pair(record) or _PAIRS[0]
-    chosen = _answer(record, keys[0], answers.answered)
-    rejected = _answer(record, keys[1], answers.answer)
+    chosen, rejected = (_answer(record, key) for key in keys)
     key, used = prompts.key_of(record), tuple[str, ...]()
     if key is None:
         turns, chosen, rejected = _implicit(chosen, rejected, keys[0])
@@ -62,7 +61,7 @@ def _read(record: Mapping[str, Any], id: str) -> Example:
             turns, chosen, rejected = _with_prompt(turns, chosen, rejected, keys[0])
     return PreferenceExample(
         messages=turns,
-        chosen=chosen,
+        chosen=answers.checked(chosen, keys[0]),
         rejected=rejected,
         tools=messages.tools(record.get("tools")),
         id=id,
@@ -70,21 +69,24 @@ def _read(record: Mapping[str, Any], id: str) -> Example:
     )
 
 
-def _answer(record: Mapping[str, Any], key: str, read: Any) -> Answer:
+def _answer(record: Mapping[str, Any], key: str) -> Answer:
     if key not in record:
         raise DataError(
             f"no key {key!r}; the keys are {listed(map(str, record)) or 'none'}",
             hint='a preference is {"prompt": ..., "chosen": ..., "rejected": ...}',
         )
     value = record[key]
+    if fields.missing(value):
+        raise fields.blank(key)
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         if len(value) != 1:
             raise DataError(
                 f"{len(value)} answers stand in one list", field=key, hint="write one row for each pair"
             )
         value = value[0]
-    found: Answer = read(value, key)
-    return found
+    # A transcript is a whole conversation, as in Anthropic's HH data.
+    said = transcripts.parsed(value) if isinstance(value, str) else None
+    return said or answers.answer(value, key)
 
 
 def _is_whole(answer: Answer) -> bool:
@@ -93,15 +95,13 @@ def _is_whole(answer: Answer) -> bool:
 
 def _implicit(chosen: Answer, rejected: Answer, key: str) -> tuple[Turns, Answer, Answer]:
     """Both answers are whole conversations; their common beginning is the prompt."""
-    ends = [transcripts.parsed(each) if isinstance(each, str) else each for each in (chosen, rejected)]
-    one, other = ends
-    if one is None or other is None:
+    if isinstance(chosen, str) or isinstance(rejected, str):
         raise DataError(
             "the row has two answers and no prompt",
             field=key,
             hint='add the prompt under "prompt", or write conversations from "\\n\\nHuman:" on',
         )
-    return answers.parted(one, other, key)
+    return answers.parted(chosen, rejected, key)
 
 
 def _with_prompt(turns: Turns, chosen: Answer, rejected: Answer, key: str) -> tuple[Turns, Answer, Answer]:
@@ -146,10 +146,11 @@ def _recognises_openai(record: Mapping[str, Any]) -> bool:
 
 def _read_openai(record: Mapping[str, Any], id: str) -> Example:
     given = fields.mapping(record.get("input"), "input")
-    for key in given.keys() - set(_INPUT):
+    strange = next((key for key in given if key not in _INPUT), None)
+    if strange is not None:
         raise DataError(
-            f"unknown key {brief(key)} in 'input'",
-            field=f"input.{brief(key, quote=False)}",
+            f"unknown key {brief(strange)} in 'input'",
+            field=f"input.{brief(strange, quote=False)}",
             hint=f"OpenAI reads {listed(_INPUT)} there; other columns stand beside it",
         )
     meta = fields.rest(record, ("input", "preferred_output", "non_preferred_output"))
