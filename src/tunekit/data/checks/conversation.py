@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from tunekit.data import turns
 from tunekit.data.checks.base import Check, CheckContext
-from tunekit.data.findings import Finding, Rows, Severity
+from tunekit.data.findings import Finding, Rows, Severity, evidence
 from tunekit.data.fixes.base import Fix
 from tunekit.data.fixes.conversation import (
     ClearContextWeights,
@@ -17,7 +17,7 @@ from tunekit.data.fixes.conversation import (
     DropTrailingTurns,
     MergeTurns,
 )
-from tunekit.data.wording import brief, counted
+from tunekit.data.wording import counted
 from tunekit.examples import ChatExample, Example, Message, PromptExample
 
 Place: TypeAlias = tuple[str, str]
@@ -121,7 +121,7 @@ def _nothing_learned(example: Example, messages: Sequence[Message]) -> Iterator[
 
 def _no_user_turn(example: Example, messages: Sequence[Message]) -> Iterator[Place]:
     if not any(turn.role == "user" for turn in messages):
-        yield "messages", ", ".join(turn.role for turn in messages)[:40]
+        yield "messages", evidence(", ".join(turn.role for turn in messages))
 
 
 def _starts_with_answer(example: Example, messages: Sequence[Message]) -> Iterator[Place]:
@@ -166,7 +166,10 @@ def _not_mergeable(example: Example, messages: Sequence[Message]) -> Iterator[Pl
 
 def _empty_turn(example: Example, messages: Sequence[Message]) -> Iterator[Place]:
     for at in turns.empty_turns(messages):
-        yield f"messages[{at}].content", f"{messages[at].role}: {brief(messages[at].content or '')}"
+        yield (
+            f"messages[{at}].content",
+            evidence(f"{messages[at].role}: {(messages[at].content or '')[:40]!r}"),
+        )
 
 
 def _weight_on_context(example: Example, messages: Sequence[Message]) -> Iterator[Place]:
@@ -178,7 +181,7 @@ def _weight_on_context(example: Example, messages: Sequence[Message]) -> Iterato
 def _blank_name(example: Example, messages: Sequence[Message]) -> Iterator[Place]:
     for at, turn in enumerate(messages):
         if turn.name is not None and not turn.name.strip():
-            yield f"messages[{at}].name", brief(turn.name)
+            yield f"messages[{at}].name", evidence(turn.name)
 
 
 def _prompt_ends_with_answer(example: Example, messages: Sequence[Message]) -> Iterator[Place]:
@@ -190,7 +193,7 @@ def _judged_ends_with_answer(example: Example, messages: Sequence[Message]) -> I
 
 
 def _shown(turn: Message) -> str:
-    return f"{turn.role}: {brief((turn.content or '')[:20])}"
+    return evidence(f"{turn.role}: {(turn.content or '')[:40]}")
 
 
 _RULES = (

@@ -14,7 +14,7 @@ from typing import Any
 from tunekit.data import turns
 from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.checks.target_rules import RULES, features
-from tunekit.data.findings import Finding, Rows
+from tunekit.data.findings import Finding, Rows, evidence
 from tunekit.data.profiles import Profile
 from tunekit.data.shapes import catalogue
 from tunekit.data.wording import counted, listed
@@ -92,7 +92,7 @@ class _Target:
             record = self._writer_of(example.kind)(example.replace(meta={}))
             self._bytes += len(json_lines.line(record, example.id))
         except DataError as error:
-            self._unwritable.add(example.id, error.field or "", error.message[:40])
+            self._unwritable.add(example.id, error.field or "", evidence(error.message))
 
     def _writer_of(self, kind: str) -> Callable[[Example], dict[str, Any]]:
         if kind not in self._writers:

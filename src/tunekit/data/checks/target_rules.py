@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from tunekit.data import turns
+from tunekit.data.findings import evidence
 from tunekit.data.fixes.base import Fix
 from tunekit.data.fixes.conversation import DropTrailingTurns, MergeTurns
 from tunekit.data.profiles import Profile
-from tunekit.data.wording import brief, listed
+from tunekit.data.wording import listed
 from tunekit.examples import ChatExample, Example, Message, PreferenceExample, PromptExample
 
 Place: TypeAlias = tuple[str, str]
@@ -109,7 +110,7 @@ def _ends_with_call(example: Example, messages: Sequence[Message], profile: Prof
         and messages
         and messages[-1].tool_calls
     ):
-        yield f"messages[{len(messages) - 1}].tool_calls", brief(messages[-1].tool_calls[0].name, quote=False)
+        yield f"messages[{len(messages) - 1}].tool_calls", evidence(messages[-1].tool_calls[0].name)
 
 
 def _weights(example: Example, messages: Sequence[Message], profile: Profile) -> Iterator[Place]:
@@ -122,13 +123,13 @@ def _weights(example: Example, messages: Sequence[Message], profile: Profile) ->
 def _names(example: Example, messages: Sequence[Message], profile: Profile) -> Iterator[Place]:
     for field, turn in _everyone(example, messages):
         if profile.names is False and turn.name is not None:
-            yield f"{field}.name", brief(turn.name, quote=False)
+            yield f"{field}.name", evidence(turn.name)
 
 
 def _reasoning(example: Example, messages: Sequence[Message], profile: Profile) -> Iterator[Place]:
     for field, turn in _everyone(example, messages):
         if profile.reasoning is False and turn.reasoning is not None:
-            yield f"{field}.reasoning", brief(turn.reasoning, quote=False)
+            yield f"{field}.reasoning", evidence(turn.reasoning)
 
 
 def _tools(example: Example, messages: Sequence[Message], profile: Profile) -> Iterator[Place]:
@@ -145,7 +146,7 @@ def _answers(example: Example, messages: Sequence[Message], profile: Profile) ->
 def _reference(example: Example, messages: Sequence[Message], profile: Profile) -> Iterator[Place]:
     key = profile.reference_key
     if key is not None and isinstance(example, PromptExample) and key not in example.reference:
-        yield "reference", brief(", ".join(map(str, example.reference)), quote=False)
+        yield "reference", evidence(", ".join(map(str, example.reference)))
 
 
 def _says_never_twice(profile: Profile) -> str:

@@ -91,13 +91,17 @@ class Tools(Check):
 
     def _definitions(self, tools: tuple[Mapping[str, Any], ...]) -> Iterator[Place]:
         """Problems of the definitions; the same ones, which most rows share, are looked at once."""
-        key = json.dumps(tools, sort_keys=True, default=str)
+        try:
+            key = json.dumps(tools, sort_keys=True)
+        except (TypeError, ValueError, RecursionError):
+            yield "tool-schema", "tools", "what JSON cannot hold"
+            return
         if key not in self._schemas:
             if len(self._schemas) >= _MAX_SCHEMAS:
                 self._schemas.clear()
             self._schemas[key] = list(_definition_problems(tools))
         for field, says in self._schemas[key]:
-            yield "tool-schema", field, says
+            yield "tool-schema", field, evidence(says)
 
     def findings(self) -> Iterable[Finding]:
         """What is wrong."""
@@ -187,10 +191,10 @@ def _call(field: str, call: ToolCall, parameters: Mapping[str, Any]) -> Iterator
         yield "tool-arguments", field, evidence(text)
         return
     if not isinstance(arguments, dict):
-        yield "tool-arguments", field, f"{shown(arguments)}: {evidence(text)}"[:40]
+        yield "tool-arguments", field, evidence(f"{shown(arguments)}: {text[:40]}")
         return
     for where, says in json_schema.problems(arguments, parameters.get(call.name)):
-        yield "tool-arguments-schema", f"{field}.{where}" if where else field, brief(says, quote=False)
+        yield "tool-arguments-schema", f"{field}.{where}" if where else field, evidence(says)
 
 
 def _ids(field: str, messages: tuple[Message, ...]) -> Iterator[Place]:
