@@ -24,6 +24,7 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ("images", "Images"),
     ("characters", "Characters"),
     ("privacy", "Privacy"),
+    ("languages", "Languages"),
     ("tokens", "TokenLengths"),
     ("special_tokens", "SpecialTokens"),
     ("profile", "TargetRules"),
