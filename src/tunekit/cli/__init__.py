@@ -1,8 +1,7 @@
 """The `tunekit` command. Knows which commands there are and how errors become exit codes; each command has a file.
 
-Exit codes: 0 done, 1 a `TunekitError` (printed with its hint), 2 wrong usage; others as a command says. The library never
-writes to a terminal;
-this package is the one that does.
+Exit codes: 0 done, 1 a `TunekitError` (printed with its hint), 2 wrong usage; others as a command says. The library
+never writes to a terminal; this package is the one that does.
 """
 
 from __future__ import annotations

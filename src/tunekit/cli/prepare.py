@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ERRORS_REMAIN = 3
 """Exit code: the file was written, and something in it will fail or mislead training."""
 
-_SHAPES = {"chat": "openai", "completion": "completion"}
+_SHAPES = {"chat": "openai", "completion": "prompt-completion"}
 
 
 def add(commands: Any) -> None:
@@ -96,14 +96,13 @@ class _Preparation:
 
     def conversation(self) -> Generator[str, None, int]:
         """Everything in order; the value it returns is the exit code."""
-        data = self._load()
+        data = yield from self._converted(self._load())
         report = data.check(self._targets)
         self.record["report"] = report.to_dict()
         if self._arguments.html:
             self._arguments.html.write_text(report.to_html(), encoding="utf-8")
         yield from str(report).splitlines()
         data = yield from self._mended(data, report)
-        data = yield from self._converted(data)
         yield from self._written(data)
         yield from self._hints(data)
         yield from self._remaining(data)
@@ -161,7 +160,8 @@ class _Preparation:
 
             kinds = profile_of(self._targets[0]).kinds
             if "chat" in kinds and data.kinds & {"completion", "labelled"} - kinds:
-                yield f"{self._targets[0]} trains on chats: prompts become user turns, completions answers."
+                yield f"{self._targets[0]} trains on chats: a prompt is a user turn, its answer an assistant turn."
+                yield ""
                 return data.to_chat()
         return data
 
@@ -202,6 +202,11 @@ class _Preparation:
         self.record["hints"] = hints.to_dict()
         yield ""
         yield from str(hints).splitlines()
+        if self._targets:
+            cost = data.estimate_cost(self._targets[0])
+            self.record["cost"] = cost.to_dict()
+            yield ""
+            yield from str(cost).splitlines()
 
     def _remaining(self, data: Dataset) -> Generator[str, None, None]:
         errors = data.check(self._targets).errors

@@ -79,7 +79,7 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
         return made
 
     def _through(self, step: Step) -> Self:
-        return self._of(step(self), Found(name=self._noted.name))
+        return self._of(step(self), self._noted)  # another form of the same rows
 
     def _fixed(self, names: Sequence[str], context: CheckContext) -> Self:
         from tunekit.data.fixes import run
@@ -130,12 +130,12 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """Rows that `load(..., on_error="skip")` left out, and why. Empty on every dataset made from this one."""
+        """Rows that `load(..., on_error="skip")` left out, and why. Conversions keep it; parts do not."""
         return tuple(self._noted.skipped)
 
     @property
     def source(self) -> Mapping[str, Any]:
-        """How `load` read it: format, encoding, columns, shape and the like. Empty on datasets made from this one."""
+        """How `load` read it: format, encoding, columns, shape and the like. Conversions keep it; parts do not."""
         return MappingProxyType(self._noted.notes.facts)
 
     @property

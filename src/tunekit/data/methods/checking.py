@@ -15,8 +15,10 @@ from tunekit.examples import Example
 if TYPE_CHECKING:
     from tunekit.data.checks.base import Check, CheckContext
     from tunekit.data.checks.report import CheckReport
+    from tunekit.data.cost import CostEstimate
     from tunekit.data.fixes.report import FixReport
     from tunekit.data.hints import Hints
+    from tunekit.data.tokens import TokenCounter
 
 Targets = str | Sequence[str] | None
 Against = Iterable[Example] | Mapping[str, Iterable[Example]] | None
@@ -129,6 +131,49 @@ class Checking(Examples):
         from tunekit.data import hints
 
         return hints.infer(self, _context(target, None))
+
+    def estimate_cost(
+        self,
+        target: str,
+        *,
+        epochs: float | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        usd_per_million_tokens: float | None = None,
+        tokens_per_second: float | None = None,
+        counter: TokenCounter | None = None,
+    ) -> CostEstimate:
+        """What training once on these rows would come to: tokens, epochs, steps, money and time.
+
+        Nothing is asked of any service. What has no basis (no published price, no measured speed) is None, with a note.
+
+        Args:
+            target: Where to train, as for `check`.
+            epochs: Passes over the rows; what the target does unless told.
+            batch_size: Rows per step; what the target does unless told.
+            usd_per_million_tokens: Your price, where it is not the published one.
+            tokens_per_second: Your measured speed.
+            counter: Counts tokens, where the target's own tokenizer is not at hand.
+
+        Raises:
+            SpecError: The target is not known, or a number is wrong.
+
+        Examples:
+            >>> import tunekit as tk
+            >>> rows = [{"prompt": "2+2", "completion": "4"}] * 200
+            >>> tk.Dataset.from_records(rows).estimate_cost("openai:gpt-4.1-mini-2025-04-14").epochs
+            3.0
+        """
+        from tunekit.data import cost
+
+        return cost.estimate(
+            self,
+            target,
+            epochs=epochs,
+            batch_size=batch_size,
+            usd_per_million_tokens=usd_per_million_tokens,
+            tokens_per_second=tokens_per_second,
+            counter=counter,
+        )
 
 
 def _context(target: Targets, against: Against) -> CheckContext:

@@ -1,0 +1,147 @@
+"""`tunekit prepare` as a person types it, and as a script runs it. Knows the command only."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tunekit import Dataset
+from tunekit.cli import main
+from tunekit.cli.prepare import ERRORS_REMAIN
+
+ROWS = (
+    [{"prompt": f"Is parcel {n} late?", "completion": "delivery" if n % 2 else "billing"} for n in range(40)]
+    + [{"prompt": "Is parcel 1 late?", "completion": "delivery"}] * 3
+    + [{"prompt": "A\u200bB", "completion": "delivery"}, {"prompt": "empty", "completion": ""}]
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tickets.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+
+def test_enter_to_everything_is_what_quiet_does(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(monkeypatch, *[""] * 20)
+    assert main(["prepare", str(file), "-o", str(tmp_path / "asked.jsonl")]) == 0
+    assert "[y/N]" in capsys.readouterr().out
+    assert main(["prepare", str(file), "--quiet", "-o", str(tmp_path / "quiet.jsonl")]) == 0
+    assert "[y/N]" not in capsys.readouterr().out
+    assert (tmp_path / "asked.jsonl").read_bytes() == (tmp_path / "quiet.jsonl").read_bytes()
+    written = Dataset.load(tmp_path / "quiet.jsonl")
+    assert len(written) == 44, "quiet must leave out nothing but the row without an answer"
+    assert "\u200b" not in str(list(written))
+
+
+def test_nobody_to_answer_is_the_same_as_enter(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch)
+    assert main(["prepare", str(file), "-o", str(tmp_path / "out.jsonl")]) == 0
+    assert len(Dataset.load(tmp_path / "out.jsonl")) == 44
+
+
+def test_what_is_agreed_to_is_done(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(monkeypatch, *["y"] * 20)
+    assert main(["prepare", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "drop-duplicates (lossy): 3 rows left out" in said
+    train = Dataset.load(tmp_path / "tickets_prepared_train.jsonl")
+    test = Dataset.load(tmp_path / "tickets_prepared_test.jsonl")
+    assert len(train) + len(test) <= 41
+    assert not {row.prompt for row in train} & {row.prompt for row in test}  # type: ignore[union-attr]
+
+
+def test_fixes_and_split_by_option_need_nobody(file: Path, tmp_path: Path) -> None:
+    options = ["--quiet", "--fix", "drop-duplicates", "--test", "0.25", "-o", str(tmp_path / "out.jsonl.gz")]
+    assert main(["prepare", str(file), *options]) == 0
+    train, test = (Dataset.load(tmp_path / f"out_{part}.jsonl.gz") for part in ("train", "test"))
+    assert (len(train), len(test)) == (31, 10)
+
+
+def test_target_decides_the_form(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", str(file), "-q", "--target", "foundry", "-o", str(tmp_path / "out.jsonl")]) == 0
+    said = capsys.readouterr().out
+    assert "foundry: passes" in said
+    assert (tmp_path / "out.jsonl").read_bytes().startswith(b'\xef\xbb\xbf{"messages":[{"role":"user"')
+
+
+def test_json_is_one_document_with_everything(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["prepare", str(file), "--json", "--target", "openai", "-o", str(tmp_path / "out.jsonl")]) == 0
+    )
+    said = json.loads(capsys.readouterr().out)
+    assert set(said) == {"report", "fixes", "files", "hints", "cost", "remaining_errors"}
+    assert [fix["name"] for fix in said["fixes"]] == ["strip-zero-width"]
+    assert said["files"][0]["rows"] == 44
+    codes = {finding["code"] for finding in said["report"]["findings"]}
+    assert {"duplicate-rows", "skipped-rows"} <= codes
+
+
+def test_page_is_written(file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert main(["prepare", str(file), "-q", "--html", str(page), "-o", str(tmp_path / "out.jsonl")]) == 0
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_errors_that_remain_have_a_code_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"p {n}", "completion": "yes"}) + "\n" for n in range(30)))
+    assert main(["prepare", str(path), "-q"]) == ERRORS_REMAIN
+    assert "identical-completions" in capsys.readouterr().out.splitlines()[-1]
+    assert (tmp_path / "one_prepared.jsonl").exists()
+
+
+def test_nothing_is_overwritten_unasked(file: Path, tmp_path: Path) -> None:
+    original = file.read_bytes()
+    for name in ("tickets_prepared.jsonl", "tickets_prepared (1).jsonl", "tickets_prepared (2).jsonl"):
+        assert main(["prepare", str(file), "-q"]) == 0
+        assert (tmp_path / name).exists()
+    assert file.read_bytes() == original
+
+
+def test_two_runs_give_the_same_bytes(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "again"
+    other.mkdir()
+    shutil.copy(file, other)
+    said = []
+    for path in (file, other / file.name):
+        assert main(["prepare", str(path), "-q", "--test", "0.2"]) == 0
+        said.append(capsys.readouterr().out.replace(str(path.parent), ""))
+    assert said[0] == said[1]
+    for part in ("train", "test"):
+        name = f"tickets_prepared_{part}.jsonl"
+        assert (tmp_path / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_columns_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c\n" + "".join(f"text {n},x{n},yes or no {n}\n" for n in range(12)))
+    assert main(["prepare", str(path), "-q", "--input", "a", "--answer", "c"]) == 0
+    assert Dataset.load(tmp_path / "t_prepared.jsonl")[0].prompt == "text 0"  # type: ignore[union-attr]
+
+
+def test_unusable_file_and_wrong_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", str(tmp_path / "none.csv"), "-q"]) == 1
+    assert "no such file" in capsys.readouterr().err
+    assert main(["prepare", str(tmp_path / "none.csv"), "-q", "--target", "opanai"]) == 1
+    with pytest.raises(SystemExit):
+        main(["prepare", "x", "--test", "1.5"])
