@@ -139,29 +139,24 @@ class Disagreements(Check):
         )
 
     def _disputed(self, about: Dispute, code: str, severity: Severity, what: str) -> Iterator[Finding]:
-        questions = self._conflicts.disputed(about)
-        if not questions:
+        inputs, distinct = self._conflicts.disputed(about), self._conflicts.questions
+        if not inputs:
             return
-        found = list(self._conflicts.rows(questions))
+        rows = tuple(self._ids[row] for row, _ in self._conflicts.rows(about))
         yield Finding(
             code=code,
             severity=severity,
-            message=f"{len(questions):,} of {counted(self._conflicts.questions, 'distinct input')} {what}: "
-            f"{counted(len(found), 'row')}",
-            rows=tuple(self._ids[row] for row, _ in found),
+            message=f"{inputs:,} of {counted(distinct, 'distinct input')} {what}: {counted(len(rows), 'row')}",
+            rows=rows,
             places=tuple(self._places.get(about, self._places.get(Dispute.ANSWERS, []))),
             fix=None if about is Dispute.ANSWERS else DropConflicting.proposed(),
-            facts={
-                "inputs": len(questions),
-                "distinct_inputs": self._conflicts.questions,
-                "examples": self._examples(found),
-            },
+            facts={"inputs": inputs, "distinct_inputs": distinct, "examples": self._examples(about)},
         )
 
-    def _examples(self, found: Iterable[tuple[int, int]]) -> list[list[str]]:
+    def _examples(self, about: Dispute) -> list[list[str]]:
         """Rows with the same question, of the first such questions."""
         groups: dict[int, list[str]] = {}
-        for row, question in found:
+        for row, question in self._conflicts.rows(about):
             if question in groups or len(groups) < MAX_PLACES:
                 group = groups.setdefault(question, [])
                 if len(group) < _MAX_EXAMPLE_ROWS:

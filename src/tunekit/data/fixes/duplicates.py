@@ -89,8 +89,7 @@ class DropConflicting(Fix):
         conflicts = Conflicts()
         for example in examples:
             conflicts.see(example)
-        found = conflicts.disputed(Dispute.LABELS) | conflicts.disputed(Dispute.VERDICTS)
-        self._disputed = conflicts.keys(found)
+        self._disputed = frozenset([*conflicts.keys(Dispute.LABELS), *conflicts.keys(Dispute.VERDICTS)])
 
     def apply(self, example: Example) -> Example | None:
         """None where its question is disputed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from enum import Enum
+from enum import IntEnum
 
 from tunekit.data.compact import Numbering
 from tunekit.data.similarity.keys import answer_key, question_key
@@ -22,14 +22,14 @@ from tunekit.examples import (
 _NOTHING = 0xFFFF_FFFF  # asks nothing
 
 
-class Dispute(Enum):
+class Dispute(IntEnum):
     """What rows with the same question disagree about."""
 
-    LABELS = "labels"
+    LABELS = 1
     """The class: of labelled rows, and of completions and chats that look like classification."""
-    VERDICTS = "verdicts"
+    VERDICTS = 2
     """Which of two answers is better, or whether an answer is good."""
-    ANSWERS = "answers"
+    ANSWERS = 3
     """What to say, where several answers may be right."""
 
 
@@ -42,8 +42,8 @@ class Conflicts:
     def __init__(self) -> None:
         self._questions = Numbering()
         self._answers = array("Q")  # to each question, the first
+        self._disputes = bytearray()  # about each question, or 0
         self._asked = array("I")  # by each row
-        self._disputed: dict[int, Dispute] = {}
         self._spoken = Answers()
 
     def see(self, example: Example) -> Dispute | None:
@@ -61,32 +61,37 @@ class Conflicts:
         self._asked.append(number)
         if number == len(self._answers):
             self._answers.append(answer)
+            self._disputes.append(0)
         if self._answers[number] == answer:
             return None
-        self._disputed[number] = _dispute(example)
-        return self._disputed[number]
+        self._disputes[number] = dispute = _dispute(example)
+        return dispute
 
     @property
     def questions(self) -> int:
         """How many different questions there are."""
         return len(self._questions)
 
-    def disputed(self, about: Dispute) -> frozenset[int]:
-        """Numbers of the questions that rows disagree about."""
-        looks_like = Dispute.LABELS if self._spoken.classes else Dispute.ANSWERS
-        return frozenset(
-            number
-            for number, dispute in self._disputed.items()
-            if (looks_like if dispute is Dispute.ANSWERS else dispute) is about
-        )
+    def disputed(self, about: Dispute) -> int:
+        """How many questions rows disagree about in this way."""
+        return sum(map(self._disputes.count, self._codes(about)))
 
-    def rows(self, questions: frozenset[int]) -> Iterator[tuple[int, int]]:
-        """Position and question of each row that asks one of these questions."""
-        return ((row, number) for row, number in enumerate(self._asked) if number in questions)
+    def rows(self, about: Dispute) -> Iterator[tuple[int, int]]:
+        """Position and question of each row that asks one of those questions."""
+        codes = self._codes(about)
+        for row, number in enumerate(self._asked):
+            if number != _NOTHING and self._disputes[number] in codes:
+                yield row, number
 
-    def keys(self, questions: frozenset[int]) -> frozenset[int]:
-        """Keys of these questions, as `question_key` gives them."""
-        return frozenset(map(self._questions.key, questions))
+    def keys(self, about: Dispute) -> Iterator[int]:
+        """Keys of those questions, as `question_key` gives them."""
+        codes = self._codes(about)
+        return (self._questions.key(number) for number, code in enumerate(self._disputes) if code in codes)
+
+    def _codes(self, about: Dispute) -> tuple[int, ...]:
+        if not self._spoken.classes:
+            return (about,)
+        return {Dispute.LABELS: (Dispute.LABELS, Dispute.ANSWERS), Dispute.ANSWERS: ()}.get(about, (about,))
 
 
 def _dispute(example: Example) -> Dispute:

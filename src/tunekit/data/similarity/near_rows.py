@@ -39,10 +39,11 @@ class NearRows:
 
     def see(self, example: Example) -> int | None:
         """The number of this row among the distinct ones; None where it is not compared."""
-        row = comparable(example)
-        if not row.input and not row.answer:
+        if len(self._texts) >= MAX_ROWS:
+            self.not_compared += 1
             return None
-        return self._numbered(row)
+        row = comparable(example)
+        return self._numbered(row) if row.input or row.answer else None
 
     def _numbered(self, row: Comparable) -> int | None:
         known = self._numbers.find(row.key)
@@ -50,7 +51,7 @@ class NearRows:
             return known
         text = Text.of(row)
         size = len(text.packed)
-        if size > min(MAX_ROW_BYTES, self._room) or len(self._texts) >= MAX_ROWS:
+        if size > min(MAX_ROW_BYTES, self._room):
             self.not_compared += 1
             return None
         self._room -= size

@@ -16,8 +16,8 @@ _IDEOGRAPHS = re.compile("([\u2e80-\u9fff\uf900-\ufaff])")
 _MAX_WORD = 1_000
 """Characters without a space that are composed at once: `unicodedata` sorts a run of accents in quadratic time."""
 
-_MAX_COMPOSED = 1_000_000
-"""A longer text is not composed: one character can become eighteen, and the row must still fit in memory."""
+_MAX_CHARS = 1_000_000
+"""A longer text stays as it is, and has no passages: its words, as objects, would take ten times its own memory."""
 
 PASSAGE_WORDS = 13
 """Words that two texts share by copying, hardly by chance (Brown et al. 2020, "Language Models are Few-Shot Learners",
@@ -38,6 +38,8 @@ def normalise(text: str) -> str:
         >>> normalise("  Where is my PARCEL?!")
         'where is my parcel'
     """
+    if len(text) > _MAX_CHARS:
+        return text
     if text.isascii():
         words = text.lower().translate(_TO_SPACES).split()
     else:
@@ -46,8 +48,6 @@ def normalise(text: str) -> str:
 
 
 def _composed(text: str) -> str:
-    if len(text) > _MAX_COMPOSED:
-        return text
     if len(text) <= _MAX_WORD or max(map(len, text.split()), default=0) <= _MAX_WORD:
         return unicodedata.normalize("NFKC", text)
     cuts = range(0, len(text), _MAX_WORD)
@@ -63,6 +63,8 @@ def passages(normalised: str) -> Iterator[int]:
         >>> len(list(passages("to be or not to be that is the question whether it is nobler")))
         2
     """
+    if len(normalised) > _MAX_CHARS:
+        return
     if not normalised.isascii():
         normalised = _IDEOGRAPHS.sub(r" \1 ", normalised)
     words = [zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in normalised.split()]
