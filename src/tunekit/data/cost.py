@@ -140,7 +140,12 @@ def estimate(
         >>> job.trained_tokens == 2 * job.tokens.total, job.steps is None
         (True, True)
     """
-    _check(epochs=epochs, batch_size=batch_size, price=usd_per_million_tokens, speed=tokens_per_second)
+    _check(
+        epochs=epochs,
+        batch_size=batch_size,
+        usd_per_million_tokens=usd_per_million_tokens,
+        tokens_per_second=tokens_per_second,
+    )
     profile = profile_of(target)
     tokens = _measured(examples, profile, counter or counter_for(profile))
     passes, reason = _epochs(profile, tokens.rows, epochs)

@@ -1,7 +1,8 @@
 """A part of JSON Schema: enough to hold the arguments of a tool call against the tool's parameters. Knows no tool.
 
 Checked: type, enum, const, properties, required, additionalProperties, items, anyOf and oneOf (as "one of them fits").
-Not checked: numeric, length and pattern limits, formats, allOf, not, if, and $ref. What is not checked never fails.
+Not checked: limits of numbers and lengths, patterns (patternProperties too), formats, allOf, not, if, and $ref. What is
+not checked never fails.
 """
 
 from __future__ import annotations
@@ -138,9 +139,11 @@ def _members(value: dict[str, Any], schema: Mapping[str, Any], path: str, steps:
     for name, member in value.items():
         if name in properties:
             yield from _problems(member, properties[name], _at(path, name), steps)
-        elif "patternProperties" not in schema and schema.get("additionalProperties") is False:
+        elif "patternProperties" in schema or "additionalProperties" not in schema:
+            continue
+        elif schema["additionalProperties"] is False:
             yield _at(path, name), "is not among the properties"
-        elif "additionalProperties" in schema:
+        else:
             yield from _problems(member, schema["additionalProperties"], _at(path, name), steps)
 
 

@@ -200,7 +200,7 @@ def test_a_whole_vocabulary_in_the_cache_is_used(offline: Path, monkeypatch: pyt
     assert path is not None
     path.write_bytes(b"vocabulary")
     whole = hashlib.sha256(b"vocabulary").hexdigest()
-    monkeypatch.setitem(tokens._VOCABULARIES, "p50k_base", ("p50k_base", whole))  # type: ignore[arg-type]
+    monkeypatch.setitem(tokens._VOCABULARIES, "p50k_base", ("p50k_base", whole))
     monkeypatch.setattr(tiktoken, "get_encoding", {"p50k_base": TINY}.__getitem__)
     assert tokens.is_available("p50k_base")
     assert tokens._by_tiktoken("p50k_base", "chat").tokens_of("my parcel") == 3

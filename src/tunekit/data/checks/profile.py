@@ -75,24 +75,31 @@ class _Target:
             return
         if profile.shape != "own":  # our own shape keeps what a row carries beside its content
             self._columns.update(map(str, example.meta))
-        known = {shape.name for shape in catalogue.shapes()}  # TEMPORARY: until every shape is registered
-        if profile.max_file_bytes is not None and profile.shape_of(example.kind) in known:
-            self._write(example)
+        breaks = self._hold(example)
+        if profile.max_file_bytes is not None:
+            self._write(example, breaks)
+
+    def _hold(self, example: Example) -> bool:
+        """Hold the row against the rules; whether it breaks one."""
         messages = turns.conversation(example)
         if messages is None:
-            return
+            return False
+        breaks = False
         for rule, rows in self._rules:
-            for field, shown in rule.places(example, messages, profile):
+            for field, shown in rule.places(example, messages, self._profile):
                 rows.add(example.id, field, shown)
-        self._unproven.update(features(example, messages, profile))
+                breaks = True
+        self._unproven.update(features(example, messages, self._profile))
+        return breaks
 
-    def _write(self, example: Example) -> None:
+    def _write(self, example: Example, breaks: bool) -> None:
         """Count the bytes of the line that the row becomes."""
         try:
             record = self._writer_of(example.kind)(example.replace(meta={}))
             self._bytes += len(json_lines.line(record, example.id))
         except DataError as error:
-            self._unwritable.add(example.id, error.field or "", evidence(error.message))
+            if not breaks:  # else that rule says it better
+                self._unwritable.add(example.id, error.field or "", evidence(error.message))
 
     def _writer_of(self, kind: str) -> Callable[[Example], dict[str, Any]]:
         if kind not in self._writers:

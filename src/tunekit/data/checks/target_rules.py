@@ -73,8 +73,9 @@ def _roles(example: Example, messages: Sequence[Message], profile: Profile) -> I
 
 
 def _first_role(example: Example, messages: Sequence[Message], profile: Profile) -> Iterator[Place]:
-    if profile.first_roles is not None and messages and messages[0].role not in profile.first_roles:
-        yield "messages[0].role", messages[0].role
+    first = messages[0].role if messages else ""
+    if profile.first_roles is not None and first in profile.roles - profile.first_roles:
+        yield "messages[0].role", first
 
 
 def _twice(example: Example, messages: Sequence[Message], profile: Profile) -> Iterator[Place]:

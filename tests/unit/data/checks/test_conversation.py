@@ -107,7 +107,7 @@ def test_conversations_of_other_kinds(example: Example, code: str, severity: str
 
 
 def test_kinds_without_their_own_rules_are_left_alone() -> None:
-    fine = [
+    fine: list[Example] = [
         PromptExample(id="a:1", messages=(user(),)),
         PreferenceExample(id="a:2", messages=(user(),), chosen=(assistant(),), rejected="b"),
         PreferenceExample(

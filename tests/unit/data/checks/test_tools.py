@@ -253,8 +253,6 @@ def test_missing_ids_are_filled_where_it_is_certain(
 
 def test_arguments_encoded_twice_are_decoded_to_the_inner_text() -> None:
     once = '{"order": 7,  "note": "\\u00e9"}'
-    import json
-
     twice, thrice = json.dumps(once), json.dumps(json.dumps(once))
     row = fixed(user(), calls(("1", "look_up", twice), ("2", "look_up", thrice), ("3", "look_up", '"text"')))
     assert [call.arguments for call in row[1].tool_calls] == [once, once, '"text"']
