@@ -166,7 +166,7 @@ def cache_path(tokenizer: str) -> Path | None:
 
 def _instruction(tokenizer: str | None, profile: Profile | None) -> str:
     if tokenizer is not None:
-        about = "estimated from the characters (off by about 5 % as a rule, 20 % at worst)"
+        about = "estimated from the characters (off by about 5 % as a rule, 28 % at worst)"
         return f"{about}; to count, run once with a network: {_FETCH.format(tokenizer)}"
     about = "estimated from the characters, as for o200k_base"
     if profile is not None and profile.name == "local":
