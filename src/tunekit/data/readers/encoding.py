@@ -17,12 +17,10 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
-from tunekit.data.findings import Finding, Rows, evidence
+from tunekit.data.findings import evidence
 from tunekit.data.readers.base import Notes
+from tunekit.data.readers.counted import Counted
 from tunekit.errors import DataError, SpecError
-
-MAX_LISTED = 10_000
-"""Rows that the warning lists; it counts them all. A list for every line of a large file would be as large."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -144,10 +142,12 @@ class Decoder:
         self._lenient = encoding.is_utf8 and not encoding.named
         self._multibyte = 1 if encoding.name == "utf-8-sig" else 0  # its mark is UTF-8 beyond ASCII, too
         self._stray = 0
-        self._rows, self._count = Rows(), 0
+        self._odd = Counted()
 
-    def block(self, raw: bytes, number: int) -> str:
-        """Text of whole lines, the first of which has this number."""
+    def block(self, raw: bytes | str, number: int) -> str:
+        """Text of whole lines, the first of which has this number; they may have been decoded already."""
+        if isinstance(raw, str):
+            return self.checked(raw, number)
         try:
             text = raw.decode(self._codec)
         except UnicodeDecodeError:
@@ -228,34 +228,24 @@ class Decoder:
         return odd, problem
 
     def note(self, row: str, field: str, text: str) -> None:
-        """Put a row with text read as cp1252 on the list."""
-        self._count += 1
-        if self._count <= MAX_LISTED:
-            found = _BEYOND_ASCII.search(text)
-            at = found.start() if found else 0
-            self._rows.add(row, field, evidence(text, at, at + 1))
+        """Put a row with text read as cp1252 on the list; once for each field with such text."""
+        found = _BEYOND_ASCII.search(text)
+        at = found.start() if found else 0
+        self._odd.add(row, field, evidence(text, at, at + 1))
 
     def finish(self, notes: Notes) -> None:
         """Say what was decided, once the last row has been read."""
-        if self._count:
-            notes.facts["encoding"] = (
-                "cp1252" if self._stray > self._multibyte else "utf-8 with cp1252 in places"
+        if self._odd.count:
+            notes.facts["encoding"] = "cp1252" if self._is_cp1252 else "utf-8 with cp1252 in places"
+            notes.findings.append(
+                self._odd.finding(
+                    "assumed-cp1252",
+                    "warning",
+                    "bytes that are not UTF-8 in {rows}, read as cp1252 (Windows, Western European);"
+                    " pass encoding= if they look wrong",
+                    bytes=self._stray,
+                )
             )
-            notes.findings.append(self._finding())
-
-    def _finding(self) -> Finding:
-        message = (
-            f"{self._count:,} rows hold bytes that are not UTF-8, read as cp1252 (Windows, Western European);"
-            " pass encoding= if they look wrong"
-        )
-        return Finding(
-            code="assumed-cp1252",
-            severity="warning",
-            message=message.replace("1 rows hold", "1 row holds", 1) if self._count == 1 else message,
-            rows=tuple(self._rows.ids),
-            places=tuple(self._rows.places),
-            facts={"rows": self._count, "bytes": self._stray},
-        )
 
 
 def _stray_as_cp1252(bytes_: re.Match[str]) -> str:

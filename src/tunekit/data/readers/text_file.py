@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import AnyStr, BinaryIO
 
@@ -22,6 +23,8 @@ MAX_BLANK_BYTES = 4 << 20
 """More blank lines than this in a row are refused: packed, they can be a thousand times as many."""
 
 BLOCK_BYTES = 256 << 10
+_MARK = "\ufeff"  # a byte order mark is not a part of the first cell
+_LONE_RETURN = re.compile(r"\r([^\n]|\Z)")
 
 
 class TextFile:
@@ -30,14 +33,16 @@ class TextFile:
     Args:
         file: Open for reading bytes.
         encoding: What the caller says it is.
+        max_line_bytes: A longer line is refused.
 
     Attributes:
         decoder: Tells which lines were odd.
     """
 
-    def __init__(self, file: BinaryIO, encoding: str | None) -> None:
+    def __init__(self, file: BinaryIO, encoding: str | None, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         head = file.read(BLOCK_BYTES)
         self._chunks = chain([head], iter(lambda: file.read(BLOCK_BYTES), b""))
+        self._max = max_line_bytes
         self.decoder = Decoder(recognised(head, encoding))
 
     def blocks(self) -> Iterator[str]:
@@ -46,12 +51,15 @@ class TextFile:
         Raises:
             DataError: A line is too long, or the file breaks off; with the line.
         """
-        decoder = self.decoder
-        if decoder.encoding.is_narrow:
-            blocks = (decoder.block(raw, at) for at, raw in _whole_lines(self._chunks, b"\n", b"\r"))
-        else:
-            blocks = (decoder.checked(text, at) for at, text in _whole_lines(self._wide(), "\n", "\r"))
-        return _unmarked(blocks)
+        number = 1
+        try:
+            for block in self._whole_lines(b"\r", "\r"):
+                text = self.decoder.block(block, number)
+                yield text.removeprefix(_MARK) if number == 1 else text
+                number += _line_ends(text)
+        except DataError as error:
+            error.line = error.line or number
+            raise
 
     def lines(self) -> Iterator[str]:
         """The lines of `blocks`, each with its line end."""
@@ -61,14 +69,30 @@ class TextFile:
         """Lines that only a newline ends, without it, for formats in which a carriage return is just a space.
 
         As bytes, for `Decoder.line` or for who can do without decoding, where the encoding allows that.
+
+        Raises:
+            DataError: As in `blocks`.
         """
+        number = 1
+        try:
+            for block in self._whole_lines(None, None):
+                if isinstance(block, bytes):
+                    block = block.removeprefix(codecs.BOM_UTF8) if number == 1 else block
+                    lines: Sequence[bytes | str] = block.removesuffix(b"\n").split(b"\n")
+                else:
+                    block = block.removeprefix(_MARK) if number == 1 else block
+                    lines = block.removesuffix("\n").split("\n")
+                yield from lines
+                number += len(lines)
+        except DataError as error:
+            error.line = error.line or number
+            raise
+
+    def _whole_lines(self, byte_return: bytes | None, text_return: str | None) -> Iterator[bytes | str]:
+        """Blocks that end where lines do, as bytes where the encoding allows that."""
         if self.decoder.encoding.is_narrow:
-            for number, raw in _whole_lines(self._chunks, b"\n", None):
-                raw = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-                yield from raw.removesuffix(b"\n").split(b"\n")
-        else:
-            for block in _unmarked(text for _, text in _whole_lines(self._wide(), "\n", None)):
-                yield from block.removesuffix("\n").split("\n")
+            return _whole_lines(self._chunks, b"\n", byte_return, self._max)
+        return _whole_lines(self._wide(), "\n", text_return, self._max)
 
     def _wide(self) -> Iterator[str]:
         """Chunks of text where a newline is more than one byte, or another one."""
@@ -89,37 +113,33 @@ class TextFile:
 
 
 def _whole_lines(
-    chunks: Iterable[AnyStr], newline: AnyStr, return_: AnyStr | None
-) -> Iterator[tuple[int, AnyStr]]:
-    """The chunks joined and cut again so that each is whole lines, with the number of its first."""
-    number, size, blank = 1, 0, 0
+    chunks: Iterable[AnyStr], newline: AnyStr, return_: AnyStr | None, most: int
+) -> Iterator[AnyStr]:
+    """The chunks joined and cut again so that each is whole lines."""
+    size = blank = 0
     held: list[AnyStr] = []
-    try:
-        for chunk in chunks:
-            # A carriage return at the very end may be half of a line end.
-            cut = max(chunk.rfind(newline), chunk.rfind(return_, 0, -1) if return_ else -1) + 1
-            if cut:
-                held.append(chunk[:cut])
-                block = newline[:0].join(held)
-                blank = blank + len(block) if block.isspace() else 0
-                _refuse_long(blank, MAX_BLANK_BYTES, "blank lines go on for more than")
-                yield number, block
-                number += _line_ends(block, newline, return_)
-                held, size, chunk = [], 0, chunk[cut:]
-            held.append(chunk)
-            size += len(chunk)
-            _refuse_long(size, MAX_LINE_BYTES, "the line is longer than")
-    except DataError as error:
-        error.line = error.line or number
-        raise
+    for chunk in chunks:
+        # A carriage return at the very end may be half of a line end.
+        cut = max(chunk.rfind(newline), chunk.rfind(return_, 0, -1) if return_ else -1) + 1
+        if cut:
+            held.append(chunk[:cut])
+            block = newline[:0].join(held)
+            blank = blank + len(block) if block.isspace() else 0
+            _refuse_long(blank, MAX_BLANK_BYTES, "blank lines go on for more than")
+            yield block
+            held, size, chunk = [], 0, chunk[cut:]
+        held.append(chunk)
+        size += len(chunk)
+        _refuse_long(size, most, "the line is longer than")
     if size:
-        yield number, newline[:0].join(held)
+        yield newline[:0].join(held)
 
 
-def _line_ends(block: AnyStr, newline: AnyStr, return_: AnyStr | None) -> int:
-    count = block.count(newline)
-    if return_ and return_ in block:
-        count += block.count(return_) - block.count(return_ + newline)
+def _line_ends(text: str) -> int:
+    count = text.count("\n")
+    # Looking for two characters is slow beside looking for one, and lone carriage returns are rare.
+    if _LONE_RETURN.search(text):
+        count += text.count("\r") - text.count("\r\n")
     return count
 
 
@@ -127,11 +147,3 @@ def _refuse_long(size: int, most: int, said: str) -> None:
     if size > most:
         hint = "rows are lines: check that the file has line ends"
         raise DataError(f"{said} {most >> 20} MB", hint=hint)
-
-
-def _unmarked(blocks: Iterator[str]) -> Iterator[str]:
-    """Without the byte order mark, which is not a part of the first cell."""
-    for first in blocks:
-        yield first.removeprefix("\ufeff")
-        break
-    yield from blocks
