@@ -1,8 +1,8 @@
 """How many tokens a text probably has, from its characters alone. Knows writing systems; loads no vocabulary.
 
 The ratios were fitted by least squares to what tiktoken 0.14 counts, on 48 corpora: the texts of `../shared/data` and
-the translated messages of a Debian system in 26 languages. Against the count of a whole corpus the estimate is off by 5 %
-in the median, by less than 18 % for nine in ten, by 28 % at worst (Chinese and Ukrainian messages of programs); for
+the translated messages of a Debian system in 26 languages. Against the count of a whole corpus the estimate is off by
+5 % in the median, by less than 18 % for nine in ten, by 28 % at worst (Chinese and Ukrainian messages of programs); for
 English prose, chats, code and JSON by less than 13 %. A single short text can be further off.
 """
 
