@@ -72,8 +72,7 @@ def _block(value: Any, field: str) -> Block:
     match kind:
         case "text":
             turns.text(value, "text", field)
-            said = {key: each for key, each in value.items() if each is not None and key not in _NOT_KEPT}
-            return Block("said", said)
+            return Block("said", _kept(value))
         case "image":
             return Block("said", blocks.image(_image(value, field)))
         case "thinking":
@@ -85,6 +84,10 @@ def _block(value: Any, field: str) -> Block:
         case _:
             hint = f"blocks are {listed(_BLOCKS)}"
             raise DataError(f"unknown block {brief(kind)}", field=f"{field}.type", hint=hint)
+
+
+def _kept(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: each for key, each in block.items() if each is not None and key not in _NOT_KEPT}
 
 
 def _image(value: Any, field: str) -> str:
@@ -204,7 +207,7 @@ def _said(turn: Message, field: str) -> list[dict[str, Any]]:
 
 def _written_part(part: Mapping[str, Any], field: str) -> dict[str, Any]:
     if part.get("type") == "text":
-        return dict(part)
+        return _kept(part)
     url = blocks.image_url(part)
     if url is None:
         raise turns.cannot_hold(f"a part of type {part.get('type')!r} with all that it says", field, NAME)

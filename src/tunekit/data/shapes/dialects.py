@@ -116,6 +116,8 @@ def _of_block(block: Mapping[str, Any]) -> str | None:
     kind = block.get("type")
     if kind is None:
         return "converse" if len(block) == 1 and not _CONVERSE_BLOCKS.isdisjoint(block) else None
+    if not isinstance(kind, str):
+        return None
     if "value" in block and kind not in block:
         return "typed-parts"
     if kind == "thinking":

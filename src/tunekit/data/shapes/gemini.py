@@ -7,7 +7,6 @@ spellings, `functionCall` and `function_call`. Names of types in a schema are up
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +23,18 @@ from tunekit.examples import ChatExample, Example, Message, Role, ToolCall
 NAME = "gemini"
 _USED = frozenset({"systemInstruction", "system_instruction", "contents", "tools"})
 _PARTS = ("text", "functionCall", "functionResponse", "inlineData", "fileData")
-_SNAKE = re.compile(r"_([a-z])")
+_CAMEL = {
+    "function_call": "functionCall",
+    "function_response": "functionResponse",
+    "inline_data": "inlineData",
+    "file_data": "fileData",
+    "thought_signature": "thoughtSignature",
+    "mime_type": "mimeType",
+    "file_uri": "fileUri",
+    "display_name": "displayName",
+    "function_declarations": "functionDeclarations",
+}
+_SCHEMA = ("parameters", "parametersJsonSchema", "parameters_json_schema")
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 _VALUES = frozenset({"enum", "const", "default", "example", "examples", "required"})
 _FILE = frozenset({"mimeType", "fileUri", "displayName"})
@@ -63,7 +73,7 @@ def _messages(role: Role, value: Any, field: str) -> list[Message]:
 def _camel(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return {_SNAKE.sub(lambda found: found[1].upper(), key): each for key, each in value.items()}
+    return {_CAMEL.get(key, key): each for key, each in value.items()}
 
 
 def _block(value: Any, field: str) -> Block:
@@ -135,11 +145,10 @@ def _tools(value: Any) -> tuple[Mapping[str, Any], ...]:
 
 
 def _function(value: Mapping[str, Any], field: str) -> dict[str, Any]:
-    function = {
-        ("parameters" if key == "parametersJsonSchema" else key): each for key, each in _camel(value).items()
-    }
+    schema = next((key for key in _SCHEMA if key in value), None)
+    function = {("parameters" if key == schema else key): each for key, each in value.items()}
     turns.text(function, "name", field)
-    if "parameters" in function:
+    if schema is not None:
         function["parameters"] = _cased(function["parameters"], upper=False)
     return function
 

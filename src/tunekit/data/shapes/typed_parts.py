@@ -49,7 +49,13 @@ def _turn(value: Any, field: str) -> Message:
     said = tuple(_shown(kind, given) for kind, given, _ in parts if kind == "text" or kind in _MEDIA)
     thought = [given for kind, given, _ in parts if kind == "reasoning"]
     calls = [_call(given, where) for kind, given, where in parts if kind == "tool_call"]
-    return messages.message({**value, "content": ""}, field).replace(
+    turn = messages.message({**value, "content": ""}, field)
+    if turn.role != "assistant" and len(said) < len(parts):
+        hint = "only the assistant's turns have parts of type 'reasoning' and 'tool_call'"
+        raise DataError(
+            f"a turn of {turn.role!r} thinks or makes a call", field=f"{field}.content", hint=hint
+        )
+    return turn.replace(
         content=text_of(said) if said else None,
         parts=() if len(said) == 1 and said[0]["type"] == "text" else said,
         reasoning="".join(thought) if thought else None,

@@ -99,6 +99,7 @@ def test_parts_in_openais_form() -> None:
         ),
         ({**A, "tool_calls": [1]}, "messages[1].tool_calls: a message has the unknown key 'tool_calls'"),
         ({**A, "role": "gpt"}, "messages[1].role: unknown role 'gpt'"),
+        (turn("user", CALL), "messages[1].content: a turn of 'user' thinks or makes a call"),
         ({**A, "content": 7}, "messages[1].content: expected text, found a number"),
     ],
 )
