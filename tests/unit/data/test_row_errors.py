@@ -18,9 +18,7 @@ KNOWN = (
     "known keys are 'role', 'content', 'name', 'weight', 'tool_calls', 'tool_call_id', 'reasoning_content'; "
     'facts about the row go beside "messages"'
 )
-FUNCTION_ROLE = "write the legacy role 'function' as 'tool', with the tool_call_id of the call it answers"
 PART = 'a part is {"type": "text", "text": "..."} or {"type": "image_url", "image_url": {"url": "..."}}'
-FUNCTIONS = "write legacy functions as tools and tool_calls; for preferences, see PreferenceExample"
 OWN_META = "put columns of your own under 'meta'"
 NO_LESSON = "messages: every assistant turn is empty or has weight 0"
 WEIGHT = "messages[1].weight: expected a finite number, found"
@@ -53,11 +51,6 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": []
             "messages[0].role: unknown role ['user']",
             ROLES,
         ),
-        (
-            {"messages": [{"role": "function", "content": "x", "name": "f"}, A]},
-            "messages[0].role: unknown role 'function'",
-            FUNCTION_ROLE,
-        ),
         ({"messages": [{"role": "user"}, A]}, "messages[0].content: a message has no content", ONLY_CALLS),
         (
             {"messages": [U, {"role": "assistant", "content": None}]},
@@ -70,8 +63,8 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": []
             AS_TEXT,
         ),
         (
-            {"messages": [{**U, "content": [{"type": "text", "value": "x"}]}, A]},
-            "messages[0].content[0].text: expected text, found null or nothing",
+            {"messages": [{**U, "content": [{"type": "text", "text": 7}]}, A]},
+            "messages[0].content[0].text: expected text, found a number",
             PART,
         ),
         ({"messages": [U, {**A, "weight": "1"}]}, f"{WEIGHT} '1'", IN_LOSS),
@@ -89,8 +82,8 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": []
         ),
         (
             {"messages": [U, {"role": "assistant", "function_call": {"name": "f"}}]},
-            "messages[1].function_call: a message has the unknown key 'function_call'",
-            'write the call as tool_calls, or load with shape="openai-functions"',
+            "messages[1].function_call.arguments: expected an object or its JSON text, found null or nothing",
+            "write the arguments as a JSON text, '{}' where there are none",
         ),
         (
             {"messages": [U, {**A, "tool_calls": {}}]},
@@ -114,9 +107,9 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": []
         ),
         ({"messages": [U, A], "tools": {}}, "tools: expected a list of tool objects, found an object", TOOLS),
         (
-            {"messages": [U, A], "functions": [{}]},
-            "functions: chat rows with 'functions' are not read yet",
-            FUNCTIONS,
+            {"messages": [U, A], "functions": ["f"]},
+            "functions: expected a list of tool objects, found a list",
+            TOOLS,
         ),
         (
             {"kind": "labelled", "text": "a", "label": "b", "x": 1},
