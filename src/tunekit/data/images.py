@@ -12,7 +12,8 @@ from tunekit.examples import Example, Message
 PLACEHOLDER = "<image>"
 """What LLaVA's and LLaMA-Factory's texts write where an image belongs."""
 _TYPES = frozenset({"image_url", "image", "input_image"})
-_META_KEYS = ("images", "image")
+COLUMNS = ("images", "image")
+"""Columns beside the messages in which images may stand."""
 _DATA = re.compile(r"data:(?P<type>[\w.+/-]{0,100})(?P<base64>;base64)?,", re.ASCII)
 # First bytes of a file, in base64: what the media type says is not always what is there.
 _BEGINNINGS: tuple[tuple[str, str], ...] = (
@@ -61,7 +62,7 @@ def placeholders(messages: Sequence[Message]) -> int:
 
 def beside(example: Example) -> int:
     """How many images stand in a column beside the messages."""
-    for key in _META_KEYS:
+    for key in COLUMNS:
         value = example.meta.get(key)
         if value:
             return len(value) if isinstance(value, (list, tuple)) else 1

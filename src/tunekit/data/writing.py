@@ -100,8 +100,8 @@ class _Tally:
             writer = self._writers.get(example.kind) or self._writer(example.kind)
             # A service takes no column that its contract does not name.
             if self._profile is not None and example.meta:
-                self.left_out.update(map(str, example.meta))
-                example = example.replace(meta={})
+                self.left_out.update(map(str, self._profile.left_out(example)))
+                example = self._profile.without_left_out(example)
             yield example.id, _written(writer, example)
 
     def _writer(self, kind: str) -> Callable[[Example], Mapping[str, Any]]:

@@ -26,6 +26,7 @@ _SAYS: dict[str, tuple[Severity, str]] = {
 }
 _TARGET_SAYS = {
     "target-images": "takes no images",
+    "target-images-beside": "would get these texts without the images, which stand in a column",
     "target-image-form": "does not take images given like this",
     "target-image-count": "takes fewer images in one row",
     "target-image-bytes": "takes smaller images only",
@@ -51,8 +52,9 @@ class Images(Check):
         found = list(images.images(messages))
         for code, field, shown in _problems(example, messages, found):
             self._found[code, ""].add(example.id, field, shown)
-        for profile in self.context.profiles if found else ():
-            for code, field, shown in _target_problems(found, profile):
+        beside = images.placeholders(messages) if not found else 0
+        for profile in self.context.profiles if found or beside else ():
+            for code, field, shown in _target_problems(example, found, profile):
                 self._found[code, profile.target].add(example.id, field, shown)
 
     def findings(self) -> Iterable[Finding]:
@@ -91,7 +93,11 @@ def _problems(example: Example, messages: tuple[Message, ...], found: list[Image
         )
 
 
-def _target_problems(found: list[Image], profile: Profile) -> Iterator[Place]:
+def _target_problems(example: Example, found: list[Image], profile: Profile) -> Iterator[Place]:
+    if not found:
+        if images.beside(example) and any(column in images.COLUMNS for column in profile.left_out(example)):
+            yield "target-images-beside", "messages", images.PLACEHOLDER
+        return
     if profile.image_forms is None:
         return
     if not profile.image_forms:

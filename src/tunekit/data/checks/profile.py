@@ -73,8 +73,7 @@ class _Target:
         if example.kind not in profile.kinds:
             self._wrong_kind.add(example.id, "", example.kind)
             return
-        if profile.shape != "own":  # our own shape keeps what a row carries beside its content
-            self._columns.update(map(str, example.meta))
+        self._columns.update(map(str, profile.left_out(example)))
         breaks = self._hold(example)
         if profile.max_file_bytes is not None:
             self._write(example, breaks)
@@ -95,7 +94,7 @@ class _Target:
     def _write(self, example: Example, breaks: bool) -> None:
         """Count the bytes of the line that the row becomes."""
         try:
-            record = self._writer_of(example.kind)(example.replace(meta={}))
+            record = self._writer_of(example.kind)(self._profile.without_left_out(example))
             self._bytes += len(json_lines.line(record, example.id))
         except DataError as error:
             if not breaks:  # else that rule says it better

@@ -17,7 +17,7 @@ import msgspec
 from tunekit.data.profiles.local import prompt_format_of
 from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import SpecError
-from tunekit.examples import ROLES
+from tunekit.examples import ROLES, Example
 
 NAMES = ("openai", "foundry", "bedrock", "nebius", "together", "fireworks", "mistral", "local", "base")
 """The built-in profiles."""
@@ -48,6 +48,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         notes: What is assumed or uncertain, for people.
         shape: Record shape in which it wants its rows, a name of `tunekit.data.shapes`.
         shapes: Other record shapes for particular example kinds, by kind.
+        row_keys: Meta columns that it takes as keys of a row; all others are left out when a file is written for it.
         kinds: Example kinds that it trains on.
         prompt_format: "text" where its model continues plain text, "chat" where a template applies.
         byte_order_mark: Whether its files must begin with one.
@@ -88,6 +89,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     notes: tuple[str, ...] = ()
     shape: str
     shapes: Mapping[str, str] = {}
+    row_keys: frozenset[str] = frozenset()
     kinds: frozenset[str]
     prompt_format: Literal["chat", "text"] = "chat"
     byte_order_mark: bool = False
@@ -115,6 +117,21 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def shape_of(self, kind: str) -> str:
         """The record shape in which it wants rows of this example kind."""
         return self.shapes.get(kind, self.shape)
+
+    def left_out(self, example: Example) -> tuple[str, ...]:
+        """The row's meta columns that are not written for it; our own shape keeps them all."""
+        if self.shape == "own":
+            return ()
+        return tuple(column for column in example.meta if column not in self.row_keys)
+
+    def without_left_out(self, example: Example) -> Example:
+        """The row as it is written for it: without the meta columns that it does not take."""
+        left_out = self.left_out(example)
+        if not left_out:
+            return example
+        kept = {column: value for column, value in example.meta.items() if column not in left_out}
+        row: Example = example.replace(meta=kept)
+        return row
 
 
 def profile_of(target: str) -> Profile:

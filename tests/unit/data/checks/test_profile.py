@@ -197,6 +197,12 @@ def test_columns_that_are_not_written_are_told() -> None:
     assert report["target-columns"].facts["columns"] == {"day": 16}
 
 
+def test_a_key_that_a_target_knows_is_no_stray_column() -> None:
+    rows = [row.replace(meta={"parallel_tool_calls": False}) for row in many()]
+    report = look(rows, TargetRules, targets=("openai", "together"))
+    assert [finding.target for finding in report if finding.code == "target-columns"] == ["together"]
+
+
 def test_what_ends_is_told_and_what_has_ended_is_a_warning() -> None:
     report = look(many(), TargetRules, targets=("openai", "openai:gpt-4.1-nano-2025-04-14"))
     ends = [finding for finding in report if finding.code == "target-ending"]
@@ -294,6 +300,13 @@ def test_images_that_a_target_does_not_take(target: str, row: Example, code: str
     report = look([row], Images, targets=(target,))
     assert report[code].target == target
     assert not report.passes(target)
+
+
+def test_images_in_a_column_would_be_left_behind() -> None:
+    row = chat(user("<image>What is it?"), assistant(), meta={"images": ["a.png"]})
+    report = look([row], Images, targets=("openai", "local"))
+    assert report["target-images-beside"].target == "openai"
+    assert report.passes("local") and not report.passes("openai")
 
 
 def test_foundry_takes_more_images_than_openai() -> None:

@@ -136,7 +136,12 @@ def test_without_definitions_nothing_is_unknown_but_it_is_told() -> None:
             "'int' is no type",
         ),
         (
-            [{"type": "function", "function": {"name": "f", "parameters": {"required": ["a"]}}}],
+            [
+                {
+                    "type": "function",
+                    "function": {"name": "f", "parameters": {"required": ["a"], "properties": {"b": {}}}},
+                }
+            ],
             "tools[0].function.parameters.required",
             "'a' is not among the properties",
         ),
