@@ -8,7 +8,7 @@ from tunekit.data.readers.base import Reader
 
 _READERS = {
     "csv": ("delimited", "rows"),
-    "tsv": ("delimited", "rows"),
+    "tsv": ("delimited", "tab_rows"),
     "jsonl": ("json_lines", "rows"),
     "json": ("json_document", "rows"),
     "xlsx": ("excel", "rows"),
@@ -16,7 +16,7 @@ _READERS = {
     "parquet": ("parquet", "rows"),
     "arrow": ("parquet", "rows"),
     "txt": ("text", "rows"),
-    "md": ("text", "rows"),
+    "md": ("text", "documents"),
 }
 FORMATS: tuple[str, ...] = tuple(_READERS)
 """Every format that can be read."""

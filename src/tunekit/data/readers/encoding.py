@@ -35,10 +35,12 @@ _SAMPLE_BYTES = 4096
 _LEAST_ASCII = 0.3
 
 _STRAY = re.compile("[\udc80-\udcff]+")
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 # Eight letters beyond ASCII in a row, of five kinds, are a word of another alphabet; no Western language has one.
-_FOREIGN_WORD = re.compile(rb"[\x80-\xff]{8,}")
+_FOREIGN_WORD = re.compile("[\udc80-\udcff]{8,}")
 _FOREIGN_KINDS = 5
+# What UTF-8 would be of U+D800 to U+DFFF, and is not: those are halves of characters in UTF-16.
+_HALF_CHARACTER = re.compile("\udced[\udca0-\udcbf][\udc80-\udcbf]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 _OTHERS = 'such as "cp1251" (Cyrillic), "gb18030" (Chinese), "shift_jis" (Japanese) or "euc_kr" (Korean)'
 _NUL = 'if this is UTF-16 text, pass encoding="utf-16"; else the file is binary or damaged'
@@ -133,6 +135,7 @@ class Decoder:
         encoding: As recognised.
         marks: Lines of the text given out so far that are not plainly what the file says they are: the number, and
             why the line cannot be used, or None where it was read as cp1252. Told off by `settle`.
+        multibyte: How much UTF-8 beyond ASCII there was; who decodes lines elsewhere adds to it.
     """
 
     def __init__(self, encoding: Encoding) -> None:
@@ -140,7 +143,7 @@ class Decoder:
         self.marks: deque[tuple[int, DataError | None]] = deque()
         self._codec = encoding.codec
         self._lenient = encoding.is_utf8 and not encoding.named
-        self._multibyte = 1 if encoding.name == "utf-8-sig" else 0  # its mark is UTF-8 beyond ASCII, too
+        self.multibyte = 1 if encoding.name == "utf-8-sig" else 0  # its mark is UTF-8 beyond ASCII, too
         self._stray = 0
         self._odd = Counted()
 
@@ -154,7 +157,7 @@ class Decoder:
             return self._by_line(raw, number)
         if "\0" in text or (self._is_cp1252 and not text.isascii()):
             return self._by_line(raw, number)
-        self._multibyte += len(raw) - len(text)
+        self.multibyte += len(raw) - len(text)
         return text
 
     def _by_line(self, raw: bytes, number: int) -> str:
@@ -167,7 +170,7 @@ class Decoder:
             if self._is_cp1252 and not text.isascii():
                 text = self._as_cp1252(raw, number)
             else:
-                self._multibyte += len(raw) - len(text)
+                self.multibyte += len(raw) - len(text)
         except UnicodeDecodeError as error:
             if self._lenient:
                 text = self._as_cp1252(raw, number)
@@ -186,33 +189,37 @@ class Decoder:
 
     @property
     def _is_cp1252(self) -> bool:
-        return self._lenient and self._stray > self._multibyte
+        return self._lenient and self._stray > self.multibyte
 
     def _as_cp1252(self, raw: bytes, number: int) -> str:
         loose = raw.decode("utf-8", "surrogateescape")
         stray = len(loose) - len(_STRAY.sub("", loose))
-        self._multibyte += len(raw) - len(loose)
+        self.multibyte += len(raw) - len(loose)
         self._stray += stray
         if not stray and not self._is_cp1252:
             return loose
+        self._refuse_foreign(loose, number)
         try:
-            if self._is_cp1252:
-                self._refuse_foreign(raw, number)
-                text = raw.decode("cp1252")
-            else:
-                text = _STRAY.sub(_stray_as_cp1252, loose)
+            text = raw.decode("cp1252") if self._is_cp1252 else _STRAY.sub(_stray_as_cp1252, loose)
         except UnicodeDecodeError as error:
             self._refuse(number, _undecodable(error, error.object, "UTF-8 or cp1252"))
             return raw.decode("utf-8", "replace")
         self.marks.append((number, None))
         return text
 
-    def _refuse_foreign(self, raw: bytes, number: int) -> None:
-        word = next(
-            (word[0] for word in _FOREIGN_WORD.finditer(raw) if len(set(word[0])) >= _FOREIGN_KINDS), None
-        )
-        if word:
-            said = f"not UTF-8, and no Western European text either: it holds {word[:8]!r}"
+    def _refuse_foreign(self, loose: str, number: int) -> None:
+        half = _HALF_CHARACTER.search(loose)
+        words = (word[0] for word in _FOREIGN_WORD.finditer(loose))
+        word = next((word for word in words if len(set(word)) >= _FOREIGN_KINDS), "")
+        if half:
+            said = "the line holds half a surrogate pair, which is not a character"
+            self._refuse(
+                number,
+                DataError(said, hint="whatever wrote this file cut a character (often an emoji) in two"),
+            )
+        elif word:
+            raw = word[:8].encode("utf-8", "surrogateescape")
+            said = f"not UTF-8, and no Western European text either: it holds {raw!r}"
             self._refuse(number, DataError(said, hint=f"pass encoding= with the file's own, {_OTHERS}"))
 
     def _refuse(self, number: int, error: DataError) -> None:
@@ -255,5 +262,5 @@ def _stray_as_cp1252(bytes_: re.Match[str]) -> str:
 def _undecodable(error: UnicodeDecodeError, raw: bytes, encoding: str) -> DataError:
     return DataError(
         f"byte 0x{raw[error.start]:02x} at position {error.start + 1} of the line is not {encoding}",
-        hint=f"pass encoding= with the file's own, {_OTHERS}",
+        hint=f"leave encoding= out, or pass the file's own, {_OTHERS}",
     )
