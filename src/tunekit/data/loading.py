@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
 from tunekit.data.readers.base import Notes, Row
 from tunekit.data.shapes import BlankTarget, Columns
 from tunekit.data.shapes.choose import SAMPLE_ROWS, Chosen, choose
+from tunekit.data.shapes.fast_chat import FastChats
 from tunekit.data.sources.base import Source
 from tunekit.data.splitting.ranks import whole
 from tunekit.errors import DataError, SpecError
@@ -112,6 +113,9 @@ def _chosen(rows: Iterator[Row], plan: Plan, found: Found) -> tuple[Iterator[Row
         _refuse_no_rows(sample, plan)
     is_table = bool(found.notes.facts.get("is_table"))
     chosen = choose(values, columns=plan.columns, shape=plan.shape, is_table=is_table)
+    if chosen.name == "openai":
+        fast = FastChats(chosen.read)
+        found.notes.decode, chosen = fast.decode, replace(chosen, read=fast.read)
     found.notes.facts["shape"] = chosen.name
     found.notes.findings.extend(chosen.findings)
     return chain(sample, rows), chosen

@@ -84,21 +84,31 @@ def _check(*, encoding: str | None, delimiter: str | None, header: Any, part: st
         raise SpecError(f"part is {part!r}", hint="pass the name of one part, such as 'train'")
 
 
-def _interim(file: Any, source: FileSource, notes: Notes) -> Iterator[Row]:  # TODO: goes when the new text readers land
-    from tunekit.data.readers import csv, jsonl
+def _interim(file: Any, source: FileSource, notes: Notes) -> Iterator[Row]:  # TODO: goes when recognise lands
+    import json
 
     head, options = _head(file), source._options
-    recognise.refuse_binary(head, options.encoding)
-    encoding = options.encoding or "utf-8"
-    text = head.decode(encoding, "replace").removeprefix("\ufeff")
-    wanted = options.wanted or ("prompt", "completion")
     suffix = PurePath(source.place).suffix.lower()
-    format = source._format or recognise.recognise(text, suffix, wanted, options.delimiter)
-    numbered = lines.lines(file, encoding)
+    if source._format:
+        format = source._format
+    elif head.startswith(b"PK"):
+        format = "xlsx"
+    elif head.startswith(b"PAR1"):
+        format = "parquet"
+    else:
+        if not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            recognise.refuse_binary(head, options.encoding)
+        text = head.decode("utf-16" if head.startswith(b"\xff\xfe") else "latin-1").lstrip("\xef\xbb\xbf\ufeff \n")
+        if text.startswith("version https"):
+            recognise.recognise(text, suffix, (), None)
+        if text[:1] in "[{":
+            try:
+                json.loads(text.split("\n")[0])
+                format = "jsonl" if text[:1] == "{" else "json"
+            except ValueError:
+                format = "json"
+        else:
+            format = {".tsv": "tsv", ".txt": "txt", ".md": "md"}.get(suffix, "csv")
     notes.facts["format"] = format
-    if format == "jsonl":
-        return jsonl.rows(numbered)
-    notes.facts["is_table"] = True
-    default = "\t" if format == "tsv" else ","
-    delimiter = options.delimiter or csv.delimiter_of(text, wanted) or default
-    return csv.rows(numbered, delimiter, options.wanted)
+    notes.facts["is_table"] = format in ("csv", "tsv", "xlsx", "ods")
+    return catalogue.reader(format)(file, options, notes)
