@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -292,6 +293,16 @@ def test_every_pass_of_a_stream_begins_anew(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(catalogue, "builtin", lambda: (DropOddPlaces, DropRepeats, AddCount))
     stream = FixedRows(Source(ROWS), ["drop-odd-places", "drop-repeats", "add-count"], CHAT)
     assert ids(stream) == ids(stream) == ["a.csv:2", "a.csv:4"]
+
+
+def test_what_a_fix_holds_need_not_be_copyable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Locked(Strip):
+        def __init__(self, context: CheckContext) -> None:
+            super().__init__(context)
+            self.lock = threading.Lock()  # as tokenizers and clients hold
+
+    monkeypatch.setattr(catalogue, "builtin", lambda: (Locked, AddCount))
+    assert tuple(FixedRows(Source(ROWS), ["strip", "add-count"], CHAT))[1].id == "a.csv:3"
 
 
 def test_a_stream_is_lazy_and_its_report_grows() -> None:

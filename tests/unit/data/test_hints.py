@@ -54,6 +54,13 @@ def test_fewer_answers_than_one_for_every_three_rows_are_classes(rows: int, task
     assert bool(hints.classes) == (task == "classification")
 
 
+def test_spaces_make_no_answer_another() -> None:
+    assert (
+        infer(answered(*(("a", "a ", "b", " b", "c", "c ")[i % 6] for i in range(13)))).task
+        == "classification"
+    )
+
+
 def test_long_answers_are_no_classes_however_few() -> None:
     hints = infer(answered(*["a long answer " * 10] * 10))
     assert (hints.task, hints.classes) == ("generation", {})
@@ -103,6 +110,7 @@ def test_several_labels_of_a_row_each_count() -> None:
         ({"yes": 12, "no": 3}, "yes", "by its name"),
         ({"1": 12, "0": 3}, "1", "by its name"),
         ({"Positive": 3, "negative": 12}, "Positive", "by its name"),
+        ({"yes": 12, "y": 3}, "y", "the rarer of the two"),
         ({"cat": 8, "dog": 8}, "dog", "both are as frequent"),
         ({"a": 6, "b": 6, "c": 6}, "", ""),
     ],

@@ -151,6 +151,12 @@ def test_the_words_before_a_separator_are_not_part_of_it() -> None:
     assert check(rows)["missing-separator"].facts == {"separator": " ->"}
 
 
+def test_spaces_before_a_separator_are_the_business_of_each_prompt() -> None:
+    rows = prompts("where  ->", "when  ->", "why  ->", "how ->", "bare")
+    assert check(rows)["missing-separator"].facts == {"separator": " ->"}
+    assert check(rows)["missing-separator"].rows == ("a.csv:6",)
+
+
 def test_line_breaks_separate_nothing_where_prompts_have_several_lines() -> None:
     assert "no-separator" in check(prompts("a\nb\n", "c\nd\n", "e\n"))
     assert "no-separator" not in check(prompts("a\n", "c\n", "e\n"))
@@ -231,6 +237,15 @@ def test_a_prompt_that_is_only_the_instruction_keeps_it() -> None:
     assert all(row.prompt.strip() for row in fix(rows, "strip-prompt-prefix"))
 
 
+def test_an_instruction_without_spaces_is_not_taken_off_a_prompt_that_is_nothing_else() -> None:
+    instruction = "请把下面的句子翻译成英语并且说明理由。"
+    assert [
+        row.prompt for row in fix(prompts(f"{instruction}一", f"{instruction}二"), "strip-prompt-prefix")
+    ] == ["一", "二"]
+    rows = prompts(f"{instruction}一", instruction)
+    assert fix(rows, "strip-prompt-prefix") == rows
+
+
 def test_short_or_equal_prompts_share_no_instruction() -> None:
     assert "common-prompt-prefix" not in check(prompts("Parcel: a ->", "Parcel: b ->"))
     assert "common-prompt-prefix" not in check(prompts(f"{INSTRUCTION}a ->", f"{INSTRUCTION}a ->"))
@@ -295,6 +310,11 @@ def test_a_leading_space_is_advice_for_all_and_a_warning_for_some() -> None:
     assert "no-leading-space" not in check(mended)
 
 
+def test_a_completion_without_text_gets_no_space() -> None:
+    rows = completions("", "yes")
+    assert [row.completion for row in fix(rows, "add-leading-space")] == ["", " yes"]
+
+
 def test_capitals_are_told_and_lowered_by_name_only() -> None:
     rows = pairs(("WHERE IS MY PARCEL?", "ON ITS WAY."), ("Where is it?", "There."))
     found = check(rows, what=TextCase)
@@ -319,6 +339,7 @@ def test_capitals_are_told_and_lowered_by_name_only() -> None:
         "NEW YORK",
         "US",
         "AB-1234 CD-9",
+        "THE PARCEL IS late TODAY",
         "ΑΒΓ",
         "短い",
     ],
