@@ -25,7 +25,8 @@ class Shape:
             ".1", ".2", ...). Raises `DataError` with the field. Keys that mean nothing to the shape go to `meta`.
         write: The record of an example. Raises `DataError` where the shape cannot hold it, and says why.
             `read(write(example), id) == example`, and `write(read(record, id)) == record` for a record in the shape's
-            normal form, both with `meta`.
+            normal form, both with `meta`. What says nothing may differ: the spelling of arguments where a shape holds
+            them as objects, ids of calls where it has none or its own, and a content of one text part, which is a text.
     """
 
     name: str

@@ -13,6 +13,7 @@ from tunekit.data import messages
 from tunekit.data.shapes import answers, fields, prompts
 from tunekit.data.shapes.answers import Turns
 from tunekit.data.shapes.base import Shape
+from tunekit.data.shapes.dialects import REFERENCES
 from tunekit.data.shapes.preference import with_tools
 from tunekit.data.wording import brief
 from tunekit.errors import DataError
@@ -20,20 +21,6 @@ from tunekit.examples import Example, PromptExample, message_to_dict
 
 _KINDS = frozenset({"prompt"})
 _OWN = ("messages", "tools", "meta")
-# Beside a conversation that ends with the user, these say what a good answer is: OpenAI, TRL, verl, Bedrock, Google.
-_REFERENCES = frozenset(
-    {
-        "reference",
-        "references",
-        "reference_answer",
-        "answer",
-        "ground_truth",
-        "solution",
-        "target",
-        "expected",
-        "expected_output",
-    }
-)
 _ANSWERED = frozenset({"completion", "output", "response", "chosen", "rejected"})
 _NOTHING = frozenset({"tools", "parallel_tool_calls"})
 
@@ -52,7 +39,7 @@ def _is_open(turns: Any) -> bool:
 
 
 def _is_graded(record: Mapping[str, Any]) -> bool:
-    if _REFERENCES & record.keys():
+    if REFERENCES & record.keys():
         return True
     asked_only = not any(_role(turn) == "assistant" for turn in record["messages"])
     return asked_only and bool(record.keys() - _NOTHING - {"messages"})
