@@ -12,7 +12,10 @@ Respelling: TypeAlias = dict[str, str]
 RARER = 20
 """A misspelling is at least so many times rarer than what it stands for; a class of its own seldom is."""
 
-MAX_TYPO_CLASSES = 2_000
+MANY = 10
+"""So many rows have not all slipped the same way; else classes would be swallowed one after another as one grows."""
+
+MAX_TYPO_CLASSES = 1_000
 """With more classes no misspellings are looked for: so many names are full of neighbours, and pairs are many."""
 
 _FEWEST_CHARS = 4
@@ -41,7 +44,7 @@ def case_variants(counts: Mapping[str, int]) -> Respelling:
 
 
 def typo_variants(counts: Mapping[str, int]) -> Respelling:
-    """Rare labels that are one letter away from a label at least twenty times as frequent.
+    """Labels of fewer than ten rows that are one letter away from a label at least twenty times as frequent.
 
     Left out, missing, wrong and swapped letters count; a first letter or a digit that differs makes another class
     (`typical` and `atypical`, `label_1` and `label_2`).
@@ -92,7 +95,8 @@ def _typos(counts: Mapping[str, int]) -> Respelling:
     meant: dict[str, str] = {}
     names = [key for key in groups if len(key) >= _FEWEST_CHARS]
     for rare, frequent in _neighbours(names, [key for key in names if totals[key] >= RARER]):
-        if RARER * totals[rare] <= totals[frequent] and _is_slip(rare, frequent):
+        is_rare = totals[rare] < MANY and RARER * totals[rare] <= totals[frequent]
+        if is_rare and _is_slip(rare, frequent):
             meant[rare] = max(meant.get(rare, frequent), frequent, key=lambda key: totals[key])
     found: Respelling = {}
     for rare, frequent in meant.items():

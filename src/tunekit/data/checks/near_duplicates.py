@@ -79,7 +79,7 @@ class NearDuplicates(Check):
 
     def _largest(self, near: Mapping[int, int]) -> list[dict[str, Any]]:
         """Of the largest clusters, the row that stays, some that are like it, and how many those are."""
-        sizes = Counter(near.values())
+        sizes = Counter(near[number] for number in self._numbers if number in near)
         clusters: dict[int, list[str]] = {
             number: []
             for number in heapq.nsmallest(MAX_PLACES, sizes, key=lambda number: (-sizes[number], number))

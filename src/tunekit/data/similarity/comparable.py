@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
 from tunekit.data.similarity.keys import text_key, value_key
@@ -28,9 +27,9 @@ class Comparable(NamedTuple):
 
     Attributes:
         input: What the model reads; turns apart by line breaks.
-        answer: What it should answer; both answers of a preference.
+        answer: What it should answer.
         exact: What must be equal to the letter before two rows can be near duplicates: the kind, labels, a verdict,
-            tools, images, and an answer so short that it may be a class or a number.
+            both answers of a preference, tools, images, and an answer so short that it may be a class or a number.
     """
 
     input: str
@@ -60,8 +59,8 @@ def _sides(example: Example) -> tuple[str, str, str]:
     if isinstance(example, CompletionExample):
         return normalise(example.prompt), normalise(example.completion), ""
     if isinstance(example, LabelledExample):
-        labels = (example.label,) if isinstance(example.label, str) else sorted(example.label)
-        return normalise(example.text), "", "\n".join([label.strip() for label in labels])
+        labels = (example.label,) if isinstance(example.label, str) else example.label
+        return normalise(example.text), "", "\n".join(sorted(label.strip() for label in labels))
     if isinstance(example, SegmentsExample):
         read = [segment.text for segment in example.segments if not segment.learn]
         said = [segment.text for segment in example.segments if segment.learn]
@@ -76,21 +75,16 @@ def _sides(example: Example) -> tuple[str, str, str]:
 def _judged_sides(example: PreferenceExample | UnpairedExample | PromptExample) -> tuple[str, str, str]:
     read = _turns(example.messages)
     if isinstance(example, PromptExample):
-        unspoken = _unspoken(example.messages, example.tools)
-        return (
-            read,
-            _lines(text for field, text, _ in texts(example) if field.startswith("reference.")),
-            unspoken,
-        )
-    answers: tuple[tuple[Message, ...], ...]
+        said = _lines(text for field, text, _ in texts(example) if field.startswith("reference."))
+        return read, said, _unspoken(example.messages, example.tools)
     if isinstance(example, PreferenceExample):
-        answers = (_as_turns(example.chosen), _as_turns(example.rejected))
-        verdict = ""
-    else:
-        answers = (_as_turns(example.completion),)
-        verdict = "good" if example.desirable else "bad"
-    unspoken = _unspoken([*example.messages, *chain.from_iterable(answers)], example.tools)
-    return read, _lines(map(_turns, answers)), verdict + unspoken
+        # What is better about an answer may be one word: only equal pairs of answers make rows alike.
+        better, worse = _as_turns(example.chosen), _as_turns(example.rejected)
+        unspoken = _unspoken((*example.messages, *better, *worse), example.tools)
+        return read, "", "\n".join([_turns(better), _turns(worse), unspoken])
+    answer = _as_turns(example.completion)
+    unspoken = _unspoken((*example.messages, *answer), example.tools)
+    return read, _turns(answer), f"{'good' if example.desirable else 'bad'} {unspoken}"
 
 
 def _as_turns(answer: str | tuple[Message, ...]) -> tuple[Message, ...]:

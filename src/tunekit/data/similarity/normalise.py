@@ -13,7 +13,7 @@ _TO_SPACES = str.maketrans(dict.fromkeys(_MARKS, " "))
 _ANY_MARKS = re.compile(f"[{re.escape(_MARKS)}]+")
 _IDEOGRAPHS = re.compile("([\u2e80-\u9fff\uf900-\ufaff])")
 
-_MAX_WORD = 1_000
+_MAX_WORD = 256
 """Characters without a space that are composed at once: `unicodedata` sorts a run of accents in quadratic time."""
 
 _MAX_CHARS = 1_000_000
