@@ -91,6 +91,8 @@ def test_plain_chats_pass_wherever_chats_are_trained(target: str) -> None:
             dict.fromkeys(("openai", "foundry", "together", "fireworks", "mistral"), "target-weights"),
         ),
         (chat(user(), assistant(weight=0.0), user(), assistant()), {}),
+        # No answer at all is wrong for everybody, so it is no target's rule.
+        (chat(system(), user()), {}),
         (
             chat(user(), calls(("1", "f", "{}"), ("2", "f", "{}")), result("1"), result("2"), assistant()),
             {"together": "target-repeated-roles"},
