@@ -28,8 +28,12 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
     notes.facts["encoding"] = decoder.encoding.name
     try:
         for number, line in enumerate(_lines(text), start=1):
+            if notes.decode is not None and type(line) is bytes and (found := notes.decode(line)) is not None:
+                decoder.multibyte += not line.isascii()
+                yield number, found
+                continue
             try:
-                found = (notes.decode and notes.decode(line)) or value(line)
+                found = value(line)
                 decoder.multibyte += not line.isascii()
             except DataError as error:
                 if not line.strip():
