@@ -82,7 +82,9 @@ def _column(name: str, values: list[Any]) -> Column:
     if len(found) < max(1.0, _SPARSE * len(values)):
         return Column(name=name, folded=folded(name), kind="empty")
     if len(texts) < len(found) / 2:
-        return Column(name=name, folded=folded(name), kind="label" if _are_tags(found) else "nested")
+        tags = {tuple(value) for value in found} if _are_tags(found) else ()
+        kind: ColumnKind = "label" if tags else "nested"
+        return Column(name=name, folded=folded(name), kind=kind, distinct=len(tags), filled=len(found))
     return Column(
         name=name,
         folded=folded(name),
@@ -125,8 +127,11 @@ def _is_id(name: str, texts: list[str], distinct: int) -> bool:
         return not _is_prose(texts)
     if distinct < len(texts) or len(texts) < _FEW_ROWS:
         return False
-    tokens = not any(" " in text for text in texts)
-    return tokens and all(any(char.isdigit() for char in text) for text in texts)
+    # Whole numbers or codes such as "T-007"; what has a decimal point was measured.
+    return all(
+        text.isdigit() or (any(map(str.isdigit, text)) and not _NUMBER.fullmatch(text) and " " not in text)
+        for text in texts
+    )
 
 
 def _is_prose(texts: list[str]) -> bool:

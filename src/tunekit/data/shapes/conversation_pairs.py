@@ -44,7 +44,7 @@ class _Form:
             rejected=worse,
             tools=messages.tools(record.get("tools")),
             id=id,
-            meta=fields.rest(record, {*self.keys, "tools"}),
+            meta=fields.rest(record, {*self.keys, *prompts.empty_prompt(record), "tools"}),
         )
 
     def record(self, example: Example) -> dict[str, Any]:

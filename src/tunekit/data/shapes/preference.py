@@ -52,8 +52,9 @@ def _recognises(record: Mapping[str, Any]) -> bool:
 def _read(record: Mapping[str, Any], id: str) -> Example:
     keys = _pair(record) or _PAIRS[0]
     chosen, rejected = (_answer(record, key) for key in keys)
-    key, used = prompts.key_of(record), tuple[str, ...]()
+    key = prompts.key_of(record)
     if key is None:
+        used = prompts.empty_prompt(record)
         turns, chosen, rejected = _implicit(chosen, rejected, keys[0])
     else:
         turns, used = prompts.read(record, key)

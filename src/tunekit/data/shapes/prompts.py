@@ -18,6 +18,7 @@ from tunekit.examples import Message
 _LISTS = ("messages", "conversations", "conversation")
 _TEXTS = ("question", "query", "instruction", "input")
 _INPUTS = ("input", "context")  # Stanford's Alpaca; Databricks' Dolly
+_BESIDE_INSTRUCTION = (*_INPUTS, "history")
 _BETWEEN = "\n\n"
 
 KEYS = ("prompt", *_LISTS, *_TEXTS)
@@ -42,7 +43,7 @@ def key_of(record: Mapping[str, Any]) -> str | None:
 
 def read(record: Mapping[str, Any], key: str) -> tuple[Turns, tuple[str, ...]]:
     """The turns under a key that `key_of` gave, and all keys that they were made of."""
-    used = (key, "system", *_LEFT_BY.get(key, ()))
+    used = (key, "system", *empty_prompt(record), *(_BESIDE_INSTRUCTION if key == "instruction" else ()))
     if key in _LISTS:
         said = answers.conversation(record[key], key)
     elif key == "instruction":
@@ -53,7 +54,9 @@ def read(record: Mapping[str, Any], key: str) -> tuple[Turns, tuple[str, ...]]:
     return with_system(said, fields.optional_text(record, "system")), used
 
 
-_LEFT_BY = {"instruction": (*_INPUTS, "history"), "messages": ("prompt",), "conversations": ("prompt",)}
+def empty_prompt(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The key `prompt`, where it stands there for nothing."""
+    return ("prompt",) if record.get("prompt") in ("", None, []) else ()
 
 
 def instruction(record: Mapping[str, Any]) -> tuple[str, str]:
@@ -93,7 +96,17 @@ def history(value: Any) -> Turns:
 
 
 def with_system(turns: Turns, system: str) -> Turns:
-    """The turns after a system turn, unless they have one or there is nothing to say."""
-    if not system.strip() or turns[0].role in ("system", "developer"):
+    """The turns after a system turn, unless there is nothing to say.
+
+    Raises:
+        DataError: They have a system turn that says something else.
+    """
+    if not system.strip() or turns[0] == Message(role="system", content=system):
         return turns
+    if turns[0].role in ("system", "developer"):
+        raise DataError(
+            "there is a system turn and a system column",
+            field="system",
+            hint="keep one of them; the column stands before the first turn",
+        )
     return (Message(role="system", content=system), *turns)

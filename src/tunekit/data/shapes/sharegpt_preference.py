@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunekit.data import tool_calls
-from tunekit.data.shapes import answers, fields, links, prompts
-from tunekit.data.shapes.answers import Answer, Turns
+from tunekit.data.shapes import answers, fields, prompts
+from tunekit.data.shapes.answers import Answer
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.preference import KINDS, preferred
 from tunekit.data.shapes.sharegpt import SHAREGPT
@@ -30,24 +30,27 @@ def _recognises(record: Mapping[str, Any]) -> bool:
 def _read(record: Mapping[str, Any], id: str) -> Example:
     column = _column(record) or _COLUMNS[0]
     said = answers.conversation(record.get(column), column)
-    before = prompts.with_system(said, fields.optional_text(record, "system"))
-    chosen = answers.answered(record.get("chosen"), "chosen")
-    rejected = answers.answer(record.get("rejected"), "rejected")
+    chosen, rejected = (_answer(record, key, column) for key in _ANSWERS)
     return PreferenceExample(
-        messages=before,
-        chosen=_linked(before, chosen),
-        rejected=_linked(before, rejected),
+        messages=prompts.with_system(said, fields.optional_text(record, "system")),
+        chosen=answers.checked(chosen, "chosen"),
+        rejected=rejected,
         tools=tool_calls.from_functions(tool_calls.tools(record.get("tools"))),
         id=id,
         meta=fields.rest(record, (column, *_ANSWERS, "system", "tools")),
     )
 
 
-def _linked(before: Turns, answer: Answer) -> Answer:
-    """The answer, the ids of its calls going on from those of the conversation."""
-    if isinstance(answer, str):
-        return answer
-    return links.linked(before + answer)[len(before) :]
+def _answer(record: Mapping[str, Any], key: str, column: str) -> Answer:
+    value = record.get(key)
+    if fields.missing(value):
+        raise fields.blank(key)
+    found = answers.answer(value, key)
+    if isinstance(found, str):
+        return found
+    # Read once more after the conversation, where the ids of its calls go on from those before.
+    whole = answers.conversation([*record[column], *(value if isinstance(value, list) else [value])], column)
+    return whole[-len(found) :]
 
 
 def _write(example: Example) -> dict[str, Any]:

@@ -195,7 +195,9 @@ def _may_be_label(column: Column) -> bool:
 
 
 def _only_text(found: Sequence[Column], label: Column | None) -> Column | None:
-    others = [column for column in found if column is not label and column.kind not in _BESIDE]
+    # A second label column writes the same labels otherwise.
+    labels = [column for column in found if column is label or (label and _is_label_name(column))]
+    others = [column for column in found if column not in labels and column.kind not in _BESIDE]
     texts = [column for column in others if column.kind == "text"]
     named = [column for column in others if column.folded in _INPUTS]
     if len(named) == 1:
