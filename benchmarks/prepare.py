@@ -8,9 +8,10 @@ lines with the keys prompt and completion, which is what it needs. tunekit gets 
 
 Harm is counted against the rows of the source, as tunekit reads them (tests/real hold those against known counts).
 "lost": rows that are neither a copy of a kept one nor blank. "changed": rows whose prompt or answer stands nowhere in
-the source, white space and the announced separator and stop sequence aside. "leaked": rows held out whose prompt was
-trained on. Seconds are CPU time, memory is the peak of the process. tunekit looks at more (near duplicates, tokens,
-characters, personal data), which is most of its time.
+the source, white space, invisible characters, Unicode's normal forms and the announced marks aside. "leaked": rows held
+out whose prompt was trained on. "cut": answers of the source that the suggested stop sequence would shorten by more
+than a mark (END, symbols, white space). Seconds are CPU time, memory is the peak of the process. tunekit looks at more
+(near duplicates, tokens, characters, personal data), which is most of its time.
 
 The peer needs an environment of its own: openai 0.28.1, pandas, openpyxl (`make bench-prepare` makes it).
 """
@@ -24,6 +25,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,6 +46,8 @@ FILES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 Pair = tuple[str, str]
+HARM = ("lost", "changed", "leaked", "cut")
+_MARK = re.compile(r"END|[#*+&$@%\s]")
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Outcome:
     lost: int = 0
     changed: int = 0
     leaked: int = 0
+    cut: int = 0
     seconds: float = 0.0
     peak_mb: float = 0.0
 
@@ -119,6 +124,7 @@ def run_peer(peer: Path, path: Path, tool: str, source: Sequence[Pair]) -> Outco
     added = re.search(r"Add a suffix ending `([^`]*)`", printed)
     separator = re.search(r"Add a suffix separator `([^`]*)`", printed)
     judge(outcome, rows, source, unescaped(separator), unescaped(added))
+    outcome.cut = cut_by(unescaped(stop).strip('"'), source)
     return outcome
 
 
@@ -132,9 +138,15 @@ def unescaped(match: re.Match[str] | None) -> str:
     return match[1].replace("\\n", "\n") if match else ""
 
 
+def cut_by(stop: str, source: Sequence[Pair]) -> int:
+    """How many answers the stop sequence would shorten by more than a mark."""
+    tails = (answer[answer.index(stop) :] for _, answer in source if stop and stop in answer)
+    return sum(bool(_MARK.sub("", tail)) for tail in tails)
+
+
 def spaced(text: str) -> str:
-    """White space aside."""
-    return " ".join(text.split())
+    """What a reader sees: white space, zero-width characters and normal forms aside."""
+    return " ".join(unicodedata.normalize("NFC", text).replace("\u200b", "").split())
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -180,7 +192,7 @@ def prepare(path: Path, options: dict[str, Any], out: Path) -> dict[str, Any]:
     return {
         "found": [_told(finding) for finding in report],
         "advice": f"{hints.task}" + (f", stop={list(hints.stop)}" if hints.stop else ""),
-        "rows": len(data),
+        "stop": list(hints.stop),
     }
 
 
@@ -207,6 +219,7 @@ def run_ours(path: Path, options: dict[str, Any], source: Sequence[Pair], out: P
     parts = [read_pairs(part) for part in sorted(out.glob("*.jsonl"))]  # "train" sorts before "valid"
     if source:
         judge(outcome, parts, source, "", "")
+        outcome.cut = sum(cut_by(stop, source) for stop in said["stop"])
     else:
         outcome.kept = sum(map(len, parts))
     return outcome
@@ -258,9 +271,7 @@ def lines(file: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield f"\n{file}"
     for one in outcomes:
         rows = "nothing written" if one.kept is None else f"{one.kept:,} rows kept"
-        harm = ", ".join(
-            f"{count:,} {name}" for name in ("lost", "changed", "leaked") if (count := getattr(one, name))
-        )
+        harm = ", ".join(f"{count:,} {name}" for name in HARM if (count := getattr(one, name)))
         yield f"  {one.tool:24} {rows:18} {harm or 'no harm':34} {one.seconds:5.1f} s {one.peak_mb:6.0f} MB"
         yield f"  {'':24} {'; '.join(one.found) or 'nothing found'}"
         if one.advice:
@@ -272,9 +283,7 @@ def totals(results: dict[str, list[Outcome]]) -> Iterator[str]:
     for tool in ("openai 0.28.1, as it is", "openai 0.28.1, renamed", "tunekit"):
         ran = [one for outcomes in results.values() for one in outcomes if one.tool == tool]
         wrote = [one for one in ran if one.kept is not None]
-        harm = ", ".join(
-            f"{sum(getattr(one, name) for one in wrote):,} {name}" for name in ("lost", "changed", "leaked")
-        )
+        harm = ", ".join(f"{sum(getattr(one, name) for one in wrote):,} {name}" for name in HARM)
         seconds, peak = sum(one.seconds for one in ran), max(one.peak_mb for one in ran)
         yield f"  {tool:24} {len(wrote)} of {len(ran)} files   {harm:42} {seconds:5.1f} s {peak:6.0f} MB at most"
 
