@@ -26,6 +26,7 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("unpaired", "UNPAIRED"),
     ("unpaired", "UNPAIRED_MESSAGES"),
     ("rft", "RFT"),
+    ("gemini_prompts", "GEMINI_PROMPTS"),
     ("chat", "OPENAI"),
     ("legacy_functions", "OPENAI_FUNCTIONS"),
     ("sharegpt", "SHAREGPT"),

@@ -21,7 +21,8 @@ from tunekit.errors import DataError
 from tunekit.examples import ChatExample, Example, Message, Role, ToolCall
 
 NAME = "gemini"
-_USED = frozenset({"systemInstruction", "system_instruction", "contents", "tools"})
+USED = frozenset({"systemInstruction", "system_instruction", "contents", "tools"})
+"""Keys that mean something to the shape."""
 _PARTS = ("text", "functionCall", "functionResponse", "inlineData", "fileData")
 _CAMEL = {
     "function_call": "functionCall",
@@ -45,11 +46,16 @@ def _recognises(record: Mapping[str, Any]) -> bool:
 
 
 def _read(record: Mapping[str, Any], id: str) -> ChatExample:
+    found = tools(record.get("tools"))
+    return turns.chat(record, id, conversation(record), found, used=USED, field="contents")
+
+
+def conversation(record: Mapping[str, Any]) -> tuple[Message, ...]:
+    """The turns of a record, the system instruction first."""
     key = "systemInstruction" if "systemInstruction" in record else "system_instruction"
     system = record.get(key)
     first = _messages("system", system, key) if system else []
-    found = links.linked((*first, *blocks.conversation(record.get("contents"), "contents", _turns)))
-    return turns.chat(record, id, found, _tools(record.get("tools")), used=_USED, field="contents")
+    return links.linked((*first, *blocks.conversation(record.get("contents"), "contents", _turns)))
 
 
 def _turns(value: Any, field: str) -> list[Message]:
@@ -134,7 +140,8 @@ def _inline(value: Mapping[str, Any], field: str) -> dict[str, Any]:
     return {"type": "file", "file": {"file_data": url}}
 
 
-def _tools(value: Any) -> tuple[Mapping[str, Any], ...]:
+def tools(value: Any) -> tuple[Mapping[str, Any], ...]:
+    """The functions that a record declares, as tools."""
     found: list[Mapping[str, Any]] = []
     for index, tool in enumerate(tool_calls.tools(value)):
         field = f"tools[{index}]"
@@ -179,7 +186,7 @@ def _write(example: Example) -> dict[str, Any]:
     if chat.tools:
         functions = [_written_tool(tool, f"tools[{index}]") for index, tool in enumerate(chat.tools)]
         body["tools"] = [{"functionDeclarations": functions}]
-    return fields.with_meta(body, chat, _USED)
+    return fields.with_meta(body, chat, USED)
 
 
 def _written(group: list[tuple[str, Message]]) -> dict[str, Any]:

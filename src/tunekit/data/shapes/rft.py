@@ -56,7 +56,7 @@ def _read(record: Mapping[str, Any], id: str) -> Example:
     else:
         turns, used = prompts.read(record, key)
     return PromptExample(
-        messages=_asked(turns, key),
+        messages=asked(turns, key),
         reference=fields.rest(record, {key, *used, *_OWN}),
         tools=messages.tools(record.get("tools")),
         id=id,
@@ -64,7 +64,12 @@ def _read(record: Mapping[str, Any], id: str) -> Example:
     )
 
 
-def _asked(turns: Turns, field: str) -> Turns:
+def asked(turns: Turns, field: str) -> Turns:
+    """The turns of a prompt.
+
+    Raises:
+        DataError: The assistant has answered already.
+    """
     if turns and turns[-1].role != "assistant":
         return turns
     raise DataError(
@@ -77,7 +82,7 @@ def _asked(turns: Turns, field: str) -> Turns:
 def _write(example: Example) -> dict[str, Any]:
     if not isinstance(example, PromptExample):
         raise fields.refused(example, "rft", _KINDS)
-    _asked(example.messages, "messages")
+    asked(example.messages, "messages")
     for key in _OWN:
         if key in example.reference:
             raise DataError(

@@ -40,6 +40,15 @@ def learned_last(chat: ChatExample) -> ChatExample:
     return chat.replace(messages=(*turns, chat.messages[-1]))
 
 
+def as_prompt(chat: ChatExample) -> PromptExample:
+    """The chat before its last answer, which is the reference."""
+    *asked, answer = chat.messages
+    reference = {"answer": answer.content}
+    return PromptExample(
+        messages=tuple(asked), reference=reference, tools=chat.tools, id=chat.id, meta=chat.meta
+    )
+
+
 def begin_apart(chosen: str | tuple[Message, ...], rejected: str | tuple[Message, ...]) -> bool:
     """Two answers of which the first turns differ: their conversations say where they begin."""
     firsts = [
@@ -101,6 +110,7 @@ EXAMPLES: dict[str, st.SearchStrategy[Example]] = {
     "unpaired": strategies.unpaired(),
     "unpaired-messages": strategies.unpaired(),
     "rft": GRADED,
+    "gemini-rft": strategies.chat(ids=False).map(as_prompt),
 }
 
 

@@ -97,3 +97,36 @@ def test_what_is_not_written(example: PromptExample, message: str) -> None:
     with pytest.raises(DataError) as caught:
         RFT.write(example)
     assert str(caught.value).startswith(message)
+
+
+# --- Gemini -------------------------------------------------------------------------------------------
+
+GEMINI_RFT = shape("gemini-rft")
+SAYS = {"role": "user", "parts": [{"text": "2+2?"}]}
+
+
+def test_contents_with_references() -> None:
+    record = {
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "contents": [SAYS],
+        "references": {"answer": "4"},
+        "day": "Mon",
+    }
+    assert recognised(record) is GEMINI_RFT
+    found = GEMINI_RFT.read(record, "r:1")
+    system = Message(role="system", content="Be brief.")
+    assert found == PromptExample(messages=(system, *ASKED), reference={"answer": "4"})
+    assert isinstance(found, PromptExample) and found.meta == {"day": "Mon"}
+    assert GEMINI_RFT.write(found) == record
+
+
+def test_contents_that_end_with_the_model_are_a_chat() -> None:
+    answered = {
+        "contents": [SAYS, {"role": "model", "parts": [{"text": "4"}]}],
+        "references": {"answer": "4"},
+    }
+    assert recognised(answered) is shape("gemini")
+    with pytest.raises(DataError, match="contents: the conversation ends with the assistant"):
+        GEMINI_RFT.read(answered, "")
+    with pytest.raises(DataError, match="references: expected an object, found text"):
+        GEMINI_RFT.read({"contents": [SAYS], "references": "4"}, "")
