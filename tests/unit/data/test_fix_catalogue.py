@@ -37,7 +37,7 @@ def numbered(rows: list[Example]) -> list[Example]:
 
 
 @pytest.mark.parametrize("name", [fix.name for fix in FIXES])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(rows=ROWS, repeated=st.booleans())
 def test_a_fix_keeps_its_promises(name: str, rows: list[Example], repeated: bool) -> None:
     given_rows = numbered(rows + rows if repeated else rows)

@@ -1,4 +1,4 @@
-r"""Separators, stop sequences, leading spaces, shared text and capitals of plain-text prompts: found and mended.
+r"""Separators, stop sequences, leading spaces and shared text of plain-text prompts: found and mended.
 
 Through the checks and fixes that `Dataset.check` and `Dataset.fix` run. Chats and raw text have none of these.
 """
@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from tunekit.data.checks import run as checks
 from tunekit.data.checks.affixes import PromptFormat
-from tunekit.data.checks.base import Check, CheckContext
-from tunekit.data.checks.text_case import TextCase
+from tunekit.data.checks.base import CheckContext
 from tunekit.data.findings import Finding
 from tunekit.data.fixes import run as fixes
 from tunekit.data.marks import mark_of
@@ -39,10 +38,8 @@ def completions(*texts: str) -> list[CompletionExample]:
     return pairs(*((f"Question number {index} ->", text) for index, text in enumerate(texts)))
 
 
-def check(
-    rows: Sequence[Example], context: CheckContext = TEXT, what: type[Check] = PromptFormat
-) -> dict[str, Finding]:
-    return {finding.code: finding for finding in checks.run(rows, [what], context)[-1]}
+def check(rows: Sequence[Example], context: CheckContext = TEXT) -> dict[str, Finding]:
+    return {finding.code: finding for finding in checks.run(rows, [PromptFormat], context)[-1]}
 
 
 def fix(rows: Sequence[Example], *names: str) -> list[CompletionExample]:
@@ -62,8 +59,8 @@ def test_well_formed_prompts_have_no_findings() -> None:
 
 @pytest.mark.parametrize("context", [CheckContext(), CheckContext(prompt_format="chat")])
 def test_nothing_of_this_is_a_matter_of_chats(context: CheckContext) -> None:
-    rows = prompts("WHERE IS MY PARCEL", "WHERE IS MY OTHER PARCEL")
-    assert check(rows, context) == check(rows, context, TextCase) == {}
+    rows = prompts("Where is my parcel?", "Where is my other parcel?")
+    assert check(rows, context) == {}
 
 
 def test_rows_of_other_kinds_and_raw_text_are_left_alone() -> None:
@@ -296,7 +293,7 @@ def test_labels_are_never_cut(labels: tuple[str, ...]) -> None:
     assert fix(rows, "strip-completion-prefix") == rows
 
 
-# --- spaces and capitals --------------------------------------------------------------------------------
+# --- spaces ---------------------------------------------------------------------------------------------
 
 
 def test_a_leading_space_is_advice_for_all_and_a_warning_for_some() -> None:
@@ -313,40 +310,6 @@ def test_a_leading_space_is_advice_for_all_and_a_warning_for_some() -> None:
 def test_a_completion_without_text_gets_no_space() -> None:
     rows = completions("", "yes")
     assert [row.completion for row in fix(rows, "add-leading-space")] == ["", " yes"]
-
-
-def test_capitals_are_told_and_lowered_by_name_only() -> None:
-    rows = pairs(("WHERE IS MY PARCEL?", "ON ITS WAY."), ("Where is it?", "There."))
-    found = check(rows, what=TextCase)
-    assert {code: finding.rows for code, finding in found.items()} == {
-        "upper-case-prompts": ("a.csv:2",),
-        "upper-case-completions": ("a.csv:2",),
-    }
-    assert fixes.run(rows, (), TEXT)[0] == tuple(rows)
-    lowered = fix(rows, "lower-case-prompts")
-    assert (lowered[0].prompt, lowered[0].completion) == ("where is my parcel?", "ON ITS WAY.")
-    assert "upper-case-prompts" not in check(lowered, what=TextCase)
-    assert fix(rows, "lower-case-completions")[0].completion == "on its way."
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "YES",
-        "NO",
-        "CC(=O)Oc1ccccc1C(=O)O",
-        "C1=CC=CC=C1 CC(C)O [Na+]",
-        "NEW YORK",
-        "US",
-        "AB-1234 CD-9",
-        "THE PARCEL IS late TODAY",
-        "ΑΒΓ",
-        "短い",
-    ],
-)
-def test_labels_codes_and_formulas_are_not_called_capitals(text: str) -> None:
-    assert check(pairs((text, text)), what=TextCase) == {}
-    assert fix(pairs((text, text)), "lower-case-prompts", "lower-case-completions") == pairs((text, text))
 
 
 # --- whatever people write ------------------------------------------------------------------------------
@@ -378,8 +341,6 @@ NAMES = (
     "add-leading-space",
     "strip-prompt-prefix",
     "strip-completion-prefix",
-    "lower-case-prompts",
-    "lower-case-completions",
 )
 
 
@@ -390,7 +351,7 @@ def test_fixing_twice_is_fixing_once_and_no_row_is_lost(texts: list[tuple[str, s
     mended = fix(rows, name)
     assert [row.id for row in mended] == [row.id for row in rows]
     assert all(row.prompt.strip() for row, old in zip(mended, rows, strict=True) if old.prompt.strip())
-    found = check(mended) | check(mended, what=TextCase)
+    found = check(mended)
     assert not any(finding.fix and finding.fix.name == name for finding in found.values())
 
 

@@ -50,7 +50,7 @@ class LeftOut:
 
     Attributes:
         row: Row id.
-        why: The reason, such as `"repeats spam.csv:12"`.
+        why: The reason, such as `"repeats spam.csv:12"`; "" where what the fix says of itself is reason enough.
 
     Examples:
         >>> str(LeftOut(row="spam.csv:40", why="repeats spam.csv:12"))
@@ -61,7 +61,7 @@ class LeftOut:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.row}: left out: {self.why}"
+        return f"{self.row}: left out: {self.why}" if self.why else f"{self.row}: left out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +195,7 @@ def _diff(fix: AppliedFix) -> Iterator[str]:
         where = f"{change.row}:{change.field}" if change.field else change.row
         yield from (f"@@ {where} ({fix.name})", f"-'{change.before}'", f"+'{change.after}'")
     for row in fix.reasons:
-        yield from (f"@@ {row.row} ({fix.name})", f"-left out: {row.why}")
+        yield from (f"@@ {row.row} ({fix.name})", f"-left out: {row.why or fix.says}")
 
 
 class FixLog:
@@ -213,7 +213,7 @@ class FixLog:
         """Note that the fix gave nothing back for this row."""
         self._left_out.append(row.id)
         if self._max is None or len(self._reasons) < self._max:
-            self._reasons.append(LeftOut(row=row.id, why=self._fix.reason(row) or self._fix.says))
+            self._reasons.append(LeftOut(row=row.id, why=self._fix.reason(row)))
 
     def change(self, before: Example, after: Example) -> None:
         """Note what is different, if anything is."""
