@@ -23,16 +23,19 @@ THRESHOLD = 0.8
 Data Makes Language Models Better", section 4.2)."""
 
 _MAX_CHAIN = 256
+"""Texts with the same key that a look-up considers, the newest first."""
 _MAX_CANDIDATES = 32
+"""Texts that a look-up reads again, the most likely first."""
 _MAX_WORK = 100_000_000
 """What one index spends on candidates, in characters read again; about half a minute."""
 
 _STEP_WORK = 10
-
+"""What it costs to consider a text."""
 _FEWEST_EQUAL = 16
 """Of 40 numbers of a signature; at the threshold 32 are expected, and fewer than 20 are five deviations away."""
 
 _SAMPLE_CHARS = 1_000_000
+"""Text of the sample that is looked at for templates."""
 _FEWEST_FOR_TEMPLATE = 100
 
 
@@ -123,16 +126,17 @@ class NearIndex:
         if self._work_left <= 0:
             self.cut += 1
             return None
-        candidates = self._candidates(row)
+        candidates, is_complete = self._candidates(row)
         for number in candidates[:_MAX_CANDIDATES]:
             if self._similar(row, number):
                 return number
-        self.cut += len(candidates) > _MAX_CANDIDATES
+        self.cut += not is_complete or len(candidates) > _MAX_CANDIDATES
         return None
 
-    def _candidates(self, row: Shingled) -> list[int]:
-        """Texts that share a key and could be similar by their sizes, the most likely first."""
+    def _candidates(self, row: Shingled) -> tuple[list[int], bool]:
+        """Texts that share a key and could be similar, the most likely first; whether those are all."""
         shared: Counter[int] = Counter()
+        is_complete = True
         for key in row.keys:
             band = self._bands.find(key)
             entry = -1 if band is None else self._newest[band]
@@ -141,9 +145,10 @@ class NearIndex:
                     break
                 shared[entry // BANDS] += 1
                 entry = self._before[entry]
+            is_complete = is_complete and entry < 0
         self._work_left -= _STEP_WORK * shared.total()
         fitting = [number for number in shared if self._fits(row, number)]
-        return sorted(fitting, key=lambda number: (-shared[number], number))
+        return sorted(fitting, key=lambda number: (-shared[number], number)), is_complete
 
     def _fits(self, row: Shingled, number: int) -> bool:
         """Whether sizes and signatures leave it possible that the two are similar."""
@@ -161,19 +166,20 @@ class NearIndex:
 
     def _sets(self, text: Text) -> tuple[set[int], set[int]]:
         read, said = text.sides()
-        return shingles(read) - self._template, shingles(said)
+        found = shingles(read)
+        return found - self._template or found, shingles(
+            said
+        )  # what is nothing but template is compared as it is
 
 
 def _template(sample: Iterable[Text]) -> frozenset[int]:
     """Shingles that stand in more than half of the inputs."""
-    counts: Counter[int] = Counter()
-    texts = chars = 0
-    for text in sample:
-        if chars > _SAMPLE_CHARS:
-            break
-        counts.update(shingles(text.sides()[0]))
-        texts += 1
-        chars += len(text.packed)
-    if texts < _FEWEST_FOR_TEMPLATE:
+    texts = list(sample)
+    chars = sum(len(text.packed) for text in texts)
+    texts = texts[:: 1 + chars // _SAMPLE_CHARS]
+    if len(texts) < _FEWEST_FOR_TEMPLATE:
         return frozenset()
-    return frozenset(shingle for shingle, count in counts.items() if 2 * count > texts)
+    counts: Counter[int] = Counter()
+    for text in texts:
+        counts.update(shingles(text.sides()[0]))
+    return frozenset(shingle for shingle, count in counts.items() if 2 * count > len(texts))
