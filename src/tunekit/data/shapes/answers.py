@@ -11,7 +11,6 @@ from typing import Any
 from tunekit.data import messages
 from tunekit.data.shapes import fields, sharegpt, transcripts, typed_parts
 from tunekit.data.shapes.dialects import dialect
-from tunekit.data.wording import shown
 from tunekit.errors import DataError
 from tunekit.examples import Message, message_to_dict
 
@@ -120,9 +119,7 @@ def last(turns: Turns, field: str) -> tuple[Turns, Turns]:
         if turns[index].role == "assistant":
             return turns[:index], turns[index:]
     raise DataError(
-        f"the conversation ends with {turns[-1].role!r}, not with an answer after a prompt"
-        if turns
-        else f"expected messages, found {shown(turns)}",
+        f"the conversation ends with {turns[-1].role!r}, not with an answer after a prompt",
         field=field,
         hint="end it with the turn of the assistant that is meant",
     )

@@ -197,17 +197,23 @@ def _guessed_shape(
 
 
 def _of_lists(rows: list[list[Any]], asked: Columns) -> Chosen:
+    records = [by_position(row) for row in rows]
     pairs = named("pairs")
-    if asked.kind in (None, "labelled") and all(pairs.recognises(row) for row in rows):
-        lengths = [(len(row[0]), len(str(row[1]))) for row in rows]
-        texts, labels = (sum(each) for each in zip(*lengths, strict=True))
-        if texts > labels and max(label for _, label in lengths) <= MAX_CLASS_CHARS:
-            finding = guesses.guessed_shape(pairs, Counter({pairs.name: len(rows)}), len(rows))
-            return Chosen(
-                name=pairs.name, says=pairs.says, read=_with_names(pairs.read, asked), findings=(finding,)
-            )
-    guess = table.guess([by_position(row) for row in rows], asked)
-    return _by_columns(guess.columns, rows, guesses.guessed_columns(guess))
+    if asked.kind not in (None, "labelled") or not _are_text_and_label(rows, pairs):
+        guess = table.guess(records, asked)
+        return _by_columns(guess.columns, rows, guesses.guessed_columns(guess))
+    finding = guesses.guessed_shape(pairs, Counter({pairs.name: len(rows)}), len(rows))
+    numbers = guesses.numeric_labels(records, Columns("column 1", "column 2", "labelled", asked.label_names))
+    read = _with_names(pairs.read, asked)
+    return Chosen(name=pairs.name, says=pairs.says, read=read, findings=(finding, *numbers))
+
+
+def _are_text_and_label(rows: list[list[Any]], pairs: Shape) -> bool:
+    """Whether all are pairs of which the first is the longer, and the second short enough for a label."""
+    if not all(pairs.recognises(row) for row in rows):
+        return False
+    texts, labels = [len(text) for text, _ in rows], [len(str(label)) for _, label in rows]
+    return sum(texts) > sum(labels) and max(labels) <= MAX_CLASS_CHARS
 
 
 def _unseen(asked: Columns) -> Chosen:

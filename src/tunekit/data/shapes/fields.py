@@ -9,7 +9,7 @@ from typing import Any
 from tunekit.data import messages
 from tunekit.data.wording import brief, listed, nearest, shown
 from tunekit.errors import DataError
-from tunekit.examples import Example, LabelledExample, Message
+from tunekit.examples import Example, Message
 
 _FILL_IN = 'fill in what the model should answer, or pass on_error="skip"'
 _EXACT = 2**53
@@ -203,19 +203,4 @@ def refused(example: Example, shape: str, kinds: Iterable[str], hint: str = "") 
     ways = "; ".join(f"to_{kind}() may make it one" for kind in wanted)
     return DataError(
         f"the shape {shape!r} holds {' and '.join(wanted)} examples, not {example.kind!r}", hint=hint or ways
-    )
-
-
-def one_label(example: LabelledExample, why: str) -> str:
-    """The label of an example that has one.
-
-    Raises:
-        DataError: It has several, or none.
-    """
-    if isinstance(example.label, str):
-        return example.label
-    raise DataError(
-        f"the row has {len(example.label)} labels, and {why}",
-        field="label",
-        hint='map the dataset and join them, such as with ", ".join(row.label)',
     )

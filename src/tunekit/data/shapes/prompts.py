@@ -105,7 +105,7 @@ def with_system(turns: Turns, system: str) -> Turns:
         return turns
     if turns[0].role in ("system", "developer"):
         raise DataError(
-            "there is a system turn and a system column",
+            "there are a system turn and a system column",
             field="system",
             hint="keep one of them; the column stands before the first turn",
         )

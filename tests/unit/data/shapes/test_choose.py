@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.unit.data import strategies
 from tunekit.data.shapes.choose import choose
 from tunekit.data.shapes.columns import Columns
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import (
-    EXAMPLE_KINDS,
     ChatExample,
     CompletionExample,
     Example,
@@ -212,6 +208,23 @@ def test_no_rows_leave_the_choice_to_the_first_that_comes() -> None:
     assert chosen.read({"text": "a"}, "r:1") == CompletionExample(prompt="", completion="a")
 
 
+def test_lists_are_pairs_or_rows_of_a_table() -> None:
+    pairs: list[list[Any]] = [[f"a text of several words, number {n}", n % 2] for n in range(20)]
+    chosen = choose(pairs)
+    assert chosen.name == "pairs"
+    assert [finding.code for finding in chosen.findings] == ["guessed-shape", "numeric-labels"]
+    assert chosen.read(pairs[0], "r:1") == LabelledExample(text=pairs[0][0], label="0")
+    assert [
+        finding.code for finding in choose(pairs, columns=Columns.of(None, None, None, ["a", "b"])).findings
+    ] == ["guessed-shape"]
+    turned = [pair[::-1] for pair in pairs]
+    chosen = choose(turned)
+    assert (chosen.name, chosen.columns) == ("columns", Columns("column 2", "column 1", "labelled"))
+    assert chosen.read(turned[1], "r:2") == LabelledExample(text=pairs[1][0], label="1")
+    with pytest.raises(DataError, match=r"'column 1' \(short text\)"):
+        choose([["a", "b", "c"]])
+
+
 # --- as the caller says -------------------------------------------------------------------------------
 
 
@@ -295,110 +308,6 @@ def test_wrong_arguments(options: dict[str, Any], message: str, hint: str) -> No
     with pytest.raises(SpecError) as caught:
         choose([{"text": "a"}], **options)
     assert str(caught.value) == f"{message}\n  hint: {hint}"
-
-
-# --- hostile rows -------------------------------------------------------------------------------------
-
-KEYS = st.sampled_from(
-    [
-        *(
-            "kind",
-            "id",
-            "meta",
-            "messages",
-            "prompt",
-            "completion",
-            "text",
-            "content",
-            "label",
-            "labels",
-            "chosen",
-        ),
-        *(
-            "rejected",
-            "pos",
-            "neg",
-            "input",
-            "output",
-            "response",
-            "instruction",
-            "instances",
-            "history",
-            "system",
-        ),
-        *(
-            "tools",
-            "conversations",
-            "conversation",
-            "from",
-            "value",
-            "role",
-            "segments",
-            "context",
-            "question",
-        ),
-        *(
-            "answers",
-            "data",
-            "paragraphs",
-            "qas",
-            "kto_tag",
-            "preferred_output",
-            "non_preferred_output",
-            "input_ids",
-        ),
-        *(
-            "chosen_messages",
-            "rejected_messages",
-            "reference",
-            "answer",
-            "contents",
-            "parts",
-            "name",
-            "weight",
-        ),
-    ]
-)
-VALUE: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.sampled_from(
-        ["", "user", "assistant", "human", "gpt", "\n\nHuman: a\n\nAssistant: b", *EXAMPLE_KINDS]
-    )
-    | strategies.TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
-    max_leaves=12,
-)
-ROWS = st.lists(st.dictionaries(KEYS, VALUE, max_size=5) | VALUE, min_size=1, max_size=4)
-
-
-@settings(max_examples=300, deadline=None)
-@given(ROWS, st.sampled_from([None, "completion", "labelled", "prompt"]))
-def test_any_rows_are_read_or_refused_with_a_hint(rows: list[Any], kind: str | None) -> None:
-    try:
-        chosen = choose(rows, columns=Columns.of(None, None, kind))
-    except DataError as error:
-        refused = error
-    else:
-        for row in rows:
-            try:
-                found = chosen.read(row, "r:1")
-            except DataError as error:
-                refused = error
-            else:
-                several = found if isinstance(found, tuple) else (found,)
-                assert several and all(example.kind in EXAMPLE_KINDS for example in several)
-                continue
-            check(refused)
-        return
-    check(refused)
-
-
-def check(refused: DataError) -> None:
-    assert refused.hint and refused.message
-    assert len(refused.message) < 1_000
 
 
 def test_a_chat_row_keeps_its_other_columns() -> None:

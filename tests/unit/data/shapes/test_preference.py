@@ -184,6 +184,10 @@ def call() -> dict[str, Any]:
             "chosen[0].from: unknown speaker 'cat'",
         ),
         (
+            {"system": "other", "prompt": [S, U], "chosen": "a", "rejected": "b"},
+            "system: there are a system turn and a system column",
+        ),
+        (
             {"instruction": "q", "chosen": "a", "rejected": "b", "history": [["x"]]},
             "history[0]: expected a pair",
         ),
