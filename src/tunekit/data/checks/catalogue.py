@@ -22,6 +22,8 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ("conversation", "Conversations"),
     ("tools", "Tools"),
     ("images", "Images"),
+    ("answers", "Answers"),
+    ("answer_shape", "AnswerShape"),
     ("characters", "Characters"),
     ("privacy", "Privacy"),
     ("languages", "Languages"),

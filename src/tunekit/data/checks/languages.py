@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tunekit.data.checks.base import Check, CheckContext
+from tunekit.data.exchanges import Exchange, exchanges
 from tunekit.data.findings import MAX_PLACES, Finding, Place, Severity, evidence
 from tunekit.data.patterns.scripts import script_of
 from tunekit.data.views import texts
@@ -23,7 +24,7 @@ MAX_KEPT = 10_000
 """Rows kept of each pair: memory stays bounded, and only of a million rows could an exception have more."""
 
 
-class _Exchange(NamedTuple):
+class _Kept(NamedTuple):
     number: int
     row: str
     field: str
@@ -40,7 +41,7 @@ class Languages(Check):
         self._language_of = context.language_of or script_of
         self._number = 0
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._kept: dict[tuple[str, str], list[_Exchange]] = {}
+        self._kept: dict[tuple[str, str], list[_Kept]] = {}
 
     def see(self, example: Example) -> None:
         """Look at its last answer and at what stands before it."""
@@ -55,7 +56,7 @@ class Languages(Check):
         kept = self._kept.setdefault(pair, [])
         if len(kept) < MAX_KEPT:
             text = said if answered else asked
-            kept.append(_Exchange(self._number, example.id, field, text[:40]))
+            kept.append(_Kept(self._number, example.id, field, text[:40]))
 
     def findings(self) -> Iterable[Finding]:
         """The exceptions; without any, whether there are several languages."""
@@ -99,15 +100,12 @@ def _name(pair: tuple[str, str]) -> str:
     return pair[0] if pair[0] == pair[1] else f"{pair[0]} > {pair[1]}"
 
 
-def _last_exchange(example: Example) -> tuple[str, str, str]:
-    """What is asked, the field of the answer, and the answer; labels and calls of tools are in no language."""
+def _last_exchange(example: Example) -> Exchange:
+    """The last answer and what is asked; a label is in no language, and a conversation may await its answer."""
     if isinstance(example, LabelledExample):
-        return example.text, "text", ""
-    before = asking = ""
-    exchange = None
-    for field, text, is_answer in texts(example):
-        if not is_answer:
-            before, asking = text, field
-        elif not field.endswith((".name", ".arguments")):
-            exchange = before, field, text
-    return exchange or (before, asking, "")
+        return Exchange(example.text, "text", "")
+    for exchange in reversed(list(exchanges(example))):
+        return exchange
+    for field, text, _ in reversed(list(texts(example))):
+        return Exchange(text, field, "")
+    return Exchange("", "", "")

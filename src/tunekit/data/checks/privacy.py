@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.findings import Finding, ProposedFix, Rows, Severity
 from tunekit.data.fixes.privacy import MaskPersonalData, MaskSecrets, personal_data_in
-from tunekit.data.patterns import secrets
+from tunekit.data.patterns import personal, secrets
 from tunekit.data.patterns.sensitive import Sensitive, masked
 from tunekit.data.views import texts
 from tunekit.data.wording import counted
@@ -26,7 +26,12 @@ class Privacy(Check):
 
     def see(self, example: Example) -> None:
         """Look at all its texts."""
-        for field, text, _ in texts(example):
+        row = list(texts(example))
+        # One look at all texts of the row is several times as fast as one at each, and most rows have nothing.
+        whole = "\n".join([text for _, text, _ in row])
+        if self.context.find_personal_data is None and not secrets.find(whole) and not personal.find(whole):
+            return
+        for field, text, _ in row:
             for found in secrets.find(text):
                 where = self._possible if found.kind == secrets.ASSIGNED else self._secrets
                 where.add(example, field, text, found)

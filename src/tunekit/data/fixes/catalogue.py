@@ -25,6 +25,13 @@ _FIXES: tuple[tuple[str, str], ...] = (
     ("privacy", "DropPersonalData"),
     ("privacy", "MaskSecrets"),
     ("privacy", "MaskPersonalData"),
+    ("answers", "DropEmptyAnswers"),
+    ("answers", "DropEmptyTexts"),
+    ("answers", "DropMissingAnswers"),
+    ("answers", "DropPlaceholderAnswers"),
+    ("answers", "DropRepetitiveAnswers"),
+    ("answers", "DropRefusals"),
+    ("answers", "DropTruncatedAnswers"),
     ("conversation", "ClearContextWeights"),
     ("conversation", "DropBlankNames"),
     # Dropping turns can bring turns of one role together.

@@ -59,7 +59,7 @@ def script_of(text: str) -> str | None:
     """
     sample = text if len(text) <= SAMPLE else text[:: len(text) // SAMPLE]
     if text.isascii():
-        letters = len([letter for letter in sample if letter.isalpha()])
+        letters = sum(map(str.isalpha, sample))
         return "Latin" if letters >= MIN_LETTERS else None
     found = [_SCRIPT_OF.get(ord(letter) >> 7, "") for letter in sample if letter.isalpha()]
     counts = Counter(found)
