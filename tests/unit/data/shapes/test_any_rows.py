@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,29 +86,40 @@ VALUE: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
+KINDS = st.sampled_from([None, "completion", "labelled", "prompt"])
 ROWS = st.lists(st.dictionaries(KEYS, VALUE, max_size=5) | VALUE, min_size=1, max_size=4)
 
 
 @settings(max_examples=300, deadline=None)
-@given(ROWS, st.sampled_from([None, "completion", "labelled", "prompt"]))
+@given(ROWS, KINDS)
 def test_any_rows_are_read_or_refused_with_a_hint(rows: list[Any], kind: str | None) -> None:
+    go_through(rows, kind)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+@settings(max_examples=100_000, deadline=None)
+@given(ROWS, KINDS)
+def test_any_hundred_thousand_files_are_read_or_refused_with_a_hint(
+    rows: list[Any], kind: str | None
+) -> None:
+    go_through(rows, kind)
+
+
+def go_through(rows: list[Any], kind: str | None) -> None:
     try:
         chosen = choose(rows, columns=Columns.of(None, None, kind))
-    except DataError as error:
-        refused = error
-    else:
-        for row in rows:
-            try:
-                found = chosen.read(row, "r:1")
-            except DataError as error:
-                refused = error
-            else:
-                several = found if isinstance(found, tuple) else (found,)
-                assert several and all(example.kind in EXAMPLE_KINDS for example in several)
-                continue
-            check(refused)
+    except DataError as refused:
+        check(refused)
         return
-    check(refused)
+    for row in rows:
+        try:
+            found = chosen.read(row, "r:1")
+        except DataError as refused:
+            check(refused)
+        else:
+            several = found if isinstance(found, tuple) else (found,)
+            assert several and all(example.kind in EXAMPLE_KINDS for example in several)
 
 
 def check(refused: DataError) -> None:
