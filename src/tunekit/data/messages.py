@@ -67,7 +67,11 @@ def answer(value: Any, field: str) -> str | tuple[Message, ...]:
     """
     if isinstance(value, str):
         return value
-    turns = (message(value, field),) if isinstance(value, dict) else conversation(value, field)
+    return plain((message(value, field),) if isinstance(value, dict) else conversation(value, field))
+
+
+def plain(turns: tuple[Message, ...]) -> str | tuple[Message, ...]:
+    """The text of one assistant turn that says it and nothing else; other turns as they are."""
     said = turns[0].content
     return said if said is not None and turns == (Message(role="assistant", content=said),) else turns
 

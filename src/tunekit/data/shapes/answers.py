@@ -44,7 +44,7 @@ def answer(value: Any, field: str) -> Answer:
     """An answer: a text where it is one plain turn of the assistant, else turns."""
     if isinstance(value, (list, dict)):
         found = conversation(value if isinstance(value, list) else [value], field)
-        return plain(found)
+        return messages.plain(found)
     return fields.as_text(value, field)
 
 
@@ -62,12 +62,6 @@ def answered(value: Any, field: str) -> Answer:
 def checked(answer: Answer, field: str) -> Answer:
     """The answer, unless there is nothing in it to learn."""
     return fields.not_blank(answer, field) if isinstance(answer, str) else fields.learnable(answer, field)
-
-
-def plain(turns: Turns) -> Answer:
-    """The text of one assistant turn that says it and nothing else; other turns as they are."""
-    said = turns[0].content
-    return said if said is not None and turns == (Message(role="assistant", content=said),) else turns
 
 
 def turns(answer: Answer) -> Turns:
@@ -105,7 +99,7 @@ def parted(chosen: Turns, rejected: Turns, field: str) -> tuple[Turns, Answer, A
             field=field,
             hint='write the prompt under its own key, "prompt"',
         )
-    return chosen[:same], plain(chosen[same:]), plain(rejected[same:])
+    return chosen[:same], messages.plain(chosen[same:]), messages.plain(rejected[same:])
 
 
 def last(turns: Turns, field: str) -> tuple[Turns, Turns]:

@@ -137,11 +137,11 @@ def _of_records(records: list[Mapping[str, Any]], asked: Columns, is_table: bool
     [(name, count), *_] = counts.most_common(1) or [("", 0)]
     if count * 2 >= len(records):
         return _guessed_shape(named(name), counts, len(records), records, asked)
-    _refuse_tokens(records[0])
     strange = [record for record, shape in zip(records, found, strict=True) if shape is None]
     try:
         guess = table.guess(strange, asked)
     except DataError:
+        _refuse_tokens(strange[0])
         telling = named(name) if count else _telling(records[0])
         if telling is not None:
             return _guessed_shape(telling, counts, len(records), records, asked)
@@ -176,14 +176,14 @@ def _guessed_shape(
         shape = main if main.recognises(record) else _recognised(record, asked)
         if shape is None:
             _refuse_tokens(record)
-            shape = main if _shares_a_key(record) else None
+            shape = main if shares_a_key(record) else None
         if shape is None:
             raise _unknown(record)
         return shape.read(record, id)
 
     keys = frozenset(key for record in records if main.recognises(record) for key in record)
 
-    def _shares_a_key(record: Mapping[str, Any]) -> bool:
+    def shares_a_key(record: Mapping[str, Any]) -> bool:
         # A row of the main shape with a mistake: the shape's own reader names the field.
         return not keys or not keys.isdisjoint(record)
 

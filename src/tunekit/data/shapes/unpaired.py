@@ -97,7 +97,7 @@ def _read_messages(record: Mapping[str, Any], id: str) -> Example:
     key = _conversation_key(record) or _CONVERSATIONS[0]
     said = answers.conversation(record.get(key), key)
     turns, completion = answers.last(prompts.with_system(said, fields.optional_text(record, "system")), key)
-    found = answers.checked(answers.plain(completion), key)
+    found = answers.checked(messages.plain(completion), key)
     return _example(record, id, turns, found, {key, "system"})
 
 

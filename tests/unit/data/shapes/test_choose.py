@@ -202,6 +202,15 @@ def test_rows_of_a_known_key_with_a_mistake_name_the_mistake() -> None:
         chosen.read({"prompt": "a", "compl": {"b": 1}}, "r:1")
 
 
+def test_a_text_beside_its_token_ids_is_read_when_asked_for() -> None:
+    rows = [{"text": f"a text of several words, number {n}", "id": n, "input_ids": [n]} for n in range(9)]
+    with pytest.raises(DataError, match="input_ids: these are rows of token ids"):
+        choose(rows)
+    assert read(rows[0], columns=Columns.of(None, "text", None)) == [
+        CompletionExample(prompt="", completion="a text of several words, number 0")
+    ]
+
+
 def test_no_rows_leave_the_choice_to_the_first_that_comes() -> None:
     chosen = choose([])
     assert chosen.findings == ()
