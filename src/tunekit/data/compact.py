@@ -115,3 +115,41 @@ class Numbering:
             while slots[slot]:
                 slot = (slot + 1) & mask
             slots[slot] = number
+
+
+class Tally:
+    """Of each hash, the first row that has it and how many do.
+
+    Attributes:
+        first: By the number of the hash, the position of its first row.
+        times: By the number of the hash, how many rows have it.
+
+    Examples:
+        >>> tally = Tally()
+        >>> [tally.add(key, row) for row, key in enumerate((77, 5, 77))]
+        [True, True, False]
+    """
+
+    __slots__ = ("_numbers", "first", "times")
+
+    def __init__(self) -> None:
+        self.first = array("I")
+        self.times = array("I")
+        self._numbers = Numbering()
+
+    def add(self, key: int, row: int) -> bool:
+        """Note one more row with this hash. Whether it is the first."""
+        number = self._numbers.number(key)
+        if number < len(self.first):
+            self.times[number] += 1
+            return False
+        self.first.append(row)
+        self.times.append(1)
+        return True
+
+    def find(self, key: int) -> int | None:
+        """The number of this hash, or None if no row has it."""
+        return self._numbers.find(key)
+
+    def __len__(self) -> int:
+        return len(self.first)

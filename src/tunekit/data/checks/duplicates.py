@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from array import array
 from collections.abc import Iterable, Iterator
 
 from tunekit.data.checks.base import Check, CheckContext
-from tunekit.data.compact import Numbering, RowIds
+from tunekit.data.compact import RowIds, Tally
 from tunekit.data.findings import MAX_PLACES, Finding, Place, ProposedFix, Rows, Severity, evidence
 from tunekit.data.fixes.duplicates import DropConflicting, DropDuplicates, DropNormalisedDuplicates
 from tunekit.data.similarity.comparable import comparable
@@ -69,22 +68,14 @@ class Duplicates(Check):
 
 
 class _Copies:
-    """Which keys were there before, since which row and how often."""
+    """Rows with keys that were there before."""
 
     def __init__(self) -> None:
         self.rows = Rows()
-        self._numbers = Numbering()
-        self._first = array("I")
-        self._times = array("I")
+        self._tally = Tally()
 
     def repeats(self, key: int, row: int) -> bool:
-        number = self._numbers.number(key)
-        if number == len(self._first):
-            self._first.append(row)
-            self._times.append(1)
-            return False
-        self._times[number] += 1
-        return True
+        return not self._tally.add(key, row)
 
     def add(self, example: Example) -> None:
         shown = len(self.rows.places) < MAX_PLACES
@@ -92,12 +83,14 @@ class _Copies:
 
     @property
     def groups(self) -> int:
-        return sum(times > 1 for times in self._times)
+        return sum(times > 1 for times in self._tally.times)
 
     def most_frequent(self, most: int) -> list[tuple[int, int]]:
         """The first rows of the largest groups, with how often they occur."""
-        groups = ((times, -first) for times, first in zip(self._times, self._first, strict=True) if times > 1)
-        return [(-first, times) for times, first in heapq.nlargest(most, groups)]
+        counts = zip(self._tally.times, self._tally.first, strict=True)
+        return [
+            (-row, times) for times, row in heapq.nlargest(most, ((n, -row) for n, row in counts if n > 1))
+        ]
 
 
 class Disagreements(Check):

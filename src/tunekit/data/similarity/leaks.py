@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import NamedTuple
 
-from tunekit.data.compact import Numbering, RowIds
+from tunekit.data.compact import RowIds, Tally
 from tunekit.data.similarity.comparable import Comparable
 from tunekit.data.similarity.keys import text_key
 from tunekit.data.similarity.near import NearIndex, Text
@@ -27,7 +27,6 @@ _COMMON_ROWS = 10
 """A passage in more rows than this is a common phrase or a template, and tells of no leak. GPT-3's clean-up ignored
 13-grams in more than ten training documents; here the rows of the other set count, so that what is said of one row does
 not depend on others that may be left out."""
-_SAMPLE = 400
 
 
 class Leak(Enum):
@@ -85,15 +84,19 @@ class OtherSet:
         self.ids = RowIds()
         self.not_kept = 0
         """Rows of which not all is kept: no passages, or nothing to find near questions by."""
-        self.not_compared = 0
-        """Rows that were looked up when there was no room left to find near questions."""
-        self.letters = _Table()
-        self.questions = _Table()
-        self._passages = _Table()
+        self.letters = Tally()
+        self.questions = Tally()
+        self._passages = Tally()
         self._near_rows = array("I")
         self._near = self._read(examples)
         self._common = max(1, min(_COMMON_ROWS, len(self.ids) // 2))
         self._room = MAX_BYTES
+        self._without_room = 0
+
+    @property
+    def not_compared(self) -> int:
+        """Rows that were looked up when there was no room or no time left to find near questions."""
+        return self._without_room + self._near.cut
 
     def find(self, row: Asked) -> Found | None:
         """The strongest leak into this row."""
@@ -119,7 +122,7 @@ class OtherSet:
     def _find_near(self, text: Text) -> Found | None:
         size = len(text.packed)
         if size > min(MAX_ROW_BYTES, self._room):
-            self.not_compared += 1
+            self._without_room += 1
             return None
         self._room -= size
         number = self._near.nearest(self._near.shingled(text))
@@ -142,7 +145,7 @@ class OtherSet:
                 else:
                     kept = False
             self.not_kept += not kept
-        index = NearIndex(texts[:: max(1, len(texts) // _SAMPLE)])
+        index = NearIndex(texts)
         for text in texts:
             index.add(index.shingled(text))
         return index
@@ -153,31 +156,6 @@ class OtherSet:
         for key in sorted(asked.passages):
             self._passages.add(key, row)
         return True
-
-
-class _Table:
-    """Keys with the first row of each and the number of its rows."""
-
-    def __init__(self) -> None:
-        self.first = array("I")
-        self.times = array("I")
-        self._numbers = Numbering()
-
-    def add(self, key: int, row: int) -> bool:
-        """Note one more row of this key. Whether it is the first."""
-        number = self._numbers.number(key)
-        if number < len(self.first):
-            self.times[number] += 1
-            return False
-        self.first.append(row)
-        self.times.append(1)
-        return True
-
-    def find(self, key: int) -> int | None:
-        return self._numbers.find(key)
-
-    def __len__(self) -> int:
-        return len(self.first)
 
 
 def _question(example: Example) -> str:

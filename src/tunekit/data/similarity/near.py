@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tunekit.data.compact import Numbering
@@ -34,8 +34,9 @@ _STEP_WORK = 10
 _FEWEST_EQUAL = 16
 """Of 40 numbers of a signature; at the threshold 32 are expected, and fewer than 20 are five deviations away."""
 
+_SAMPLE_TEXTS = 400
 _SAMPLE_CHARS = 1_000_000
-"""Text of the sample that is looked at for templates."""
+"""Texts that are looked at for a template, and how much of them."""
 _FEWEST_FOR_TEMPLATE = 100
 
 
@@ -83,11 +84,11 @@ class NearIndex:
     and count for nothing: rows that share a long instruction are not alike for it.
 
     Args:
-        sample: Texts like those to come, spread over all of them. Fewer than 100 show no template.
+        texts: What is to be added, or the like of it, to see what template they share. Fewer than 100 show none.
     """
 
-    def __init__(self, sample: Iterable[Text]) -> None:
-        self._template = _template(sample)
+    def __init__(self, texts: Iterable[Text]) -> None:
+        self._template = _template(list(texts))
         self._texts: list[Text] = []
         self._sizes = array("I")
         self._signed = bytearray()
@@ -172,14 +173,14 @@ class NearIndex:
         )  # what is nothing but template is compared as it is
 
 
-def _template(sample: Iterable[Text]) -> frozenset[int]:
-    """Shingles that stand in more than half of the inputs."""
-    texts = list(sample)
-    chars = sum(len(text.packed) for text in texts)
-    texts = texts[:: 1 + chars // _SAMPLE_CHARS]
+def _template(texts: Sequence[Text]) -> frozenset[int]:
+    """Shingles that stand in more than half of the inputs, as far as a sample tells."""
     if len(texts) < _FEWEST_FOR_TEMPLATE:
         return frozenset()
+    sample = texts[:: max(1, len(texts) // _SAMPLE_TEXTS)]
+    chars = sum(len(text.packed) for text in sample)
+    sample = sample[:: 1 + chars // _SAMPLE_CHARS]
     counts: Counter[int] = Counter()
-    for text in texts:
+    for text in sample:
         counts.update(shingles(text.sides()[0]))
-    return frozenset(shingle for shingle, count in counts.items() if 2 * count > len(texts))
+    return frozenset(shingle for shingle, count in counts.items() if 2 * count > len(sample))

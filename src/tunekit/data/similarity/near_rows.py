@@ -18,8 +18,6 @@ MAX_BYTES = 64_000_000
 MAX_ROW_BYTES = 100_000
 """A row with more text is not compared."""
 
-_SAMPLE = 400
-
 
 class NearRows:
     """Rows that are equal after normalising count as one here; the first in order of a group of similar rows stays.
@@ -73,7 +71,7 @@ class NearRows:
         return frozenset(map(self._numbers.key, gone))
 
     def _near(self, numbers: Sequence[int]) -> dict[int, int]:
-        index = NearIndex(self._texts[number] for number in numbers[:: max(1, len(numbers) // _SAMPLE)])
+        index = NearIndex(self._texts[number] for number in numbers)
         kept: list[int] = []
         found: dict[int, int] = {}
         for number in numbers:
