@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from tunekit.data.checks.duplicates import Disagreements, Duplicates
 from tunekit.data.checks.leakage import Leakage
 from tunekit.data.checks.lengths import Lengths
 from tunekit.data.checks.near_duplicates import NearDuplicates
+from tunekit.data.similarity.normalise import normalise
+from tunekit.data.similarity.shingles import jaccard, shingles
+from tunekit.data.views import answer_text, input_text
 
 pytestmark = pytest.mark.real
 
@@ -104,6 +108,23 @@ def test_grade_school_maths_leaks_passages_only(load: Load) -> None:
     report = look(load("gsm8k/train.jsonl", **columns), Leakage, against=(("test", held_out),))
     assert [found.code for found in report] == ["leaked-passages"]
     assert len(report["leaked-passages"].rows) == 8
+
+
+@pytest.mark.parametrize(
+    ("file", "options"),
+    [
+        ("llama_factory_demos/c4_demo.jsonl", {}),  # web pages of up to 37,000 characters
+        ("gsm8k/test.jsonl", {"input": "question", "target": "answer"}),
+        ("korean_chatbot/ChatbotData.csv", {"input": "Q", "target": "A"}),
+    ],
+)
+def test_texts_that_have_nothing_in_common_share_few_shingles(
+    load: Load, file: str, options: dict[str, Any]
+) -> None:
+    draw = random.Random(1)
+    rows = [shingles(normalise(f"{input_text(row)} {answer_text(row)}")) for row in load(file, **options)]
+    shared = sorted(jaccard(*draw.sample(rows, 2)) for _ in range(2_000))
+    assert shared[-1] < 0.5 and shared[1_980] < 0.3  # near duplicates share 0.8
 
 
 def test_near_duplicates_of_intents_are_paraphrases_of_one_letter(load: Load) -> None:
