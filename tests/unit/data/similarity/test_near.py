@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from functools import cache
 from itertools import accumulate
 
 import pytest
@@ -18,8 +19,14 @@ from tunekit.examples import CompletionExample, Example, LabelledExample, Messag
 
 def words(draw: random.Random, count: int, vocabulary: int = 2_000) -> str:
     """Words as frequent as those of a language: the second half as often as the first, and so on (Zipf)."""
-    weights = list(accumulate(1 / (rank + 1) for rank in range(vocabulary)))
-    return " ".join(f"w{rank:x}" for rank in draw.choices(range(vocabulary), cum_weights=weights, k=count))
+    return " ".join(
+        f"w{rank:x}" for rank in draw.choices(range(vocabulary), cum_weights=zipf(vocabulary), k=count)
+    )
+
+
+@cache
+def zipf(vocabulary: int) -> list[float]:
+    return list(accumulate(1 / (rank + 1) for rank in range(vocabulary)))
 
 
 def edited(draw: random.Random, text: str, edits: int) -> str:
