@@ -16,7 +16,9 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 ROLES: tuple[str, ...] = ("system", "developer", "user", "assistant", "tool")
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True):
+class _Value(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, repr_omit_defaults=True, forbid_unknown_fields=True
+):
     # gc=False: values are trees, never cycles, and the collector would walk millions of them.
 
     def replace(self, **changes: Any) -> Self:
@@ -46,7 +48,7 @@ class ToolCall(_Value, frozen=True, kw_only=True):
     arguments: str
 
 
-class Message(_Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Message(_Value, frozen=True, kw_only=True):
     """One turn of a chat.
 
     Attributes:

@@ -82,7 +82,7 @@ def test_message_leaves_out_what_is_at_its_default() -> None:
 def test_kinds_are_named_after_their_classes() -> None:
     assert {kind: cls.__name__ for kind, cls in EXAMPLE_KINDS.items()} == {
         kind: f"{kind.capitalize()}Example"
-        for kind in ("chat", "completion", "preference", "prompt", "labelled")
+        for kind in ("chat", "completion", "preference", "unpaired", "prompt", "labelled", "segments")
     }
 
 

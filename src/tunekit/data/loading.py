@@ -5,13 +5,14 @@ The one place that decides what happens to a row that cannot be used.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
-from tunekit.data.readers.base import Notes, Row
+from tunekit.data.readers.base import Made, Notes, Row
 from tunekit.data.shapes import BlankTarget, Columns
 from tunekit.data.shapes.choose import SAMPLE_ROWS, Chosen, choose
 from tunekit.data.shapes.fast_chat import FastChats
@@ -114,8 +115,7 @@ def _chosen(rows: Iterator[Row], plan: Plan, found: Found) -> tuple[Iterator[Row
     is_table = bool(found.notes.facts.get("is_table"))
     chosen = choose(values, columns=plan.columns, shape=plan.shape, is_table=is_table)
     if chosen.name == "openai":
-        fast = FastChats(chosen.read)
-        found.notes.decode, chosen = fast.decode, replace(chosen, read=fast.read)
+        found.notes.decode = FastChats(found.name)
     found.notes.facts["shape"] = chosen.name
     found.notes.findings.extend(chosen.findings)
     return chain(sample, rows), chosen
@@ -135,7 +135,8 @@ def _refuse_no_rows(sample: Sequence[Row], plan: Plan) -> None:
 
 
 def _converted(rows: Iterator[Row], chosen: Chosen, plan: Plan, found: Found) -> Iterator[Example]:
-    blank, count = _Blank(), 0
+    blank, most = _Blank(), sys.maxsize if plan.limit is None else plan.limit
+    left = most
     for number, value in rows:
         row_id = f"{found.name}:{number}"
         try:
@@ -149,17 +150,18 @@ def _converted(rows: Iterator[Row], chosen: Chosen, plan: Plan, found: Found) ->
             else:
                 raise
             continue
-        for example in made:
-            yield example
-            count += 1
-            if count == plan.limit:
-                return blank.check()
+        yield from made[:left]
+        left -= len(made)
+        if left <= 0:
+            break
     blank.check()
-    if not count:
+    if found.skipped and left == most:
         _refuse_all_skipped(found)
 
 
-def _made(value: Any, chosen: Chosen, row_id: str) -> tuple[Example, ...]:
+def _made(value: Any, chosen: Chosen, row_id: str) -> Sequence[Example]:
+    if type(value) is Made:
+        return value.examples
     if isinstance(value, DataError):
         raise value
     made = chosen.read(value, row_id)

@@ -39,6 +39,13 @@ class ReadOptions:
     wanted: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Rows that `Notes.decode` has made examples of, in the place of one row."""
+
+    examples: Sequence[Any]
+
+
 @dataclass(slots=True)
 class Notes:
     """What a reader decided and noticed on the way: facts for `Dataset.source`, findings for `Dataset.check`.
@@ -49,8 +56,8 @@ class Notes:
         name: First part of the row ids, for findings.
         facts: What was decided.
         findings: What was noticed.
-        decode: A faster way to decode a line, for readers of lines, set once the first rows have shown the shape. None
-            leaves the line to the reader.
+        decode: A faster way for a block of lines, which may be set once the first rows have shown the shape. From the
+            bytes and the number of the first line it makes an example for each line, or leaves them to the reader.
 
     Examples:
         >>> Notes(name="tickets.csv").row(12)
@@ -60,7 +67,7 @@ class Notes:
     name: str = "rows"
     facts: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    decode: Callable[[bytes | str], Any] | None = None
+    decode: Callable[[bytes, int], Sequence[Any] | None] | None = None
 
     def row(self, number: int) -> str:
         """Id of the row with this number."""

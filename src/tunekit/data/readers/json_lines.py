@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
-from tunekit.data.readers.base import Notes, ReadOptions, Row
+from tunekit.data.readers.base import Made, Notes, ReadOptions, Row
 from tunekit.data.readers.encoding import Decoder
 from tunekit.data.readers.json_value import value
 from tunekit.data.readers.text_file import TextFile
@@ -26,31 +26,46 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
     text = TextFile(file, options.encoding)
     decoder = text.decoder
     notes.facts["encoding"] = decoder.encoding.name
+    number = 1  # of the next line
     try:
-        for number, line in enumerate(_lines(text), start=1):
-            if notes.decode is not None and type(line) is bytes and (found := notes.decode(line)) is not None:
-                decoder.multibyte += not line.isascii()
-                yield number, found
-                continue
-            try:
-                found = value(line)
-                decoder.multibyte += not line.isascii()
-            except DataError as error:
-                if not line.strip():
-                    continue
-                found = _second_look(line, number, error, decoder, notes)
-            if decoder.marks:
-                found = decoder.settle(number)[1] or found
-            yield number, found
+        for block in text.newline_blocks():
+            fast = notes.decode and isinstance(block, bytes) and notes.decode(block, number)
+            if fast:
+                decoder.multibyte += not block.isascii()
+                yield number, Made(fast)
+                number += len(fast)
+            else:
+                lines = _lines(block)
+                yield from _careful(lines, number, decoder, notes)
+                number += len(lines)
+    except DataError as error:
+        error.line = error.line or number
+        raise
     finally:
         decoder.finish(notes)
 
 
-def _lines(text: TextFile) -> Iterator[bytes | str]:
-    """Lines as bytes where those are UTF-8, which the JSON decoder reads itself; else as text."""
-    if text.decoder.encoding.is_utf8:
-        return text.newline_lines()
-    return (text.decoder.block(line, number) for number, line in enumerate(text.newline_lines(), start=1))
+def _lines(block: bytes | str) -> Sequence[bytes | str]:
+    if isinstance(block, bytes):
+        return block.removesuffix(b"\n").split(b"\n")
+    return block.removesuffix("\n").split("\n")
+
+
+def _careful(lines: Iterable[bytes | str], first: int, decoder: Decoder, notes: Notes) -> Iterator[Row]:
+    is_utf8 = decoder.encoding.is_utf8  # which the JSON decoder reads itself
+    for number, line in enumerate(lines, first):
+        if not is_utf8:
+            line = decoder.block(line, number)
+        try:
+            found = value(line)
+            decoder.multibyte += not line.isascii()
+        except DataError as error:
+            if not line.strip():
+                continue
+            found = _second_look(line, number, error, decoder, notes)
+        if decoder.marks:
+            found = decoder.settle(number)[1] or found
+        yield number, found
 
 
 def _second_look(line: bytes | str, number: int, error: DataError, decoder: Decoder, notes: Notes) -> Any:

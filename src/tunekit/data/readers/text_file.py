@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import AnyStr, BinaryIO
 
@@ -19,7 +19,7 @@ from tunekit.errors import DataError
 MAX_LINE_BYTES = 64 << 20
 """A longer line is refused: it is a file without line ends, or an attack on memory."""
 
-MAX_BLANK_BYTES = 4 << 20
+MAX_BLANK_BYTES = 1 << 20
 """More blank lines than this in a row are refused: packed, they can be a thousand times as many."""
 
 BLOCK_BYTES = 256 << 10
@@ -65,28 +65,21 @@ class TextFile:
         """The lines of `blocks`, each with its line end."""
         return chain.from_iterable(io.StringIO(block, newline="") for block in self.blocks())
 
-    def newline_lines(self) -> Iterator[bytes | str]:
-        """Lines that only a newline ends, without it, for formats in which a carriage return is just a space.
+    def newline_blocks(self) -> Iterator[bytes | str]:
+        """Blocks of lines that only a newline ends, for formats in which a carriage return is just a space.
 
         As bytes, for `Decoder.line` or for who can do without decoding, where the encoding allows that.
 
         Raises:
-            DataError: As in `blocks`.
+            DataError: As in `blocks`; without a line, which the caller knows.
         """
-        number = 1
-        try:
-            for block in self._whole_lines(None, None):
-                if isinstance(block, bytes):
-                    block = block.removeprefix(codecs.BOM_UTF8) if number == 1 else block
-                    lines: Sequence[bytes | str] = block.removesuffix(b"\n").split(b"\n")
-                else:
-                    block = block.removeprefix(_MARK) if number == 1 else block
-                    lines = block.removesuffix("\n").split("\n")
-                yield from lines
-                number += len(lines)
-        except DataError as error:
-            error.line = error.line or number
-            raise
+        first = True
+        for block in self._whole_lines(None, None):
+            if first:
+                mark = codecs.BOM_UTF8 if isinstance(block, bytes) else _MARK
+                block = block.removeprefix(mark)  # type: ignore[arg-type]  # the mark is of the block's type
+            first = False
+            yield block
 
     def _whole_lines(self, byte_return: bytes | None, text_return: str | None) -> Iterator[bytes | str]:
         """Blocks that end where lines do, as bytes where the encoding allows that."""

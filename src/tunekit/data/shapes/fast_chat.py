@@ -1,72 +1,68 @@
 """Plain chats, decoded from JSON straight into examples. Knows the one simple form of a chat; the rest is `chat`'s.
 
 Nearly all large files are lines of `{"messages": [{"role": ..., "content": ...}, ...]}` and nothing else. msgspec makes
-the messages while it parses, at the price of an untyped parse. A row with anything more, or anything wrong, is left to
-the careful reader, which gives the same example for the same row, or says what is wrong with it.
+the examples while it parses, many lines at a time, at the price of an untyped parse. A block of lines in which one row
+has anything more, or anything wrong, is left to the careful reader, which gives the same examples for the same rows, or
+says what is wrong with them.
+
+One thing only the careful reader sees: a key that occurs twice in one object. It reads the first rows of every file, so
+that a writer who repeats keys is found; in a single row further on the last value counts, as JSON parsers have it.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
+from msgspec.structs import force_setattr
 
-from tunekit.data.shapes.choose import Read
-from tunekit.examples import ChatExample, Example, Message
+from tunekit.examples import ChatExample
 
-_GIVE_UP = 50
-"""Rows in a row that were not plain, after which trying is wasted on the others."""
+_GIVE_UP = 8
+"""Blocks that were not plain, after which trying is taken to be wasted on the others."""
 
-
-class ChatRow(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """A decoded row that is plain: text turns, one of them an answer."""
-
-    messages: tuple[Message, ...]
-
-
-_decode = msgspec.json.Decoder(ChatRow).decode
+_decode = msgspec.json.Decoder(ChatExample).decode_lines
 
 
 class FastChats:
-    """Decodes lines of plain chats, and makes examples of them; one for each pass over a source.
+    """Decodes blocks of lines; one for each pass over a source, which gives up where there are no plain chats.
 
     Args:
-        careful: Reads every other row.
+        name: First part of the row ids.
     """
 
-    def __init__(self, careful: Read) -> None:
-        self._careful = careful
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._missed = 0
 
-    def decode(self, line: bytes | str) -> ChatRow | None:
-        """The row, or None where the line is for the careful reader."""
+    def __call__(self, block: bytes, number: int) -> list[ChatExample] | None:
+        """An example for each line, the first of which has this number; None leaves them to the careful reader."""
         if self._missed > _GIVE_UP:
             return None
-        row = plain(line)
-        self._missed = 0 if row else self._missed + 1
-        return row
-
-    def read(self, value: Any, id: str) -> Example | tuple[Example, ...]:
-        """The example of a row, whoever decoded it."""
-        if type(value) is ChatRow:
-            return ChatExample(id=id, messages=value.messages)
-        return self._careful(value, id)
+        found = plain(block, self._name, number)
+        if found is None:
+            self._missed += 1
+        return found
 
 
-def plain(line: bytes | str) -> ChatRow | None:
-    """The row that a line is, if it is a plain chat and nothing else."""
+def plain(block: bytes, name: str, first: int) -> list[ChatExample] | None:
+    """The rows of lines that are plain chats and nothing else, with their ids."""
     try:
-        row = _decode(line)
+        found = _decode(block)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-    # A key that occurs twice would be decided in silence. Inside a text, the quote has a backslash before it, so only
-    # texts that end in one and other spacing send a good row the careful way.
-    keys = line.count(b'":' if isinstance(line, bytes) else '":')  # type: ignore[arg-type]  # of the line's own type
-    if keys != 2 * len(row.messages) + 1:
-        return None
-    learned = False
-    for turn in row.messages:
-        if not turn.content or turn.parts or turn.tool_calls:
+    end = -1
+    for number, example in enumerate(found, first):
+        if example.tools or example.meta or example.id or not example.messages:
             return None
-        learned = learned or (turn.role == "assistant" and not turn.content.isspace())
-    return row if learned else None
+        for turn in example.messages:
+            if turn.content is None or turn.weight != 1.0 or turn.name is not None or turn.tool_calls:
+                return None
+            if turn.parts or turn.reasoning is not None or turn.tool_call_id is not None:
+                return None
+        last = example.messages[-1]
+        if last.role != "assistant" or not last.content or last.content.isspace():
+            return None  # the careful reader looks for an answer further up
+        end = block.find(b"\n", end + 1)
+        force_setattr(example, "id", f"{name}:{number}")  # nobody else has seen it yet
+    # As many lines as rows, or a blank line would shift the numbers of those after it.
+    is_whole = end == len(block) - 1 if block.endswith(b"\n") else end == -1
+    return found if is_whole else None

@@ -60,7 +60,9 @@ class FileSource(Source):
         notes.name = self.name
         with lines.opened(self.place) as packed:
             file = compressed.opened(packed, notes)
-            yield _interim(file, self, notes)
+            format = recognise.recognise(_head(file), self.name, self._options, self._format)
+            notes.facts["format"] = format
+            yield catalogue.reader(format)(file, self._options, notes)
 
 
 def _head(file: io.BufferedReader) -> bytes:
@@ -82,33 +84,3 @@ def _check(*, encoding: str | None, delimiter: str | None, header: Any, part: st
         raise SpecError(f"header is {header!r}", hint="pass names, such as ['text', 'label']")
     if part is not None and not isinstance(part, str):
         raise SpecError(f"part is {part!r}", hint="pass the name of one part, such as 'train'")
-
-
-def _interim(file: Any, source: FileSource, notes: Notes) -> Iterator[Row]:  # TODO: goes when recognise lands
-    import json
-
-    head, options = _head(file), source._options
-    suffix = PurePath(source.place).suffix.lower()
-    if source._format:
-        format = source._format
-    elif head.startswith(b"PK"):
-        format = "xlsx"
-    elif head.startswith(b"PAR1"):
-        format = "parquet"
-    else:
-        if not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            recognise.refuse_binary(head, options.encoding)
-        text = head.decode("utf-16" if head.startswith(b"\xff\xfe") else "latin-1").lstrip("\xef\xbb\xbf\ufeff \n")
-        if text.startswith("version https"):
-            recognise.recognise(text, suffix, (), None)
-        if text[:1] in "[{":
-            try:
-                json.loads(text.split("\n")[0])
-                format = "jsonl" if text[:1] == "{" else "json"
-            except ValueError:
-                format = "json"
-        else:
-            format = {".tsv": "tsv", ".txt": "txt", ".md": "md"}.get(suffix, "csv")
-    notes.facts["format"] = format
-    notes.facts["is_table"] = format in ("csv", "tsv", "xlsx", "ods")
-    return catalogue.reader(format)(file, options, notes)
