@@ -25,7 +25,7 @@ from tunekit.examples import (
 USER, ANSWER = Message(role="user", content="2+2?"), Message(role="assistant", content="4")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(strategies.example(), min_size=2, max_size=4))
 def test_content_keys_are_equal_where_fingerprints_are(rows: list[Example]) -> None:
     for one in rows:
