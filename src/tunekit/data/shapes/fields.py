@@ -179,15 +179,13 @@ def with_meta(body: dict[str, Any], example: Example, reserved: Iterable[str] = 
 
 
 def _refuse_other_shape(body: dict[str, Any], record: dict[str, Any]) -> None:
-    from tunekit.data.shapes.catalogue import (
-        recognised,  # which knows all shapes, and so comes after this module
-    )
+    # It knows all shapes, and so comes after this module.
+    from tunekit.data.shapes.catalogue import recognised
 
     found, wanted = recognised(record), recognised(body)
+    # Flat rows of no shape are read by what their columns hold.
     flat = not any(isinstance(value, (list, dict)) for value in body.values())
-    if found is wanted or (
-        found is None and flat
-    ):  # flat rows of no shape are read by what their columns hold
+    if found is wanted or (found is None and flat):
         return
     key = next((key for key in record if recognised({**body, key: record[key]}) is not wanted), "")
     raise DataError(

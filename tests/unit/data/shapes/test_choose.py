@@ -130,6 +130,16 @@ def test_rows_of_other_shapes_are_read_as_what_they_are() -> None:
     ]
 
 
+def test_most_rows_decide() -> None:
+    assert choose([{"text": "a"}, *[{"question": "a", "answer": "b"}] * 3]).name == "columns"
+    assert choose([{"question": "a", "answer": "b"}, {"text": "a"}]).name == "text"
+
+
+def test_a_column_called_kind_makes_no_row_of_ours() -> None:
+    chosen = choose([{"kind": "completion", "question": "a", "answer": "b"}])
+    assert (chosen.name, chosen.columns) == ("columns", Columns("question", "answer", "completion"))
+
+
 @pytest.mark.parametrize(
     ("sample", "row", "message"),
     [
@@ -286,6 +296,7 @@ def test_names_of_labels_alone() -> None:
         "the labels are numbers ('0', '1'), which say nothing to a model;"
         ' pass label_names= with what they mean, such as ["no", "yes"]'
     )
+    assert [finding.code for finding in choose([{"text": "a", "label": ""}]).findings] == ["guessed-shape"]
     asked = Columns.of(None, None, None, {0: "ham", 1: "spam"})
     assert [finding.code for finding in choose(rows, columns=asked).findings] == ["guessed-shape"]
     assert [row.label for row in read(*rows, columns=asked) if isinstance(row, LabelledExample)] == [

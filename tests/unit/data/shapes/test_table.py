@@ -167,9 +167,18 @@ def test_what_is_not_clear_is_asked_with_a_proposal(
     assert str(caught.value) == f"{message}{columns}\n  hint: {hint}"
 
 
-def test_few_rows_prove_nothing_about_contents() -> None:
-    with pytest.raises(DataError):
-        guess(table(4, v1=label, v2=prose))
+@pytest.mark.parametrize(
+    "rows",
+    [
+        table(9, v1=label, v2=prose),  # too few rows
+        table(30, said=prose, code=lambda n: "abcdefghijkl"[n % 12]),  # too many values for a label
+        table(question=prose, answer=prose, solution=prose),  # two answers
+        table(said=prose, tone=label, writer=lambda n: f"writer {n}"),  # one more column that says something
+    ],
+)
+def test_contents_prove_too_little(rows: list[dict[str, Any]]) -> None:
+    with pytest.raises(DataError, match="which column is the input and which the target is not clear"):
+        guess(rows)
 
 
 def test_the_error_lists_twenty_columns_in_few_characters() -> None:
