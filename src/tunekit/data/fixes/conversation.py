@@ -31,7 +31,7 @@ class ClearContextWeights(_OfMessages):
 
     name = "clear-context-weights"
     safety = "lossless"
-    says = "takes the weight off turns that are not the assistant's, where it means nothing"
+    says = "Takes the weight off turns that are not the assistant's, where it means nothing."
 
     def mended(self, example: Example, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """Without those weights."""
@@ -45,7 +45,7 @@ class DropBlankNames(_OfMessages):
 
     name = "drop-blank-names"
     safety = "lossless"
-    says = "leaves out names of speakers that are blank"
+    says = "Leaves out names of speakers that are blank."
 
     def mended(self, example: Example, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """Without those names."""
@@ -57,7 +57,7 @@ class DropTrailingTurns(_OfMessages):
 
     name = "drop-trailing-turns"
     safety = "lossy"
-    says = "leaves out the turns after the last answer"
+    says = "Leaves out the turns after the last answer."
 
     def mended(self, example: Example, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """Up to the last answer."""
@@ -70,7 +70,7 @@ class DropEmptyTurns(_OfMessages):
 
     name = "drop-empty-turns"
     safety = "semantic"
-    says = "leaves out turns that say nothing, besides tool results and the last answer"
+    says = "Leaves out turns that say nothing, besides tool results and the last answer."
 
     def mended(self, example: Example, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """Without those turns; all of them where there are no others."""
@@ -83,7 +83,7 @@ class MergeTurns(_OfMessages):
 
     name = "merge-turns"
     safety = "semantic"
-    says = "joins turns of one role that follow each other, a blank line between"
+    says = "Joins turns of one role that follow each other, a blank line between."
 
     def mended(self, example: Example, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """With one turn for each run of a role, where they can be joined."""

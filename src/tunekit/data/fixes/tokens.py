@@ -13,7 +13,7 @@ class DropOverContext(Fix):
 
     name = "drop-over-context"
     safety = "lossy"
-    says = "leaves out rows that are longer than the target trains on, whose answers would be cut"
+    says = "Leaves out rows that are longer than the target trains on, whose answers would be cut."
 
     def __init__(self, context: CheckContext) -> None:
         super().__init__(context)

@@ -32,7 +32,7 @@ class FillToolCallIds(_OfToolTurns):
 
     name = "fill-tool-call-ids"
     safety = "lossless"
-    says = "gives tool calls and their results the ids that are missing, where it is certain what belongs together"
+    says = "Gives tool calls and their results the ids that are missing, where it is certain what belongs together."
 
     def mended(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """With those ids."""
@@ -44,7 +44,7 @@ class DecodeToolArguments(_OfToolTurns):
 
     name = "decode-tool-arguments"
     safety = "lossless"
-    says = "decodes arguments of tool calls that were encoded as JSON twice"
+    says = "Decodes arguments of tool calls that were encoded as JSON twice."
 
     def mended(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """With those arguments decoded once."""
