@@ -81,33 +81,26 @@ class _Unpacked(io.RawIOBase):
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
-        self._error: DataError | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer, so that who looks at the beginning sees much of it. What comes before an error is data."""
+        """Fill the whole buffer, so that who looks at the beginning sees much of it."""
         filled = 0
         while filled < len(buffer) and self._has_more():
             size = min(len(buffer) - filled, len(self._rest))
             buffer[filled : filled + size], self._rest = self._rest[:size], self._rest[size:]
             filled += size
-        if self._error and not filled:
-            raise self._error
         return filled
 
     def _has_more(self) -> bool:
-        while not self._rest and not self._error:
-            try:
-                piece = next(self._pieces, None)
-            except DataError as error:
-                self._error = error
-                return False
+        while not self._rest:
+            piece = next(self._pieces, None)
             if piece is None:
                 return False
             self._rest = memoryview(piece)
-        return bool(self._rest)
+        return True
 
 
 def _pieces(file: io.BufferedReader, packing: _Packing) -> Iterator[bytes]:

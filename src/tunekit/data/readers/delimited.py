@@ -105,7 +105,7 @@ class _Table:
                 ):
                     last = start
                     yield start, dict(zip(keys, cells))  # noqa: B905 - strict= costs a tenth, and the lengths are equal
-                else:
+                elif cells:
                     value = self._value(start, end, cells)
                     if value is not None:
                         last = start
@@ -133,8 +133,7 @@ class _Table:
         if problem:
             return problem
         if not any(cells):
-            if cells:
-                self._seen.blank.add(row)
+            self._seen.blank.add(row)
             return None
         if cells == self._header and width > 1:
             self._seen.repeated.add(row)

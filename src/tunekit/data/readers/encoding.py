@@ -36,10 +36,11 @@ _LEAST_ASCII = 0.3
 
 _STRAY = re.compile("[\udc80-\udcff]+")
 # Eight letters beyond ASCII in a row, of five kinds, are a word of another alphabet; no Western language has one.
-_FOREIGN_WORD = re.compile("[\udc80-\udcff]{8,}")
+_FOREIGN_WORD = re.compile(rb"[\x80-\xff]{8,}")
 _FOREIGN_KINDS = 5
 # What UTF-8 would be of U+D800 to U+DFFF, and is not: those are halves of characters in UTF-16.
 _HALF_CHARACTER = re.compile("\udced[\udca0-\udcbf][\udc80-\udcbf]")
+_UNDEFINED = re.compile("[\udc81\udc8d\udc8f\udc90\udc9d]")  # in cp1252
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 _OTHERS = 'such as "cp1251" (Cyrillic), "gb18030" (Chinese), "shift_jis" (Japanese) or "euc_kr" (Korean)'
@@ -175,7 +176,7 @@ class Decoder:
             if self._lenient:
                 text = self._as_cp1252(raw, number)
             else:
-                self._refuse(number, _undecodable(error, raw, self.encoding.name.upper()))
+                self._refuse(number, _undecodable(raw, error.start, self.encoding.name.upper()))
                 text = raw.decode(self._codec, "replace")
         return self.checked(text, number)
 
@@ -198,28 +199,26 @@ class Decoder:
         self._stray += stray
         if not stray and not self._is_cp1252:
             return loose
-        self._refuse_foreign(loose, number)
+        self._refuse_foreign(raw, loose, number)
         try:
             text = raw.decode("cp1252") if self._is_cp1252 else _STRAY.sub(_stray_as_cp1252, loose)
         except UnicodeDecodeError as error:
-            self._refuse(number, _undecodable(error, error.object, "UTF-8 or cp1252"))
+            at = error.start if self._is_cp1252 else _bytes_before(_UNDEFINED, loose)
+            self._refuse(number, _undecodable(raw, at, "UTF-8 or cp1252"))
             return raw.decode("utf-8", "replace")
         self.marks.append((number, None))
         return text
 
-    def _refuse_foreign(self, loose: str, number: int) -> None:
-        half = _HALF_CHARACTER.search(loose)
-        words = (word[0] for word in _FOREIGN_WORD.finditer(loose))
-        word = next((word for word in words if len(set(word)) >= _FOREIGN_KINDS), "")
-        if half:
+    def _refuse_foreign(self, raw: bytes, loose: str, number: int) -> None:
+        if _HALF_CHARACTER.search(loose):
             said = "the line holds half a surrogate pair, which is not a character"
-            self._refuse(
-                number,
-                DataError(said, hint="whatever wrote this file cut a character (often an emoji) in two"),
-            )
-        elif word:
-            raw = word[:8].encode("utf-8", "surrogateescape")
-            said = f"not UTF-8, and no Western European text either: it holds {raw!r}"
+            hint = "whatever wrote this file cut a character (often an emoji) in two"
+            self._refuse(number, DataError(said, hint=hint))
+        pieces = [raw] if self._is_cp1252 else [_bytes(stray) for stray in _STRAY.findall(loose)]
+        words = (word[0] for piece in pieces for word in _FOREIGN_WORD.finditer(piece))
+        word = next((word for word in words if len(set(word)) >= _FOREIGN_KINDS), b"")
+        if word:
+            said = f"not UTF-8, and no Western European text either: it holds {word[:8]!r}"
             self._refuse(number, DataError(said, hint=f"pass encoding= with the file's own, {_OTHERS}"))
 
     def _refuse(self, number: int, error: DataError) -> None:
@@ -255,12 +254,21 @@ class Decoder:
             )
 
 
-def _stray_as_cp1252(bytes_: re.Match[str]) -> str:
-    return bytes_[0].encode("utf-8", "surrogateescape").decode("cp1252")
+def _bytes(loose: str) -> bytes:
+    return loose.encode("utf-8", "surrogateescape")
 
 
-def _undecodable(error: UnicodeDecodeError, raw: bytes, encoding: str) -> DataError:
+def _stray_as_cp1252(stray: re.Match[str]) -> str:
+    return _bytes(stray[0]).decode("cp1252")
+
+
+def _bytes_before(found: re.Pattern[str], loose: str) -> int:
+    match = found.search(loose)
+    return len(_bytes(loose[: match.start()])) if match else 0
+
+
+def _undecodable(raw: bytes, at: int, encoding: str) -> DataError:
     return DataError(
-        f"byte 0x{raw[error.start]:02x} at position {error.start + 1} of the line is not {encoding}",
+        f"byte 0x{raw[at]:02x} at position {at + 1} of the line is not {encoding}",
         hint=f"leave encoding= out, or pass the file's own, {_OTHERS}",
     )

@@ -12,6 +12,7 @@ from tunekit.data.readers.text_file import TextFile
 from tunekit.errors import DataError
 
 _INDENTED = "this looks like one indented JSON document; JSON lines hold one whole object on each line"
+_LONE_BRACKET_CHARS = 80
 
 
 def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
@@ -37,7 +38,7 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
             else:
                 lines = _lines(block)
                 yield from _careful(lines, number, decoder, notes)
-                number += len(lines)
+                number += len(lines) - 1
     except DataError as error:
         error.line = error.line or number
         raise
@@ -46,22 +47,24 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
 
 
 def _lines(block: bytes | str) -> Sequence[bytes | str]:
-    if isinstance(block, bytes):
-        return block.removesuffix(b"\n").split(b"\n")
-    return block.removesuffix("\n").split("\n")
+    """The lines, and after the last newline nothing."""
+    newline, nothing = ("\n", "") if isinstance(block, str) else (b"\n", b"")
+    if block.find(newline) == len(block) - 1:  # type: ignore[arg-type]  # of the block's type
+        return block, nothing  # not a copy of it: one line alone may be large
+    return block.split(newline)  # type: ignore[arg-type]
 
 
 def _careful(lines: Iterable[bytes | str], first: int, decoder: Decoder, notes: Notes) -> Iterator[Row]:
     is_utf8 = decoder.encoding.is_utf8  # which the JSON decoder reads itself
     for number, line in enumerate(lines, first):
+        if not line or line.isspace():
+            continue
         if not is_utf8:
             line = decoder.block(line, number)
         try:
             found = value(line)
             decoder.multibyte += not line.isascii()
         except DataError as error:
-            if not line.strip():
-                continue
             found = _second_look(line, number, error, decoder, notes)
         if decoder.marks:
             found = decoder.settle(number)[1] or found
@@ -70,14 +73,21 @@ def _careful(lines: Iterable[bytes | str], first: int, decoder: Decoder, notes: 
 
 def _second_look(line: bytes | str, number: int, error: DataError, decoder: Decoder, notes: Notes) -> Any:
     """The value of a line that is good but for its encoding; otherwise the error that it is."""
-    text = decoder.line(line, number) if isinstance(line, bytes) else line
-    odd, problem = decoder.settle(number)
-    if odd and not problem:
-        decoder.note(notes.row(number), "", text)
-        try:
-            return value(text)
-        except DataError as other:
-            return other
-    if text.strip() in ("{", "["):
+    if isinstance(line, bytes) and (b"\0" in line or not line.isascii()):
+        text = decoder.line(line, number)
+        odd, problem = decoder.settle(number)
+        if problem:
+            return problem
+        if odd:
+            decoder.note(notes.row(number), "", text)
+            return _value_or_error(text)
+    if len(line) < _LONE_BRACKET_CHARS and line.strip() in (b"{", b"[", "{", "["):
         error.hint = _INDENTED
-    return problem or error
+    return error
+
+
+def _value_or_error(text: str) -> Any:
+    try:
+        return value(text)
+    except DataError as error:
+        return error

@@ -45,7 +45,9 @@ def value(raw: bytes | str) -> Any:
     try:
         found = _decoded(raw)
         keys = _keys(found, MAX_DEPTH)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except RecursionError as error:
+        raise _explained(error) from None
+    except (msgspec.DecodeError, UnicodeError):
         return _slow(raw)
     colon, escaped = ('":', '\\":') if isinstance(raw, str) else (b'":', b'\\":')
     # A key is followed by a quote and a colon, which inside a text have a backslash before them. Other spacing, and a

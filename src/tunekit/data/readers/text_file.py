@@ -16,7 +16,7 @@ from typing import AnyStr, BinaryIO
 from tunekit.data.readers.encoding import Decoder, recognised
 from tunekit.errors import DataError
 
-MAX_LINE_BYTES = 64 << 20
+MAX_LINE_BYTES = 32 << 20
 """A longer line is refused: it is a file without line ends, or an attack on memory."""
 
 MAX_BLANK_BYTES = 1 << 20
@@ -40,7 +40,11 @@ class TextFile:
     """
 
     def __init__(self, file: BinaryIO, encoding: str | None, max_line_bytes: int = MAX_LINE_BYTES) -> None:
-        head = file.read(BLOCK_BYTES)
+        try:
+            head = file.read(BLOCK_BYTES)
+        except DataError as error:  # of a packed file
+            error.line = 1
+            raise
         self._chunks = chain([head], iter(lambda: file.read(BLOCK_BYTES), b""))
         self._max = max_line_bytes
         self.decoder = Decoder(recognised(head, encoding))
@@ -117,10 +121,10 @@ def _whole_lines(
         if cut:
             held.append(chunk[:cut])
             block = newline[:0].join(held)
+            held, size, chunk = [], 0, chunk[cut:]  # before the block is used: a line may be large
             blank = blank + len(block) if block.isspace() else 0
             _refuse_long(blank, MAX_BLANK_BYTES, "blank lines go on for more than")
             yield block
-            held, size, chunk = [], 0, chunk[cut:]
         held.append(chunk)
         size += len(chunk)
         _refuse_long(size, most, "the line is longer than")
