@@ -210,6 +210,21 @@ def test_an_empty_better_answer_is_nothing_to_learn(value: Any) -> None:
     assert found == PAIR.replace(rejected="")  # an empty answer is a bad one
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"chosen": [U, {**A, "content": " "}], "rejected": [U, B]},
+        {"chosen": HH, "rejected": HH + "b"},
+        {"chosen_messages": [U, {**A, "content": ""}], "rejected_messages": [U, B]},
+        {"conversations": [SAYS], "chosen": {"from": "gpt", "value": ""}, "rejected": "b"},
+        {"input": {"messages": [U]}, "preferred_output": [{**A, "content": ""}], "non_preferred_output": [B]},
+    ],
+)
+def test_a_blank_answer_is_nothing_to_learn_in_every_spelling(record: dict[str, Any]) -> None:
+    with pytest.raises(BlankTarget):
+        read(record)
+
+
 # --- what a shape cannot hold -------------------------------------------------------------------------
 
 TURNS = (Message(role="assistant", tool_calls=(CALL,)), Message(role="assistant", content="b"))
