@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tunekit.data.readers import column_names, first_row
 from tunekit.data.readers.base import ReadOptions
 from tunekit.data.readers.column_names import ColumnNames
-from tunekit.data.readers.dialect import Fit
 from tunekit.errors import DataError
+
+Records: TypeAlias = Sequence[tuple[int, Sequence[str]]]
 
 MAX_COLUMNS = 16_384
 """As Excel's. A wider table is a file whose delimiter is another."""
@@ -63,37 +65,42 @@ class Layout:
             raise
 
 
-def of(fit: Fit, options: ReadOptions) -> Layout:
+def of(records: Records, width: int, options: ReadOptions) -> Layout:
     """The layout of a table that begins like this.
+
+    Args:
+        records: The first rows with anything in them, each with its number.
+        width: Cells that most rows have.
+        options: What the caller says.
 
     Raises:
         DataError: There are no rows, or none where the caller says that one is.
     """
     said = options.header
-    if not fit.records:
+    if not records:
         hint = "look at what wrote it; the first row must name the columns"
         raise DataError("no header: the file holds no rows", line=1, hint=hint)
     if said is None:
-        return _guessed(fit, options.wanted)
+        return _guessed(records, width, options.wanted)
     if said is True:
-        return _named_by(fit, 0)
+        return _named_by(records, 0)
     if said is False:
-        return Layout(names=column_names.positions(_width(fit)))
+        return Layout(names=column_names.positions(_checked(width, records)))
     if isinstance(said, int):
-        return _named_by(fit, _position(fit, said))
-    return Layout(names=column_names.given(said, _width(fit)))
+        return _named_by(records, _position(records, said))
+    return Layout(names=column_names.given(said, _checked(width, records)))
 
 
-def _guessed(fit: Fit, wanted: Sequence[str]) -> Layout:
-    found = first_row.of([cells for _, cells in fit.records], wanted)
+def _guessed(records: Records, width: int, wanted: Sequence[str]) -> Layout:
+    found = first_row.of([cells for _, cells in records], wanted)
     if found.row is None:
-        return Layout(names=column_names.positions(_width(fit)), reason=found.reason)
-    second = fit.records[found.row + 1][0] if found.second else 0
-    return _named_by(fit, found.row, found.reason, second)
+        return Layout(names=column_names.positions(_checked(width, records)), reason=found.reason)
+    second = records[found.row + 1][0] if found.second else 0
+    return _named_by(records, found.row, found.reason, second)
 
 
-def _position(fit: Fit, line: int) -> int:
-    begins = [begin for begin, _ in fit.records]
+def _position(records: Records, line: int) -> int:
+    begins = [begin for begin, _ in records]
     if line not in begins:
         near = ", ".join(str(begin) for begin in sorted(begins, key=lambda begin: abs(begin - line))[:3])
         raise DataError(
@@ -102,22 +109,22 @@ def _position(fit: Fit, line: int) -> int:
     return begins.index(line)
 
 
-def _named_by(fit: Fit, row: int, reason: str = "", second: int = 0) -> Layout:
-    line, cells = fit.records[row]
+def _named_by(records: Records, row: int, reason: str = "", second: int = 0) -> Layout:
+    line, cells = records[row]
     _refuse_wide(len(cells), line)
     return Layout(
         names=ColumnNames(tuple(_cleaned(cells))),
         line=line,
         cells=tuple(cells),
-        above=tuple(begin for begin, _ in fit.records[:row]),
+        above=tuple(begin for begin, _ in records[:row]),
         reason=reason,
         second=second,
     )
 
 
-def _width(fit: Fit) -> int:
-    _refuse_wide(fit.width, fit.records[0][0])
-    return fit.width
+def _checked(width: int, records: Records) -> int:
+    _refuse_wide(width, records[0][0])
+    return width
 
 
 def _refuse_wide(cells: int, line: int) -> None:

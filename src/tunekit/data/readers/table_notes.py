@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tunekit.data.findings import Finding, Severity, evidence
 from tunekit.data.readers.base import Notes, ReadOptions
@@ -14,9 +14,16 @@ from tunekit.data.wording import listed
 
 
 class TableNotes:
-    """Collects what is noticed while rows pass by."""
+    """Collects what is noticed while rows pass by.
 
-    def __init__(self, notes: Notes, layout: Layout) -> None:
+    Args:
+        notes: Where it goes in the end.
+        layout: Of the table.
+        unit: What rows are counted in: lines of a text, or rows of a sheet.
+    """
+
+    def __init__(self, notes: Notes, layout: Layout, unit: Literal["line", "row"] = "line") -> None:
+        self._unit = unit
         self._notes = notes
         self._keys = layout.names.keys
         self._nameless = dict.fromkeys(layout.nameless, 0)
@@ -32,17 +39,19 @@ class TableNotes:
         self._nameless[position] += 1
         self._spilled.add(row, self._keys[position], evidence(cell))
 
-    def begin(self, dialect: Dialect, layout: Layout, options: ReadOptions) -> None:
-        """Say what was decided about the table as a whole."""
-        self._notes.facts.update(
-            is_table=True, delimiter=dialect.delimiter, quoting=dialect.quoting, header=layout.line or False
-        )
+    def dialect(self, dialect: Dialect, options: ReadOptions) -> None:
+        """Say what was decided about the cells of a text."""
+        self._notes.facts.update(delimiter=dialect.delimiter, quoting=dialect.quoting)
         if options.quoting is None and not dialect.quoting:
             self._say(
                 "guessed-quoting",
                 "quotes were taken for a part of the text, as some open a cell and do not close it;"
                 " pass quoting=True if they stand around cells",
             )
+
+    def begin(self, layout: Layout) -> None:
+        """Say what was decided about the table as a whole."""
+        self._notes.facts.update(is_table=True, header=layout.line or False)
         if layout.reason and not layout.line:
             self._say(
                 "assumed-no-header",
@@ -52,13 +61,13 @@ class TableNotes:
         if layout.above:
             self._say(
                 "rows-above-header",
-                f"line {layout.line} names the columns; what stands above it was not read",
+                f"{self._unit} {layout.line} names the columns; what stands above it was not read",
                 rows=[self._notes.row(line) for line in layout.above],
             )
         if layout.second:
             self._say(
                 "two-header-rows",
-                f"line {layout.second} looks like more names and was read as data;"
+                f"{self._unit} {layout.second} looks like more names and was read as data;"
                 f" pass header={layout.second} if it names the columns",
                 "warning",
                 rows=[self._notes.row(layout.second)],
