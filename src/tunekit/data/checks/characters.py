@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tunekit.data.checks.base import Check, CheckContext
-from tunekit.data.findings import Finding, Rows, Severity, evidence
+from tunekit.data.findings import MAX_PLACES, Finding, Rows, Severity, evidence
 from tunekit.data.fixes import characters as fixes
 from tunekit.data.patterns import mojibake
 from tunekit.data.patterns.characters import LOOKALIKE, REPLACEMENT
@@ -42,13 +42,15 @@ class _Flaw:
     fix: type[fixes.CharacterFix] | None = None
     pattern: re.Pattern[str] | None = None
 
-    def place(self, text: str) -> tuple[int, int] | None:
-        """Start and end of the first place where the text has it."""
+    def place(self, text: str, *, exactly: bool) -> tuple[int, int] | None:
+        """Start and end of the first place where the text has it; somewhere near unless exactly."""
         if self.pattern:
             found = self.pattern.search(text)
             return found.span() if found else None
         mended = self.fix.change(text) if self.fix else text
-        return None if mended == text else _first_change(text, mended)
+        if mended == text:
+            return None
+        return _first_change(text, mended) if exactly else (0, 0)
 
 
 def _first_change(text: str, mended: str) -> tuple[int, int]:
@@ -209,9 +211,11 @@ class Characters(Check):
             return
         for field, text, _ in row:
             for flaw in _suspected(text):
-                place = None if field.endswith(".function.name") else flaw.place(text)
+                rows = self._rows[flaw.code]
+                shown = len(rows.places) < MAX_PLACES
+                place = None if field.endswith(".function.name") else flaw.place(text, exactly=shown)
                 if place:
-                    self._rows[flaw.code].add(example.id, field, evidence(text, *place))
+                    rows.add(example.id, field, evidence(text, *place) if shown else "")
 
     def findings(self) -> Iterable[Finding]:
         """One finding for each kind of flaw."""

@@ -214,6 +214,8 @@ def test_refusals_are_worth_knowing(answer: str) -> None:
         "First a sentence that is fine. " * 3 + "I do not know what to say about it. " * 40,
         "Ein ganz anderer Anfang, der nichts wiederholt.\n" + "Und dann noch einmal von vorn, bitte.\n" * 20,
         "这个包裹明天早上会送到您的家门口，请您放心。" * 20,
+        "I do not know what to say about it. " * 20
+        + "That is all that there was to say about this, and here it ends.",
         " ".join(GOOD) + "and so on and so forth, " * 200,
     ],
 )
@@ -293,6 +295,7 @@ def test_where_nobody_writes_full_stops_nothing_is_missing() -> None:
         f'{PROSE}, and that is why "Ann Lee" liked it" - Charles Kingsleigh',
         f"{PROSE}. See https://example.com/a/page/that/ends/without/a/stop",
         "def f(x):\n    return x + 1",
+        "| one | two | three | four | five | six | seven | eight | nine | ten and",
         "[Music] and then {laughs}",
         "Paris",
     ],

@@ -159,6 +159,13 @@ def test_text_that_was_misread_is_repaired_and_text_that_was_not_is_left(text: s
     assert repaired(text.upper()) == text.upper()
 
 
+@pytest.mark.parametrize(
+    "text", ["days.Ì¬n't", "‹Û¬ud"]
+)  # misread twice, by other programs: no repair is right
+def test_what_cannot_be_undone_is_left(text: str) -> None:
+    assert repaired(text) == text
+
+
 def test_half_of_a_misread_character_is_kept_for_its_repair() -> None:
     text = misread(
         "así, à la carte, “so” it went"
@@ -218,6 +225,11 @@ NASTY = st.text(
     ),
     max_size=40,
 )
+
+
+@pytest.mark.parametrize("text", ["&&#97;mp;", "&#&#1;39;", "&amp;#38;lt;", "&a&#109;p;"])
+def test_unescaping_makes_no_new_entity(text: str) -> None:
+    mended(text, "unescape-html")  # which asks whether twice is once
 
 
 @settings(max_examples=400)

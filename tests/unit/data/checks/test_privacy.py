@@ -111,6 +111,7 @@ def test_what_is_assigned_to_the_name_of_a_secret_is_found(text: str, value: str
         "The secret is: three tablespoons of sugar.",
         "postgres://user:password@localhost/db",
         "max_tokens: 4096, token: str, tokens=128",
+        "token = aaaaaaaa11111111, token: k3y5x7z9",
         "task-list risk-ant-eater sk-learn skip-forward",
         "AKIA is the prefix of access keys",
         "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
@@ -163,9 +164,9 @@ def test_personal_data_are_found_with_their_kind_and_masked_whole(value: str) ->
     [
         "user@example.com, git@github.com:a/b.git, you@yourdomain.com, noreply@acme.org",
         "@decorator\ndef f(x): return a@b",
-        "It was 2023-01-15 10:30:00, or 15/01/2023, or 01-02-2003 10:30.",
+        "It was 2023-01-15 10:30:00, or 15/01/2023, or 01-02-2003 10:30. On 01-02-2003 15 came.",
         "48+24 = 72 and 12345678901 and 1,234,567.89 and 0.123456789 and 3.14159265358979",
-        "version 81.2.69.142, Chrome/120.0.0.0, section 3.1.2.4, 10.0.0.1, 192.168.1.20, 300.1.2.3",
+        "version 81.2.69.142, Chrome/120.0.0.0, see 3.1.2.4, 10.0.0.1, 192.168.1.20, 300.1.2.3",
         "4111 1111 1111 1112",  # the check digit is wrong
         "1234 5678 9012 3456 7890",
         "DE89 3704 0044 0532 0130 01",
