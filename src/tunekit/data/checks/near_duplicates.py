@@ -13,7 +13,7 @@ from tunekit.data.compact import RowIds
 from tunekit.data.findings import MAX_PLACES, Finding, Rows, evidence
 from tunekit.data.fixes.duplicates import DropNearDuplicates
 from tunekit.data.similarity.near import THRESHOLD
-from tunekit.data.similarity.near_rows import MAX_ROWS, NearRows
+from tunekit.data.similarity.near_rows import MAX_BYTES, MAX_ROWS, NearRows
 from tunekit.data.wording import counted
 from tunekit.examples import Example
 
@@ -50,8 +50,9 @@ class NearDuplicates(Check):
             yield Finding(
                 code="near-duplicates-unchecked",
                 severity="info",
-                message=f"near duplicates were looked for among {MAX_ROWS:,} rows at most: "
-                f"{counted(self._rows.not_compared, 'row')} compared with none, {self._rows.cut:,} not with all",
+                message=f"near duplicates were not looked for everywhere: {counted(self._rows.not_compared, 'row')} "
+                f"compared with none (beyond {MAX_ROWS:,} rows, {MAX_BYTES // 10**6} MB of text, or too long), "
+                f"{self._rows.cut:,} with some of those that might be alike",
                 facts={"not_compared": self._rows.not_compared, "compared_in_part": self._rows.cut},
             )
 

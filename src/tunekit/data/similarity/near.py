@@ -22,7 +22,7 @@ THRESHOLD = 0.8
 """Jaccard similarity from which two texts are nearly the same (the value of Lee et al. 2022, "Deduplicating Training
 Data Makes Language Models Better", section 4.2)."""
 
-_MAX_CHAIN = 256
+_MAX_CHAIN = 1_000
 """Texts with the same key that a look-up considers, the newest first."""
 _MAX_CANDIDATES = 32
 """Texts that a look-up reads again, the most likely first."""
