@@ -91,8 +91,25 @@ def _write(example: Example) -> dict[str, Any]:
                 hint='rename it, or write shape="own"',
             )
     body: dict[str, Any] = {"messages": [message_to_dict(turn) for turn in example.messages]}
-    body |= with_tools(example.tools) | dict(example.reference)
-    return body | {"meta": dict(example.meta)} if example.meta else body
+    body |= with_tools(example.tools)
+    record = body | dict(example.reference)
+    _refuse_other_shape(body, record)
+    return record | {"meta": dict(example.meta)} if example.meta else record
+
+
+def _refuse_other_shape(body: dict[str, Any], record: dict[str, Any]) -> None:
+    # It knows all shapes, and so comes after this module. Without a reference the turns alone look like a chat.
+    from tunekit.data.shapes.catalogue import recognised
+
+    known = (RFT, recognised(body), None)
+    if recognised(record) in known:
+        return
+    key = next((key for key in record if recognised({**body, key: record[key]}) not in known), "")
+    raise DataError(
+        f"the reference has the key {brief(key)}, which makes a row of another shape",
+        field=f"reference.{key}",
+        hint='rename it, or write shape="own"',
+    )
 
 
 RFT = Shape(

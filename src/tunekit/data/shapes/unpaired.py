@@ -35,7 +35,7 @@ def _is_verdict(record: Mapping[str, Any]) -> bool:
         return False
     value = record[key]
     text = isinstance(value, str) and value.strip().casefold() in ("true", "false")
-    return isinstance(value, bool) or text or (key == "kto_tag" and not fields.missing(value))
+    return isinstance(value, bool) or text or (key == "kto_tag" and bool(fields.spelled(value)))
 
 
 def _answer_key(record: Mapping[str, Any]) -> str | None:
