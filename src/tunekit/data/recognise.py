@@ -93,7 +93,7 @@ def _suffix(name: str) -> str:
 def _text(head: bytes, found: encoding.Encoding) -> str:
     text = codecs.getincrementaldecoder(found.codec)("replace").decode(head).removeprefix("\ufeff")
     if not text.strip():
-        raise DataError("the file is empty", hint="look at what wrote it; was it still writing?")
+        raise signatures.empty(len(head))
     return text
 
 

@@ -68,6 +68,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
 _LFS = "version https://git-lfs"
 _TAR_AT = 257
 _MOST_CONTROL = 0.1
+_MANY = 4096
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
 
 
@@ -84,7 +85,7 @@ def binary(head: bytes) -> Binary | None:
         True
     """
     if not head.strip():
-        raise DataError("the file is empty", hint="look at what wrote it; was it still writing?")
+        raise empty(len(head))
     if not head.strip(b"\0"):
         raise DataError(
             "the file begins with zero bytes only", hint="fetch or write it again; it was not finished"
@@ -133,6 +134,12 @@ def refuse_noise(head: bytes) -> None:
     """Raise `DataError` for bytes that have far too many control characters for text in one-byte units."""
     if len(head) - len(head.translate(None, _CONTROL)) > _MOST_CONTROL * len(head):
         raise _named("binary data of no known kind", _ROWS)
+
+
+def empty(size: int) -> DataError:
+    """The error that a file is which begins with so many bytes of nothing."""
+    said = "the file is empty" if size < _MANY else "the file begins with nothing but blank lines"
+    return DataError(said, hint="look at what wrote it; was it still writing?")
 
 
 def _named(what: str, hint: str) -> DataError:

@@ -31,7 +31,7 @@ SAMPLE_CHARS = 1 << 20
 _SAMPLE_LINES = 20_000
 _SAMPLE_FOR_DELIMITER = 128 << 10
 _MOSTLY = 0.9
-_LEAST_SCORE = 0.4
+_LEAST_SCORE = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)

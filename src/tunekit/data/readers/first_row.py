@@ -16,7 +16,7 @@ SAMPLE_ROWS = 1000
 _COMMON_NAME = re.compile(
     "(prompt|completion|text|label|question|answer|input|output|instruction|response|target|category|class|intent"
     "|sentiment|sentence|title|content|message|source|summary|id|index|name|date|query|context|document|review|rating"
-    "|score|chosen|rejected|system|user|assistant)s?|q|a",
+    "|score|chosen|rejected|system|user|assistant)s?",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[-+]?[$€£]?\d[\d,. ]*%?")

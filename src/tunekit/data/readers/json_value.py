@@ -51,7 +51,8 @@ def value(raw: bytes | str) -> Any:
         return _slow(raw)
     colon, escaped = ('":', '\\":') if isinstance(raw, str) else (b'":', b'\\":')
     # A key is followed by a quote and a colon, which inside a text have a backslash before them. Other spacing, and a
-    # key that ends in a backslash, only send the value the slow way, which counts right.
+    # key that ends in a backslash, only send the value the slow way, which counts right. (Two equal keys of which one
+    # has a space before its colon go unnoticed: to look for that would cost a fifth of the whole.)
     count = raw.count(colon)  # type: ignore[arg-type]  # colon is of the type of raw
     if count != keys and count - raw.count(escaped) != keys:  # type: ignore[arg-type]
         return _slow(raw)

@@ -58,7 +58,7 @@ class Layout:
     def check(self, wanted: Sequence[str]) -> None:
         """Raise `DataError` unless each wanted column is there, once."""
         try:
-            self.names.check(wanted, self.line or None)
+            self.names.check(wanted, self.line or 1)
         except DataError as error:
             if self.reason and not self.line:
                 error.hint = "the first row was taken for data; pass header=True if it names the columns"
@@ -103,9 +103,8 @@ def _position(records: Records, line: int) -> int:
     begins = [begin for begin, _ in records]
     if line not in begins:
         near = ", ".join(str(begin) for begin in sorted(begins, key=lambda begin: abs(begin - line))[:3])
-        raise DataError(
-            f"no row begins on line {line}, which header= names", hint=f"the nearest begin on lines {near}"
-        )
+        hint = f"the nearest begin on lines {near}"
+        raise DataError(f"no row begins on line {line}, which header= names", line=line, hint=hint)
     return begins.index(line)
 
 
