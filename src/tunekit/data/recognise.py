@@ -91,7 +91,11 @@ def _suffix(name: str) -> str:
 
 
 def _text(head: bytes, found: encoding.Encoding) -> str:
-    text = codecs.getincrementaldecoder(found.codec)("replace").decode(head).removeprefix("\ufeff")
+    try:
+        text = codecs.getincrementaldecoder(found.codec)("replace").decode(head).removeprefix("\ufeff")
+    except UnicodeError as error:  # UTF-16 without the mark that Python wants, for one
+        hint = "leave encoding= out, or pass the file's own"
+        raise DataError(f"this is not {found.name.upper()}: {error}", hint=hint) from None
     if not text.strip():
         raise signatures.empty(len(head))
     return text

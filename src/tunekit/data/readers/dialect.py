@@ -90,14 +90,12 @@ class Fit:
         records: Rows that could be read, each with the line where it begins.
         width: Cells that most rows have.
         share: Of the lines, those in rows of that width.
-        line_for_line: Whether every line is a row.
     """
 
     dialect: Dialect
     records: list[tuple[int, list[str]]]
     width: int
     share: float
-    line_for_line: bool
 
     @property
     def is_table(self) -> bool:
@@ -165,13 +163,14 @@ def _best_quoting(delimiter: str, lines: list[str]) -> Fit:
 
 
 def _is_quoted(quoted: Fit, plain: Fit) -> bool:
-    """Whether quotes are around cells: where they are, who opens one closes it, and no line is a row by itself."""
+    """Whether quotes are around cells: who opens one closes it, or else rows are more alike.
+
+    Where neither tells, they are, as CSV has it.
+    """
     opened = [cell for _, cells in plain.records for cell in cells if cell.startswith('"')]
     closed = sum(len(cell) > 1 and cell.endswith('"') for cell in opened)
     if closed >= _MOSTLY * len(opened):
         return True
-    if plain.share == 1 and not quoted.line_for_line:
-        return False
     return quoted.share >= plain.share
 
 
@@ -189,7 +188,6 @@ def _fit(dialect: Dialect, lines: list[str]) -> Fit:
         records=[(start, cells) for start, _, cells in rows if cells],
         width=width,
         share=most / (sizes.total() + lost) if most else 0,
-        line_for_line=not lost and all(_size(row) == 1 for row in rows),
     )
 
 

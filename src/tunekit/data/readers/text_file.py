@@ -99,14 +99,23 @@ class TextFile:
             try:
                 yield decoder.decode(chunk, final=not chunk)
             except UnicodeError as error:
-                if isinstance(error, UnicodeDecodeError):
-                    decoder.setstate(state)
-                    before = len(error.object) - len(chunk)  # what earlier chunks left over
-                    yield decoder.decode(chunk[: max(0, error.start - before)])
+                decoder.setstate(state)
+                yield _before(error, chunk, decoder)
                 raise DataError(
                     f"from here on this is not {self.decoder.encoding.name.upper()}: {error}",
                     hint="pass the file's real encoding=; if that is right, the file was cut or damaged",
                 ) from None
+
+
+def _before(error: UnicodeError, chunk: bytes, decoder: codecs.IncrementalDecoder) -> str:
+    """The text of a chunk up to where it cannot be decoded."""
+    if not isinstance(error, UnicodeDecodeError):
+        return ""
+    left_over = len(error.object) - len(chunk)  # from earlier chunks
+    try:
+        return decoder.decode(chunk[: max(0, error.start - left_over)])
+    except UnicodeError:  # it also lacks the mark that Python's UTF-16 wants
+        return ""
 
 
 def _whole_lines(
