@@ -123,12 +123,12 @@ def pydantic_lines(path: Path) -> int:
     """Parse and check every line into models, one for each role."""
     from typing import Annotated, Any, Literal
 
-    from pydantic import BaseModel, Field, create_model
+    from pydantic import Field, create_model
 
-    def turn(role: str, content: Any = str) -> type[BaseModel]:
+    def turn(role: Any, content: Any = str) -> Any:
         return create_model(role, role=(Literal[role], ...), content=(content, ...), name=(str | None, None))
 
-    calling = create_model(
+    calling: Any = create_model(
         "assistant",
         role=(Literal["assistant"], ...),
         content=(str | None, None),
@@ -136,9 +136,11 @@ def pydantic_lines(path: Path) -> int:
         weight=(float, 1.0),
         tool_calls=(list[dict[str, Any]] | None, None),
     )
-    answering = create_model("tool", role=(Literal["tool"], ...), content=(str, ...), tool_call_id=(str, ...))
+    answering: Any = create_model(
+        "tool", role=(Literal["tool"], ...), content=(str, ...), tool_call_id=(str, ...)
+    )
     turns = turn("system") | turn("developer") | turn("user") | calling | answering
-    row = create_model(
+    row: Any = create_model(
         "row",
         messages=(list[Annotated[turns, Field(discriminator="role")]], ...),
         tools=(list[dict[str, Any]] | None, None),
@@ -155,17 +157,19 @@ def pydantic_typed_dict_lines(path: Path) -> int:
     from pydantic import TypeAdapter
     from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-    turn = {
-        "role": Literal["system", "developer", "user", "assistant", "tool"],
-        "content": str | None,
-        "name": str,
-        "weight": float,
-        "tool_calls": list[dict[str, Any]],
-        "tool_call_id": str,
-    }
-    message = TypedDict("message", turn, total=False)  # type: ignore[operator]  # made while running
-    row = TypedDict("row", {"messages": list[message], "tools": list[dict[str, Any]]}, total=False)  # type: ignore
-    validate = TypeAdapter(row).validate_json
+    class Turn(TypedDict, total=False):
+        role: Literal["system", "developer", "user", "assistant", "tool"]
+        content: str | None
+        name: str
+        weight: float
+        tool_calls: list[dict[str, Any]]
+        tool_call_id: str
+
+    class Row(TypedDict, total=False):
+        messages: list[Turn]
+        tools: list[dict[str, Any]]
+
+    validate = TypeAdapter(Row).validate_json
     with path.open("rb") as file:
         return sum(1 for line in file if validate(line))
 

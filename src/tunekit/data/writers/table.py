@@ -1,8 +1,8 @@
 """CSV and TSV. Knows quoting, and what a spreadsheet would run; not what a column means.
 
 A cell that begins like a formula is run by the spreadsheet that opens the file (OWASP, "CSV injection"), and cells may
-come from strangers. Such a cell gets a single quote in front, which spreadsheets take as "this is text"; `load` leaves it
-there. Tables are for people and spreadsheets: what is to be read back unchanged is written as JSON lines.
+come from strangers. Such a cell gets a single quote in front, which spreadsheets take as "this is text"; `load` leaves
+it there. Tables are for people and spreadsheets: what is to be read back unchanged is written as JSON lines.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from tests.processes import eventually, is_running, run_python
 from tunekit import (
     SFT,
     Classify,
+    CompletionExample,
     FineTuneJob,
     JobFailedError,
     JobState,
@@ -89,7 +90,8 @@ async def test_base_and_tuned_models_answer_from_one_worker(
 async def test_scores_are_log_probabilities_that_training_has_moved(
     model: Path, tuned: ModelRef, backend: LocalBackend
 ) -> None:
-    asked = [ScoreRequest(prompt=row.prompt, choices=(row.completion, "zebra")) for row in DATA.head(3)]  # type: ignore[union-attr]
+    rows = [row for row in DATA.head(3) if isinstance(row, CompletionExample)]
+    asked = [ScoreRequest(prompt=row.prompt, choices=(str(row.completion), "zebra")) for row in rows]
     before, after = await backend.score(str(model), asked), await backend.score(tuned.id, asked)
     for old, new in zip(before, after, strict=True):
         assert old.tokens == new.tokens

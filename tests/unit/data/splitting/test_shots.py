@@ -37,7 +37,9 @@ def test_random_shots_are_the_same_for_every_question_and_change_with_the_seed()
 
 @given(st.integers(0, 23), st.sampled_from(["random", "stratified", "similar"]), st.integers(1, 12))
 def test_question_is_never_shown_as_its_own_example(index: int, selection: str, k: int) -> None:
-    question = TICKETS[index].replace(completion="?", id="elsewhere")
+    ticket = TICKETS[index]
+    assert isinstance(ticket, CompletionExample)
+    question = ticket.replace(completion="?", id="elsewhere")
     found = TICKETS.shots(k, selection).of(question)  # type: ignore[arg-type]
     assert len(found) == k
     assert question.prompt not in [row.prompt for row in found if isinstance(row, CompletionExample)]
