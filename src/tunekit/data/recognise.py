@@ -135,8 +135,9 @@ def _unfinished(begin: str, suffix: str) -> Format:
 
 def _table(text: str, suffix: str, options: ReadOptions) -> Format | None:
     """A table with commas, tabs or others between its cells, or None where that is not sure enough."""
-    cut = text.rfind("\n") + 1
-    fit = dialect.of(text[:cut] or text, options)
+    # The last line may be cut off, or end the file without a newline.
+    fits = (dialect.of(part, options) for part in (text, text[: text.rfind("\n") + 1]))
+    fit = max(fits, key=lambda fit: fit.share)
     is_asked_for = fit.width > 1 and _has_wanted(fit, options)
     if not is_asked_for and suffix not in _TABLE and not _is_sure(fit, suffix):
         return None

@@ -10,8 +10,9 @@ from pathlib import PurePath
 from typing import Any
 
 from tunekit.data import recognise
-from tunekit.data.readers import catalogue, compressed, lines
+from tunekit.data.readers import catalogue, compressed, files
 from tunekit.data.readers.base import Notes, ReadOptions, Row
+from tunekit.data.readers.encoding import check as check_encoding
 from tunekit.data.recognise import Format
 from tunekit.data.shapes import Columns
 from tunekit.data.sources.base import Source
@@ -58,7 +59,7 @@ class FileSource(Source):
     def opened(self, notes: Notes) -> Iterator[Iterator[Row]]:
         """The rows, from the first."""
         notes.name = self.name
-        with lines.opened(self.place) as packed:
+        with files.opened(self.place) as packed:
             file = compressed.opened(packed, notes)
             format = recognise.recognise(_head(file), self.name, self._options, self._format)
             notes.facts["format"] = format
@@ -66,12 +67,12 @@ class FileSource(Source):
 
 
 def _head(file: io.BufferedReader) -> bytes:
-    return file.peek(1)  # all that the buffer holds: 64 KB of a file, whatever is there of a pipe
+    return file.peek(1)  # all that the buffer holds: 256 KB of a file, whatever is there of a pipe
 
 
 def _check(*, encoding: str | None, delimiter: str | None, header: Any, part: str | None, **_: Any) -> None:
     if encoding is not None:
-        lines.check_encoding(encoding)
+        check_encoding(encoding)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
         raise SpecError(f"delimiter is {delimiter!r}", hint="use one character, such as ';'")
     if isinstance(header, int) and not isinstance(header, bool) and header < 1:
