@@ -80,8 +80,9 @@ def _titles(rows: Sequence[Row]) -> int:
 def _votes(first: Row, below: Sequence[Row]) -> tuple[int, str]:
     """Positive where the row names columns, negative where it is data; and the weightiest reason."""
     votes = [(0, "nothing says that it is data")]
+    below = [row for row in below if row != first]
     for column, cell in enumerate(first):
-        values = [row[column] for row in below if column < len(row) and row[column] and row != first]
+        values = [row[column] for row in below if column < len(row) and row[column]]
         if cell.strip() and values:
             votes.append(_vote(cell.strip(), [value.strip() for value in values], column + 1))
     score = sum(weight for weight, _ in votes)
