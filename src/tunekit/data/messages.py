@@ -240,10 +240,10 @@ def _number(value: Any, key: str, field: str) -> float:
             weight = float(value)
         except OverflowError:
             weight = math.inf
-        if math.isfinite(weight):
+        if math.isfinite(weight) and weight >= 0:  # no loss of ours is defined for less
             return weight
     raise DataError(
-        f"expected a finite number, found {brief(value)}",
+        f"expected a finite number from 0 up, found {brief(value)}",
         field=field,
         hint="0 leaves the turn out of the loss, 1 is what a turn without a weight has",
     )

@@ -102,6 +102,17 @@ def answer_text(example: Example) -> str:
     return said if isinstance(said, str) else _joined(said)
 
 
+def with_ids(examples: Iterable[Example]) -> Iterator[Example]:
+    """The same rows; those without an id are called by their position, so that findings can tell them apart.
+
+    Examples:
+        >>> [row.id for row in with_ids([CompletionExample(prompt="a", completion="b")] * 2)]
+        ['#1', '#2']
+    """
+    for position, example in enumerate(examples, start=1):
+        yield example if example.id else example.replace(id=f"#{position}")
+
+
 def last_answer(turns: Sequence[Message]) -> int:
     """Position of the last assistant turn; `len(turns)` where there is none."""
     for index in range(len(turns) - 1, -1, -1):

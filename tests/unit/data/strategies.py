@@ -36,7 +36,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=5,
 )
 OBJECT = st.dictionaries(TEXT, JSON, max_size=3)
-WEIGHT = st.just(1.0) | st.sampled_from([0.5, 2.0, -1.0])
+WEIGHT = st.just(1.0) | st.sampled_from([0.5, 2.0])
 # Prefixed, so that no column is called like a key of some shape.
 META = st.dictionaries(TEXT.map(lambda text: f"column {text}"), JSON, max_size=2)
 ROW: dict[str, Any] = {"id": TEXT.map(lambda text: text or "row"), "meta": META}

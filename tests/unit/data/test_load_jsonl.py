@@ -185,14 +185,14 @@ def test_limit_stops_reading(tmp_path: Path) -> None:
 def test_skipped_rows_are_on_record(tmp_path: Path) -> None:
     path = tmp_path / "mixed.jsonl"
     path.write_bytes(
-        b'{"text": "good"}\n{"text": " "}\n{"text": "bad",}\n{"text": "caf\xe9"}\n{"messages": []}\n{"text": "also"}\n'
+        b'{"text": "good"}\n{"text": " "}\n{"text": "bad",}\n{"text": "caf\x81"}\n{"messages": []}\n{"text": "also"}\n'
     )
     data = tk.Dataset.load(path, on_error="skip")
     assert [row.id for row in data] == ["mixed.jsonl:1", "mixed.jsonl:6"]
     assert [(row.line, row.reason) for row in data.skipped] == [
         (2, "text: empty text"),
         (3, "not valid JSON: Expecting property name enclosed in double quotes at column 16"),
-        (4, "byte 0xe9 at position 14 of the line is not UTF-8"),
+        (4, "byte 0x81 at position 14 of the line is not UTF-8 or cp1252"),
         (5, "messages: the list of messages is empty"),
     ]
     assert data.skipped[0].id == "mixed.jsonl:2"

@@ -61,7 +61,6 @@ def test_a_wrong_answer_is_said_with_its_field(value: Any, said: str) -> None:
     ("turn", "counts"),
     [
         (Message(role="assistant", content="x"), True),
-        (Message(role="assistant", content="x", weight=-1.0), True),
         (Message(role="assistant", tool_calls=(ToolCall(id="", name="f", arguments=""),)), True),
         (Message(role="assistant", reasoning="hm"), True),
         (Message(role="assistant", content="", parts=({"type": "refusal", "refusal": "no"},)), True),

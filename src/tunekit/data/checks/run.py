@@ -8,6 +8,7 @@ from itertools import chain
 from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.findings import SEVERITIES, Finding
 from tunekit.data.summary import Summarising, Summary
+from tunekit.data.views import with_ids
 from tunekit.examples import Example
 
 
@@ -19,7 +20,7 @@ def run(
     summarising = Summarising()
     seeing = [summarising.see, *(check.see for check in running)]
     count = 0
-    for example in examples:
+    for example in with_ids(examples):
         count += 1
         for see in seeing:
             see(example)

@@ -13,6 +13,7 @@ from tunekit.data.checks.base import CheckContext
 from tunekit.data.fixes import catalogue
 from tunekit.data.fixes.base import Fix
 from tunekit.data.fixes.report import MAX_CHANGES, FixLog, FixReport
+from tunekit.data.views import with_ids
 from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import SpecError
 from tunekit.examples import Example
@@ -40,7 +41,7 @@ def run(
     Raises:
         SpecError: There is no such fix, or it is for plain-text prompts and these are not.
     """
-    rows = tuple(examples)
+    rows = tuple(with_ids(examples))
     before = len(rows)
     logs = []
     for cls in chosen(names, context):
@@ -94,7 +95,7 @@ class FixedRows:
         self._counts = counts = [0, 0]
         fixes = [_logged(_fresh(fix), self._max_changes) for fix in self._fixes]
         self._logs = [log for _, log in fixes]
-        rows = _counted(self._source, counts, 0)
+        rows = _counted(with_ids(self._source), counts, 0)
         for fix, log in fixes:
             rows = _through(fix, log, rows)
         return _counted(rows, counts, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
 from tunekit.data.findings import Finding, Rows
 from tunekit.data.loading import Found
@@ -16,12 +16,28 @@ if TYPE_CHECKING:
     from tunekit.data.checks.base import Check, CheckContext
     from tunekit.data.checks.report import CheckReport
     from tunekit.data.cost import CostEstimate
+    from tunekit.data.detectors import LanguageOf
     from tunekit.data.fixes.report import FixReport
     from tunekit.data.hints import Hints
+    from tunekit.data.patterns.sensitive import Finder
     from tunekit.data.tokens import TokenCounter
 
 Targets = str | Sequence[str] | None
 Against = Iterable[Example] | Mapping[str, Iterable[Example]] | None
+
+
+class Means(TypedDict, total=False):
+    """Tools that checks and fixes use in place of their own, where they are given.
+
+    Attributes:
+        counter: Counts tokens, where the target's own tokenizer is not at hand.
+        find_personal_data: Finds more personal data than the built-in patterns, as `tunekit.data.detectors.presidio()`.
+        language_of: Tells languages, and not scripts only, as `tunekit.data.detectors.langid()`.
+    """
+
+    counter: TokenCounter | None
+    find_personal_data: Finder | None
+    language_of: LanguageOf | None
 
 
 class Checking(Examples):
@@ -30,7 +46,12 @@ class Checking(Examples):
     __slots__ = ()
 
     def check(
-        self, target: Targets = None, against: Against = None, *, checks: Sequence[type[Check]] = ()
+        self,
+        target: Targets = None,
+        against: Against = None,
+        *,
+        checks: Sequence[type[Check]] = (),
+        **means: Unpack[Means],
     ) -> CheckReport:
         """Look at every row and say everything that is wrong, or worth knowing, at once.
 
@@ -42,6 +63,7 @@ class Checking(Examples):
                 rules of good data.
             against: Examples that must not occur in these: a test set, or several by name.
             checks: Checks of your own that run after the built-in ones.
+            **means: Finer tools than the built-in ones; see `Means`.
 
         Raises:
             SpecError: A target is not known.
@@ -56,7 +78,7 @@ class Checking(Examples):
         from tunekit.data.checks import catalogue, run
         from tunekit.data.checks.report import CheckReport
 
-        context = _context(target, against)
+        context = _context(target, against, **means)
         count, summary, findings = run.run(self, (*catalogue.builtin(), *checks), context)
         found = self._found
         return CheckReport(
@@ -68,7 +90,9 @@ class Checking(Examples):
             summary=summary,
         )
 
-    def fix(self, *names: str, target: Targets = None, against: Against = None) -> Self:
+    def fix(
+        self, *names: str, target: Targets = None, against: Against = None, **means: Unpack[Means]
+    ) -> Self:
         """The same rows, mended. Row ids stay, and the original is never touched, so undoing is using the original.
 
         Without names, every lossless fix that has something to do: those change no meaning and drop nothing that could
@@ -79,6 +103,7 @@ class Checking(Examples):
             *names: Fixes to apply, as `check` proposes them.
             target: As for `check`.
             against: As for `check`.
+            **means: As for `check`.
 
         Raises:
             SpecError: There is no such fix, or a target is not known.
@@ -89,7 +114,7 @@ class Checking(Examples):
             >>> len(tk.Dataset.from_records(rows).fix("drop-duplicates"))
             1
         """
-        return self._fixed(names, _context(target, against))
+        return self._fixed(names, _context(target, against, **means))
 
     def dedupe(self, alike: Literal["exact", "normalised", "near"] = "exact") -> Self:
         """The examples without those that repeat an earlier one, input and answer: a fix under a shorter name.
@@ -110,11 +135,13 @@ class Checking(Examples):
             raise SpecError(f"alike is {alike!r}", hint=f"use {listed(names)}")
         return self.fix(names[alike])
 
-    def preview_fix(self, *names: str, target: Targets = None, against: Against = None) -> FixReport:
+    def preview_fix(
+        self, *names: str, target: Targets = None, against: Against = None, **means: Unpack[Means]
+    ) -> FixReport:
         """What `fix` would do, row by row, without doing it. Takes the same arguments."""
         from tunekit.data.fixes.run import FixedRows
 
-        rows = FixedRows(self, names, _context(target, against))
+        rows = FixedRows(self, names, _context(target, against, **means))
         for _ in rows:
             pass  # the report grows as rows go by
         return rows.report
@@ -176,7 +203,7 @@ class Checking(Examples):
         )
 
 
-def _context(target: Targets, against: Against) -> CheckContext:
+def _context(target: Targets, against: Against, **means: Unpack[Means]) -> CheckContext:
     from tunekit.data.checks.base import CheckContext
     from tunekit.data.profiles import profile_of
 
@@ -184,7 +211,10 @@ def _context(target: Targets, against: Against) -> CheckContext:
     profiles = tuple(profile_of(name) for name in names)
     is_text = any(profile.prompt_format == "text" for profile in profiles)
     return CheckContext(
-        profiles=profiles, prompt_format="text" if is_text else "chat", against=_named(against)
+        profiles=profiles,
+        prompt_format="text" if is_text else "chat",
+        against=_named(against),
+        **means,
     )
 
 

@@ -72,7 +72,7 @@ class Converting(Examples):
         """
         return self._through(convert.to_preference)
 
-    def to_records(self, shape: str = "own") -> Iterator[dict[str, Any]]:
+    def to_records(self, shape: str = "tunekit") -> Iterator[dict[str, Any]]:
         """Every row as a dictionary of a record shape, one at a time.
 
         Args:

@@ -160,9 +160,9 @@ class Reading(Examples):
             DataError: A row cannot be used.
             SpecError: It is no pandas frame, or another argument is wrong.
         """
-        from tunekit.data.sources import frames
+        from tunekit.data.sources.frames import PandasRecords
 
-        return cls.from_records(frames.pandas_records(frame), name=name, **options)
+        return cls.from_records(PandasRecords(frame), name=name, **options)
 
     @classmethod
     def from_polars(
@@ -179,9 +179,9 @@ class Reading(Examples):
             DataError: A row cannot be used.
             SpecError: It is no polars frame, or another argument is wrong.
         """
-        from tunekit.data.sources import frames
+        from tunekit.data.sources.frames import PolarsRecords
 
-        return cls.from_records(frames.polars_records(frame), name=name, **options)
+        return cls.from_records(PolarsRecords(frame), name=name, **options)
 
     @classmethod
     def from_huggingface(
@@ -199,9 +199,9 @@ class Reading(Examples):
             DataError: A row cannot be used.
             SpecError: It is no such object, or has no such split.
         """
-        from tunekit.data.sources import huggingface
+        from tunekit.data.sources.huggingface import HuggingFaceRecords
 
-        return cls.from_records(huggingface.records(dataset, split=split), name=name, **options)
+        return cls.from_records(HuggingFaceRecords(dataset, split), name=name, **options)
 
     @classmethod
     def from_hub(
@@ -227,9 +227,9 @@ class Reading(Examples):
             DataError: A row cannot be used.
             MissingExtraError: `huggingface_hub` is not installed.
         """
-        from tunekit.data.sources import huggingface
+        from tunekit.data.sources.huggingface import HubRecords
 
-        records = huggingface.hub_records(repo, split=split, config=config, revision=revision)
+        records = HubRecords(repo, split, config, revision)
         return cls.from_records(records, name=options.pop("name", repo.rpartition("/")[2]), **options)
 
     @classmethod

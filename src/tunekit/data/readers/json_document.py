@@ -8,21 +8,18 @@ and where its encoding ends; what lies in it, `json_rows` reads.
 from __future__ import annotations
 
 import codecs
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from tunekit.data.readers.base import Notes, ReadOptions, Row
 from tunekit.data.readers.encoding import Decoder, Encoding, recognised
 from tunekit.data.readers.json_rows import JsonRows
 from tunekit.data.readers.json_scanner import Scanner
+from tunekit.data.readers.rewindable import rewindable
 from tunekit.errors import DataError
 
 CHUNK_BYTES = 256 << 10
-_SPOOLED_BYTES = 16 << 20
 
 
 def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
@@ -41,7 +38,7 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
     if begin == b"[":
         yield from reading.array(Scanner(_utf8(chain((head,), _chunks(file)), encoding)))
     elif begin == b"{":
-        with _rewindable(head, file) as (again, start):
+        with rewindable(file, head) as (again, start):
 
             def scanner(offset: int, line: int) -> Scanner:
                 return _scanner(again, start, encoding, offset, line)
@@ -58,26 +55,14 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
     reading.finish()
 
 
-@contextmanager
-def _rewindable(head: bytes, file: BinaryIO) -> Iterator[tuple[BinaryIO, int]]:
-    """A file with all of the document from this place on; a copy on disk where the file cannot go back."""
-    if file.seekable():
-        yield file, file.tell() - len(head)
-        return
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOLED_BYTES) as copy:
-        copy.write(head)
-        shutil.copyfileobj(file, copy, CHUNK_BYTES)
-        yield copy, 0  # type: ignore[misc]  # typeshed: it is a BinaryIO in all but name
-
-
-def _scanner(file: BinaryIO, start: int, encoding: Encoding, offset: int, line: int) -> Scanner:
+def _scanner(file: IO[bytes], start: int, encoding: Encoding, offset: int, line: int) -> Scanner:
     """At a place of the document, told in bytes of its UTF-8 form. Several may read one file in turns."""
     if encoding.is_utf8:
         return Scanner(_utf8(_chunks(file, start + offset), encoding), offset, line)
     return Scanner(_without(_utf8(_chunks(file, start), encoding), offset), offset, line)
 
 
-def _chunks(file: BinaryIO, at: int | None = None) -> Iterator[bytes]:
+def _chunks(file: IO[bytes], at: int | None = None) -> Iterator[bytes]:
     """From where the file stands; or from this place, wherever others have moved the file to."""
     while True:
         if at is not None:

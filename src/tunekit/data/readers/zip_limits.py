@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, NoReturn
+from typing import IO, NoReturn
 
 from tunekit.data.wording import brief
 from tunekit.errors import DataError
@@ -30,6 +30,8 @@ MAX_DIRECTORY_BYTES = 1 << 20
 
 CHUNK_BYTES = 1 << 20
 """Unpacked at once."""
+
+_FIRST_BYTES = 4 << 10  # a look at the beginning, before the rest
 
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -51,7 +53,7 @@ class Member:
     deflated: bool
 
 
-def members(file: BinaryIO) -> tuple[Member, ...]:
+def members(file: IO[bytes]) -> tuple[Member, ...]:
     """What the archive declares to hold, within the limits.
 
     The list must end where the file ends. Looser rules make readers disagree about what an archive holds, and then
@@ -76,7 +78,7 @@ def members(file: BinaryIO) -> tuple[Member, ...]:
     return found
 
 
-def chunks(file: BinaryIO, member: Member) -> Iterator[bytes]:
+def chunks(file: IO[bytes], member: Member) -> Iterator[bytes]:
     """The member's bytes, at most 1 MB at once; all of them, and no more than it declared.
 
     Raises:
@@ -100,22 +102,23 @@ def chunks(file: BinaryIO, member: Member) -> Iterator[bytes]:
         _refuse_damage(f"the member {brief(member.name)} breaks off")
 
 
-def _packed(file: BinaryIO, member: Member) -> Iterator[bytes]:
+def _packed(file: IO[bytes], member: Member) -> Iterator[bytes]:
     header = _read(file, member.start, _LOCAL.size)
     signature, *_, name_bytes, extra_bytes = _LOCAL.unpack(header)
     if signature != b"PK\3\4":
         _refuse_damage(f"the member {brief(member.name)} is not where the archive says")
     file.seek(member.start + _LOCAL.size + name_bytes + extra_bytes)
-    left = member.packed
+    left, size = member.packed, _FIRST_BYTES
     while left:
-        data = file.read(min(left, CHUNK_BYTES // 8))
+        data = file.read(min(left, size))
+        size = CHUNK_BYTES // 8
         if not data:
             return
         left -= len(data)
         yield data
 
 
-def _directory(file: BinaryIO) -> bytes:
+def _directory(file: IO[bytes]) -> bytes:
     """The bytes of the list of members."""
     size = file.seek(0, io.SEEK_END)
     if size < _END.size:
@@ -188,7 +191,7 @@ def _wide(extra: bytes, *sizes: int) -> Iterator[int]:
             _refuse_damage("the list of members is broken")
 
 
-def _read(file: BinaryIO, start: int, length: int) -> bytes:
+def _read(file: IO[bytes], start: int, length: int) -> bytes:
     file.seek(start)
     data = file.read(length)
     if len(data) < length:

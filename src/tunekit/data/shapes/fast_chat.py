@@ -58,9 +58,8 @@ def plain(block: bytes, name: str, first: int) -> list[ChatExample] | None:
                 return None
             if turn.parts or turn.reasoning is not None or turn.tool_call_id is not None:
                 return None
-        last = example.messages[-1]
-        if last.role != "assistant" or not last.content or last.content.isspace():
-            return None  # the careful reader looks for an answer further up
+        if turn.role != "assistant" or not turn.content or turn.content.isspace():
+            return None  # the last is no answer; the careful reader looks for one further up
         end = block.find(b"\n", end + 1)
         force_setattr(example, "id", f"{name}:{number}")  # nobody else has seen it yet
     # As many lines as rows, or a blank line would shift the numbers of those after it.

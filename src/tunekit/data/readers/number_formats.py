@@ -1,0 +1,153 @@
+"""Number formats of sheets, as far as they change what a number is: a day, a time, an id with zeros in front.
+
+Not what only decorates it: thousands, currencies, percent signs. A sheet keeps moments as days since 1900 (or 1904).
+Knows format codes (ECMA-376 part 1, sections 18.8.30 and 18.8.31); reads no files.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration"]
+
+DIGITS = 15
+"""That a sheet keeps of a number. Those of longer ids are zeros after that, or wrong."""
+
+_BUILT_IN: dict[int, Kind] = {
+    **dict.fromkeys((14, 15, 16, 17, *range(27, 32), 36, *range(50, 55), 57, 58), "date"),
+    **dict.fromkeys((18, 19, 20, 21, *range(32, 36), 45, 47, 55, 56), "time"),
+    22: "datetime",
+    46: "duration",
+}
+_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]')
+_DURATION = re.compile(r"\[(?:h+|m+|s+)\]")
+_PADDED = re.compile("0{2,18}")
+_PLAIN = re.compile(r"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]*[1-9])?+")
+_ALL_PLAIN = re.compile(rf"(?:(?:{_PLAIN.pattern})?+(?:\n|\Z))*+")
+
+_DAY_MS = 86_400_000
+_LAST_DAY = 2_958_465  # 9999-12-31
+_LEAP_DAY = 60  # Lotus 1-2-3 took 1900 for a leap year, and every sheet still does
+
+
+def kind(id: int, code: str = "") -> Kind:
+    """What a number with this format is.
+
+    Args:
+        id: Of the format.
+        code: Its code, for formats that the workbook defines.
+
+    Examples:
+        >>> kind(14), kind(164, "yyyy/mm/dd hh:mm"), kind(165, '[Red]#,##0.00" dm"'), kind(166, "[h]:mm:ss")
+        ('date', 'datetime', 'number', 'duration')
+    """
+    if not code:
+        return _BUILT_IN.get(id, "number")
+    bare = _LITERAL.sub("", code.split(";")[0]).lower()
+    if _DURATION.search(bare):
+        return "duration"
+    bare = bare.replace("general", "").replace("am/pm", "h").replace("a/p", "h")
+    has_time = any(letter in bare for letter in "hs")
+    has_date = any(letter in bare for letter in "yd") or ("m" in bare and not has_time)
+    if has_date:
+        return "datetime" if has_time else "date"
+    return "time" if has_time else "number"
+
+
+def texts(values: Sequence[str], id: int, code: str, *, since_1904: bool) -> list[str]:
+    """Numbers of one format as a person sees them; "" stays "".
+
+    Raises:
+        ValueError: One is not a number.
+    """
+    found = kind(id, code)
+    if found != "number":
+        return _moments(values, _SHOWN[found], 1462 * _DAY_MS if since_1904 else 0)
+    if _PADDED.fullmatch(code):
+        return [f"{number(value):0>{len(code)}}" if value else "" for value in values]
+    if _ALL_PLAIN.fullmatch("\n".join(values)):
+        return [value if len(value) <= DIGITS else number(value) for value in values]
+    return [number(value) if value else "" for value in values]
+
+
+def number(value: str) -> str:
+    """A number as text, with as many digits as a sheet keeps.
+
+    Examples:
+        >>> number("7"), number("0.30000000000000004"), number("1.23E+16")
+        ('7', '0.3', '12300000000000000')
+    """
+    if len(value) <= DIGITS and _PLAIN.fullmatch(value):
+        return value
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(f"the number {value!r}")
+    if 10**DIGITS <= abs(found) < 1e21 and found.is_integer():
+        return str(int(found))
+    return f"{found:.15g}"
+
+
+def is_long(value: str) -> bool:
+    """Whether this is a whole number with more digits than a sheet keeps."""
+    found = float(value)
+    return abs(found) >= 10**DIGITS and found.is_integer()
+
+
+# --- moments ------------------------------------------------------------------------------------------
+
+
+def _moments(values: Sequence[str], show: Callable[[int, int], str], shift: int) -> list[str]:
+    """Days and fractions as moments; what no sheet shows as a moment stays a number."""
+    found = []
+    for value in values:
+        days = float(value) if value else -1.0
+        if 0 <= days < _LAST_DAY + 1:
+            found.append(show(*divmod(round(days * _DAY_MS) + shift, _DAY_MS)))
+        else:
+            found.append(_negative(days, show) if value else "")
+    return found
+
+
+def _negative(days: float, show: Callable[[int, int], str]) -> str:
+    """Only lengths of time may be less than nothing."""
+    if show is _duration and -_LAST_DAY < days < 0:
+        return "-" + _duration(*divmod(round(-days * _DAY_MS), _DAY_MS))
+    return f"{days:.15g}"
+
+
+@lru_cache(maxsize=1 << 16)
+def _date(day: int) -> str:
+    """The day with this number, in ISO form."""
+    return (datetime.date(1899, 12, 30) + datetime.timedelta(days=day + (day < _LEAP_DAY))).isoformat()
+
+
+@lru_cache(maxsize=1 << 16)
+def _clock(ms: int) -> str:
+    seconds, ms = divmod(ms, 1000)
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{text}.{ms:03}" if ms else text
+
+
+def _time(day: int, ms: int) -> str:
+    return _clock(ms)
+
+
+def _datetime(day: int, ms: int) -> str:
+    return f"{_date(day)} {_clock(ms)}"
+
+
+def _duration(day: int, ms: int) -> str:
+    return _clock(day * _DAY_MS + ms)
+
+
+_SHOWN: dict[Kind, Callable[[int, int], str]] = {
+    "date": lambda day, ms: _date(day),
+    "time": _time,
+    "datetime": _datetime,
+    "duration": _duration,
+}

@@ -1,0 +1,100 @@
+"""Rows of pandas and polars frames as plain records. Knows what their cells are; not what a column means.
+
+Neither package is imported here: whoever has a frame has it already.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tunekit.data.wording import listed
+from tunekit.errors import SpecError
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+
+class PandasRecords:
+    """Rows of a pandas frame, as often as they are asked for. Missing values are None; the index is left out.
+
+    Args:
+        frame: The frame.
+
+    Raises:
+        SpecError: It is something else, or two columns have one name.
+    """
+
+    def __init__(self, frame: pandas.DataFrame) -> None:
+        _check(frame, "pandas", "DataFrame")
+        self._names = [str(name) for name in frame.columns]
+        twice = [name for name, count in Counter(self._names).items() if count > 1]
+        if twice:
+            raise SpecError(
+                f"several columns are called {listed(twice)}", hint="rename them in the frame first"
+            )
+        self._frame = frame
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for cells in self._frame.itertuples(index=False, name=None):
+            yield {name: plain(cell) for name, cell in zip(self._names, cells, strict=True)}
+
+
+class PolarsRecords:
+    """Rows of a polars frame, as often as they are asked for; a lazy frame is run in pieces.
+
+    Args:
+        frame: The frame, lazy or not.
+
+    Raises:
+        SpecError: It is something else.
+    """
+
+    def __init__(self, frame: polars.DataFrame | polars.LazyFrame) -> None:
+        _check(frame, "polars", "DataFrame", "LazyFrame")
+        self._frame = frame
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        frame: Any = self._frame
+        pieces = frame.collect_batches() if hasattr(frame, "collect_batches") else [frame]
+        for piece in pieces:
+            for row in piece.iter_rows(named=True):
+                yield {name: plain(cell) for name, cell in row.items()}
+
+
+def plain(value: Any) -> Any:
+    """A cell as JSON holds it, where it can; what it cannot hold stays, for the reader of records to name.
+
+    Examples:
+        >>> plain(float("nan")), plain(datetime.date(2026, 11, 22)), plain(decimal.Decimal("1.50"))
+        (None, '2026-11-22', '1.50')
+    """
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if hasattr(value, "tolist"):  # a numpy scalar or array
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, (datetime.date, datetime.time)):
+        return None if value != value else value.isoformat()  # pandas' NaT is a date that equals nothing
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    return None if type(value).__name__ == "NAType" else value
+
+
+def _check(frame: Any, package: str, *names: str) -> None:
+    kind = type(frame)
+    if kind.__module__.partition(".")[0] != package or kind.__name__ not in names:
+        raise SpecError(
+            f"expected a {package} frame, found {kind.__name__!r}",
+            hint="from_records takes any iterable of dictionaries",
+        )
