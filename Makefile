@@ -8,6 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 
 VENV := .venv
 BENCH_VENV := .venv-bench
+# For the old tool that benchmarks/prepare.py runs; openai 0.28.1 is the last that has it whole.
+PREPARE_VENV := .venv-bench-prepare
 BIN := $(VENV)/bin
 CHECKED := src tests $(wildcard examples) $(wildcard benchmarks)
 
@@ -39,13 +41,16 @@ docs: $(DEV) ## build the docs into site/; a broken link or reference fails
 soak: $(DEV) ## the long kill and contention tests
 	$(BIN)/python -m pytest -m soak --timeout=7200
 
-bench: $(BENCH_VENV)/.stamp ## measure tunekit against its peers, in an environment of its own
+bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(DEV) ## measure tunekit against its peers, in environments of their own
 	$(BENCH_VENV)/bin/python benchmarks/train_cpu.py
+	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/read_excel.py
+	$(BIN)/python benchmarks/prepare.py
 
 setup: $(DEV) ## make .venv with everything a contributor needs
 
 clean: ## remove the environments and everything built
-	rm -rf $(VENV) $(BENCH_VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(PREPARE_VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- set-up; a stamp is written last, so an interrupted set-up is taken up again -----------------------------
 
@@ -71,4 +76,9 @@ $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 $(BENCH_VENV)/.stamp: pyproject.toml constraints.txt
 	$(call make_venv,$(BENCH_VENV))
 	$(BENCH_VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[local,bench]'
+	@touch $@
+
+$(PREPARE_VENV)/.stamp:
+	$(call make_venv,$(PREPARE_VENV))
+	$(PREPARE_VENV)/bin/python -m pip install --quiet openai==0.28.1 pandas openpyxl
 	@touch $@

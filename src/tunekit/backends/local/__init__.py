@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tunekit.backends.local.backend import LocalBackend
+from tunekit.backends.local.token_counter import token_counter
 
-__all__ = ["LocalBackend"]
+__all__ = ["LocalBackend", "token_counter"]
