@@ -32,6 +32,7 @@ _SAMPLE_LINES = 20_000
 _SAMPLE_FOR_DELIMITER = 128 << 10
 _MOSTLY = 0.9
 _LEAST_SCORE = 1 / 3
+_FEW_UNCLOSED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +164,11 @@ def _best_quoting(delimiter: str, lines: list[str]) -> Fit:
 
 
 def _is_quoted(quoted: Fit, plain: Fit) -> bool:
-    """Whether quotes are around cells: who opens one closes it, or else rows are more alike.
-
-    Where neither tells, they are, as CSV has it.
-    """
+    """Whether quotes are around cells, as CSV has it, unless several cells that open one do not close it."""
     opened = [cell for _, cells in plain.records for cell in cells if cell.startswith('"')]
     closed = sum(len(cell) > 1 and cell.endswith('"') for cell in opened)
-    if closed >= _MOSTLY * len(opened):
-        return True
+    if closed >= _MOSTLY * len(opened) or len(opened) - closed < _FEW_UNCLOSED:
+        return True  # one may be damage, which is an error with its line
     return quoted.share >= plain.share
 
 
