@@ -4,8 +4,8 @@
 
 Both make a dictionary of every row. tunekit bounds what the file may unpack to, finds the header, and writes numbers
 and moments as a person sees them; openpyxl gives Python values. Measured is process CPU time, which a busy machine
-changes little; the best of three rounds counts. The file is written by openpyxl, once with the texts in the sheet, as openpyxl
-does, and once with the table of shared texts that Excel writes.
+changes little; the best of three rounds counts. The file is written by openpyxl, once with the texts in the sheet, as
+openpyxl does, and once with the table of shared texts that Excel writes.
 """
 
 from __future__ import annotations
