@@ -89,20 +89,21 @@ class _Table:
 
     def rows(self, reader: Any) -> Iterator[Row]:
         """Every row after the header."""
-        keys, width, marks = self._keys, len(self._keys), self._decoder.marks
-        simple, header = not self._nameless, self._header[0] if self._header else None
+        keys, marks = self._keys, self._decoder.marks
+        usual = len(keys) if not self._nameless else -1
+        header = self._header[0] if self._header else None
         end = last = 0
         try:
             end = self._skip_header(reader)
             for cells in reader:
                 start, end = end + 1, reader.line_num
-                # Nearly every row of nearly every table: one line, all cells, nothing odd.
+                # Nearly every row of nearly every table: all cells, on one line, and nothing odd.
                 if (
-                    simple
-                    and len(cells) == width
+                    len(cells) == usual
                     and start == end
                     and not marks
-                    and cells[0] not in ("", header)
+                    and (first := cells[0])
+                    and first != header
                 ):
                     last = start
                     yield start, dict(zip(keys, cells))  # noqa: B905 - strict= costs a tenth, and the lengths are equal
