@@ -187,7 +187,7 @@ def check_some(path: Path) -> int:
     from tunekit.data.checks.base import CheckContext
     from tunekit.data.stream import DatasetStream
 
-    named = {"Duplicates", "Labels", "Lengths", "Conversation"}
+    named = {"Duplicates", "Labels", "Classes", "Lengths", "Conversations"}
     checks = [check for check in catalogue.builtin() if check.__name__ in named]
     assert len(checks) == len(named), [check.__name__ for check in catalogue.builtin()]
     return len(run.run(DatasetStream.load(path), checks, CheckContext())[2])

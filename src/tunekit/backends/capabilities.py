@@ -108,7 +108,10 @@ def _data_problems(
     wrong = data.kinds - METHOD_KINDS[spec.method.type]
     if wrong:
         needed = " or ".join(sorted(METHOD_KINDS[spec.method.type]))
-        yield f"{what} holds {' and '.join(sorted(wrong))} examples, method {spec.method.type!r} needs {needed}"
+        how = (
+            "; data.to_completion() makes them so" if wrong == {"labelled"} and "completion" in needed else ""
+        )
+        yield f"{what} holds {' and '.join(sorted(wrong))} examples, method {spec.method.type!r} needs {needed}{how}"
     if len(data) < minimum:
         yield f"{what} has {len(data)} examples, at least {minimum} are needed"
     if maximum is not None and len(data) > maximum:

@@ -22,7 +22,10 @@ from tunekit import (
     PreflightError,
     Probe,
     PromptExample,
+    Segment,
+    SegmentsExample,
     TuneSpec,
+    UnpairedExample,
 )
 from tunekit.backends import Capabilities, preflight
 from tunekit.backends.capabilities import METHOD_KINDS
@@ -36,6 +39,8 @@ ROWS: dict[str, Example] = {
     "preference": PreferenceExample(messages=USER, chosen="4", rejected="5"),
     "prompt": PromptExample(messages=USER, reference={"answer": "4"}),
     "labelled": LabelledExample(text="2+2?", label="sum"),
+    "unpaired": UnpairedExample(messages=USER, completion="4", desirable=True),
+    "segments": SegmentsExample(segments=(Segment(text="4", learn=True),)),
 }
 SPECS = {
     "sft": TuneSpec(method=SFT()),
@@ -163,3 +168,9 @@ def test_backend_is_not_sent_to_itself_and_nothing_is_imported_to_say_who_else_i
 def test_what_is_not_claimed_is_not_supported() -> None:
     assert Capabilities(methods=frozenset(), verbs=frozenset({"find"})).supports("find")
     assert not Capabilities(methods=frozenset()).supports("find")
+
+
+def test_labels_that_are_to_be_generated_are_told_how() -> None:
+    [problem] = problems(SPECS["sft"], ALL, "labelled")
+    assert problem.endswith("needs chat or completion; data.to_completion() makes them so")
+    assert problems(SPECS["sft"], ALL, "completion") == ()

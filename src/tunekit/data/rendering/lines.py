@@ -72,7 +72,7 @@ def _fact(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "/".join(map(_fact, value))
     text = str(value)
-    return text if text.isprintable() and text.strip() else brief(value)
+    return text if text.isprintable() and any(map(str.isalnum, text)) else brief(value)
 
 
 def _lengths(what: str, lengths: Lengths) -> Iterator[str]:
