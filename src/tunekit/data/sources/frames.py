@@ -5,13 +5,11 @@ Neither package is imported here: whoever has a frame has it already.
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tunekit.data.readers.plain import plain
 from tunekit.data.wording import listed
 from tunekit.errors import SpecError
 
@@ -65,30 +63,6 @@ class PolarsRecords:
         for piece in pieces:
             for row in piece.iter_rows(named=True):
                 yield {name: plain(cell) for name, cell in row.items()}
-
-
-def plain(value: Any) -> Any:
-    """A cell as JSON holds it, where it can; what it cannot hold stays, for the reader of records to name.
-
-    Examples:
-        >>> plain(float("nan")), plain(datetime.date(2026, 11, 22)), plain(decimal.Decimal("1.50"))
-        (None, '2026-11-22', '1.50')
-    """
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if hasattr(value, "tolist"):  # a numpy scalar or array
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
-    if isinstance(value, (datetime.date, datetime.time)):
-        return None if value != value else value.isoformat()  # pandas' NaT is a date that equals nothing
-    if isinstance(value, decimal.Decimal):
-        return str(value)
-    return None if type(value).__name__ == "NAType" else value
 
 
 def _check(frame: Any, package: str, *names: str) -> None:

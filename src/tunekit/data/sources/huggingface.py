@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
-from tunekit.data.sources.frames import plain
+from tunekit.data.readers.plain import plain
 from tunekit.data.wording import listed
 from tunekit.errors import DataError, MissingExtraError, NotFoundError, SpecError, TunekitError
 
