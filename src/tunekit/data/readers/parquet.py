@@ -8,6 +8,7 @@ as much as its writer put into one, which is a thousand rows where `datasets` wr
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 BATCH_BYTES = 8 << 20
 """Of values decoded at once, as the file declares their size."""
 
-MAX_BATCH_ROWS = 1000
-"""Decoded at once, however small they are declared."""
+MAX_BATCH_ROWS = 64
+"""Decoded at once, however small they are declared: one value that is named for all of them is copied so often."""
+
+MAX_EXPANSION, FREE_BYTES = 1000, 64 << 20
+"""Bytes of values out of one byte of file, beyond the free ones. As for packed files: honest ones stay below 213."""
 
 MAX_ROWS_PER_BYTE = 1000
 """A file that declares more is damaged or an attack: it would give rows without end. A column with one value for all
@@ -37,6 +41,7 @@ rows takes next to nothing, but no data set is only that."""
 _INDEX = "__index_level_"  # what pandas calls the columns that it makes of an index
 _SHOWN = 5
 _THRIFT_BYTES = 64 << 20  # of one text, and items of one list, in the metadata
+_BUILT = "it is damaged, or built to exhaust memory; write it again"
 _HINT = "write it again, or as JSON lines, with the program that made it"
 
 
@@ -55,7 +60,7 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
         reading = _Reading(schema, notes)
         ColumnNames(tuple(schema.names)).check(options.wanted)
         number = 0
-        for batch in batches:
+        for batch in _bounded(batches, content):
             yield from enumerate(reading.records(batch), start=number + 1)
             number += batch.num_rows
 
@@ -93,6 +98,7 @@ def _parquet(content: IO[bytes]) -> tuple[pyarrow.Schema, Iterator[pyarrow.Recor
     _check_rows(metadata.num_rows, len(file.schema_arrow.names), content)
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     declared = sum(group.total_byte_size for group in groups)
+    _check_expansion(declared, content)
     per_row = max(1, declared // max(1, metadata.num_rows))
     rows_at_once = max(1, min(MAX_BATCH_ROWS, BATCH_BYTES // per_row))
     return file.schema_arrow, file.iter_batches(batch_size=rows_at_once, use_threads=False)
@@ -103,32 +109,62 @@ def _arrow(content: IO[bytes], magic: bytes) -> tuple[pyarrow.Schema, Iterator[p
 
     if magic == b"ARROW1":
         file = pyarrow.ipc.open_file(content)
-        stored = (file.get_batch(index) for index in range(file.num_record_batches))
-        return file.schema, _slices(stored, content)
+        return file.schema, _valid(
+            (file.get_batch(index) for index in range(file.num_record_batches)), content
+        )
     stream = pyarrow.ipc.open_stream(content)
-    return stream.schema, _slices(iter(stream), content)
+    return stream.schema, _valid(iter(stream), content)
 
 
-def _slices(batches: Iterator[pyarrow.RecordBatch], content: IO[bytes]) -> Iterator[pyarrow.RecordBatch]:
+def _valid(batches: Iterator[pyarrow.RecordBatch], content: IO[bytes]) -> Iterator[pyarrow.RecordBatch]:
     rows = 0
     for batch in batches:
         rows += batch.num_rows
         _check_rows(rows, batch.num_columns, content)
         # Offsets in a file may point anywhere; Arrow trusts them unless it is asked to look.
         batch.validate(full=True)
+        yield batch
+
+
+def _bounded(batches: Iterator[pyarrow.RecordBatch], content: IO[bytes]) -> Iterator[pyarrow.RecordBatch]:
+    """Batches of a few rows, values that are named by number in their place."""
+    values = 0
+    for batch in batches:
         for start in range(0, batch.num_rows, MAX_BATCH_ROWS):
-            yield batch.slice(start, MAX_BATCH_ROWS)
+            part = _decoded(batch.slice(start, MAX_BATCH_ROWS))
+            values += part.nbytes
+            _check_expansion(values, content)
+            yield part
+
+
+def _decoded(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    from pyarrow import types
+
+    for index, column in enumerate(batch.columns):
+        if types.is_dictionary(column.type):
+            batch = batch.set_column(index, batch.schema.names[index], column.dictionary_decode())
+    return batch
 
 
 def _check_rows(rows: int, columns: int, content: IO[bytes]) -> None:
-    place = content.tell()
-    size = content.seek(0, 2)
-    content.seek(place)
+    size = _size(content)
     if not columns or rows > MAX_ROWS_PER_BYTE * size:
         raise DataError(
-            f"the file declares {rows:,} rows of {columns:,} columns in {size:,} bytes",
-            hint="it is damaged, or built to exhaust memory; write it again",
+            f"the file declares {rows:,} rows of {columns:,} columns in {size:,} bytes", hint=_BUILT
         )
+
+
+def _check_expansion(values: int, content: IO[bytes]) -> None:
+    size = _size(content)
+    if values > FREE_BYTES + MAX_EXPANSION * size:
+        raise DataError(f"the file of {size:,} bytes gives values of {values:,} bytes", hint=_BUILT)
+
+
+def _size(content: IO[bytes]) -> int:
+    place = content.tell()
+    size = content.seek(0, io.SEEK_END)
+    content.seek(place)
+    return size
 
 
 # --- rows ---------------------------------------------------------------------------------------------
@@ -207,7 +243,7 @@ class _Reading:
 
 
 def _is_plain(kind: pyarrow.DataType) -> bool:
-    """Whether values of this type come out of Arrow as JSON holds them: texts, whole numbers, and what is made of them."""
+    """Whether values of this type come out of Arrow as JSON holds them: texts, whole numbers, lists of these."""
     from pyarrow import types
 
     if types.is_dictionary(kind):
