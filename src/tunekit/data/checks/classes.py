@@ -92,12 +92,12 @@ class Classes(Check):
             # White space at the ends of labels is found row by row, and taken off unasked.
             spacing = {text: best for text, best in spacing.items() if text.strip() != best.strip()}
         yield from self._variants(
-            "label-spacing", spacing, "differ only in white space", MergeLabelSpaces.proposed()
+            "label-spacing", spacing, "in other white space than usual", MergeLabelSpaces.proposed()
         )
         yield from self._variants(
-            "label-case", case_variants(counts), "differ only in case", MergeLabelCase.proposed()
+            "label-case", case_variants(counts), "in another case than usual", MergeLabelCase.proposed()
         )
-        how = "are rare and one letter away from a frequent one"
+        how = "rare and one letter away from a frequent one"
         yield from self._variants("label-typos", typo_variants(counts), how, MergeLabelTypos.proposed())
 
     def _variants(self, code: str, found: Respelling, how: str, fix: ProposedFix) -> Iterator[Finding]:
@@ -127,10 +127,11 @@ class Classes(Check):
         if len(classes) < 2 or not rare:
             return
         rows = self._where.of({text for text in self._spellings.counts if text.strip() in rare})
+        verb = "has" if len(rare) == 1 else "have"
         yield Finding(
             code="rare-classes",
             severity="warning",
-            message=f"{len(rare):,} of {len(classes):,} classes have fewer than {FEWEST_ROWS} rows: {listed(rare)}",
+            message=f"{len(rare):,} of {len(classes):,} classes {verb} fewer than {FEWEST_ROWS} rows: {listed(rare)}",
             rows=tuple(rows.ids),
             places=tuple(rows.places),
             facts={"fewest": FEWEST_ROWS, "classes": dict(list(rare.items())[:_MAX_LISTED])},
