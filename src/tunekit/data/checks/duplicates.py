@@ -119,16 +119,16 @@ class Disagreements(Check):
             Dispute.LABELS,
             "conflicting-labels",
             "warning",
-            "have more than one label, and no model can learn both",
+            "with more than one label, and no model can learn both",
         )
         yield from self._disputed(
             Dispute.VERDICTS,
             "conflicting-preferences",
             "warning",
-            "have answers judged both better and worse",
+            "with answers judged both better and worse",
         )
         yield from self._disputed(
-            Dispute.ANSWERS, "different-answers", "info", "have different answers, which may be meant"
+            Dispute.ANSWERS, "different-answers", "info", "with different answers, which may be meant"
         )
 
     def _disputed(self, about: Dispute, code: str, severity: Severity, what: str) -> Iterator[Finding]:
