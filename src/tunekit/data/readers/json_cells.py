@@ -11,7 +11,7 @@ from tunekit.errors import DataError
 
 
 def by_name(rows: Iterator[Row], options: ReadOptions, names: Sequence[str] | None = None) -> Iterator[Row]:
-    """The rows, with lists as objects; but a `["text", "label"]` pair stays one unless columns are named or wanted.
+    """The rows, with lists as objects where columns have names; without names a list stays one.
 
     Args:
         rows: Numbered items.
@@ -25,24 +25,22 @@ def by_name(rows: Iterator[Row], options: ReadOptions, names: Sequence[str] | No
     columns: ColumnNames | None = None
     lists = 0
     for number, row in rows:
-        plain = columns is None and said is None and not options.wanted
-        if not isinstance(row, list) or (plain and is_pair(row)):
-            yield number, row
-            continue
-        lists += 1
-        if columns is None:
-            row_of_names = _row_of_names(row, said, options.wanted)
-            if row_of_names > lists:
-                continue  # above the row that the caller calls the header
-            columns = _columns(row, said, is_header=row_of_names == lists)
-            columns.check(options.wanted)
-            if row_of_names:
-                continue
-        yield number, _named(row, columns)
+        if isinstance(row, list):
+            lists += 1
+            if columns is None:
+                naming = _row_of_names(row, said, options.wanted)
+                if naming >= lists:
+                    columns = _written(row) if naming == lists else None
+                    continue  # the header, or what stands above it
+                columns = given(said, len(row)) if isinstance(said, Sequence) else None
+            if columns is not None:
+                columns.check(options.wanted)
+                row = _named(row, columns)
+        yield number, row
 
 
 def _row_of_names(row: list[Any], said: bool | int | Sequence[str] | None, wanted: Sequence[str]) -> int:
-    """Which list names the columns, from 1; 0 where none does."""
+    """Which list names the columns, from 1; 0 where none does. A first list with all wanted columns does."""
     if isinstance(said, int):
         return int(said)
     return int(
@@ -50,10 +48,8 @@ def _row_of_names(row: list[Any], said: bool | int | Sequence[str] | None, wante
     )
 
 
-def _columns(row: list[Any], said: bool | int | Sequence[str] | None, *, is_header: bool) -> ColumnNames:
-    if is_header:
-        return ColumnNames(tuple("" if cell is None else str(cell) for cell in row))
-    return given(said, len(row)) if isinstance(said, Sequence) else positions(len(row))
+def _written(row: list[Any]) -> ColumnNames:
+    return ColumnNames(tuple("" if cell is None else str(cell) for cell in row))
 
 
 def _named(row: list[Any], columns: ColumnNames) -> Any:
@@ -76,7 +72,7 @@ def is_pair(row: Any) -> bool:
 
 
 def in_part(row: Any, part: str) -> Any:
-    """The row with the name of its part under "split", unless it has such a key or is no row; a pair gets names."""
-    if part and is_pair(row):
-        row = dict(zip(("text", "label"), row, strict=True))
+    """The row with the name of its part under "split", unless it has such a key or is no row; a list gets names."""
+    if part and isinstance(row, list):
+        row = dict(zip(("text", "label") if is_pair(row) else positions(len(row)).keys, row, strict=True))
     return row | {"split": row.get("split", part)} if part and isinstance(row, dict) else row

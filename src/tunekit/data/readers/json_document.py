@@ -30,10 +30,18 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
     """
     head = file.read(CHUNK_BYTES)
     encoding = recognised(head, options.encoding)
+    notes.facts["encoding"] = encoding.name
     head = head.removeprefix(codecs.BOM_UTF8)
     # Of another encoding, `_utf8` makes good UTF-8.
     decoder = Decoder(encoding if encoding.is_utf8 else Encoding("utf-8", named=True))
     reading = JsonRows(decoder, options, notes)
+    try:
+        yield from _rows(head, file, encoding, reading)
+    finally:
+        decoder.finish(notes)
+
+
+def _rows(head: bytes, file: BinaryIO, encoding: Encoding, reading: JsonRows) -> Iterator[Row]:
     begin = Scanner(_utf8(iter((head,)), encoding)).peek()
     if begin == b"[":
         yield from reading.array(Scanner(_utf8(chain((head,), _chunks(file)), encoding)))
@@ -52,7 +60,6 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
         )
     else:
         raise DataError("the document is empty", hint="look at what wrote it; was it still writing?")
-    reading.finish()
 
 
 def _scanner(file: IO[bytes], start: int, encoding: Encoding, offset: int, line: int) -> Scanner:
@@ -89,6 +96,7 @@ def _utf8(chunks: Iterator[bytes], encoding: Encoding) -> Iterator[bytes]:
         return
     decoder = codecs.getincrementaldecoder(encoding.codec)()
     try:
+        yield decoder.decode(next(chunks, b"")).removeprefix("\ufeff").encode()
         for chunk in chunks:
             yield decoder.decode(chunk).encode()
         yield decoder.decode(b"", final=True).encode()

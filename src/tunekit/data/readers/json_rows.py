@@ -36,10 +36,6 @@ class JsonRows:
         self._part = ""
         self._odd = 0
 
-    def finish(self) -> None:
-        """Say what the text was like, once the last row has been read."""
-        self._decoder.finish(self._notes)
-
     def array(self, scanner: Scanner) -> Iterator[Row]:
         """Rows of a document that is one array."""
         if self._options.part is not None:
@@ -154,7 +150,7 @@ class JsonRows:
             self._number += 1
             if len(set(keys)) > 1:
                 raise DataError(
-                    f"{self._where}: the columns name different rows, {listed(map(str, keys))}",
+                    f"{self._where()}: the columns name different rows, {listed(map(str, keys))}",
                     line=scanners[0].line,
                     hint="write the table again with one object for each row",
                 )
@@ -165,9 +161,9 @@ class JsonRows:
 
     # --- items --------------------------------------------------------------------------------------------
 
-    @property
-    def _where(self) -> str:
-        return f"item {self._number:,}" + (f" of {brief(self._part)}" if self._part else "")
+    def _where(self, line: int | None = None) -> str:
+        of = f" of {brief(self._part)}" if self._part else ""
+        return f"item {self._number:,}{of}" + (f" on line {line:,}" if line else "")
 
     def _items(self, scanner: Scanner) -> Iterator[Row]:
         for _ in scanner.each_item():
@@ -179,7 +175,7 @@ class JsonRows:
         try:
             raw = scanner.value()
         except DataError as error:
-            error.message = f"{self._where}: {error.message}"
+            error.message = f"{self._where()}: {error.message}"
             raise
         try:
             return json_value.value(raw) if raw.isascii() else self._decoded(raw)
@@ -187,7 +183,7 @@ class JsonRows:
             # The line is looked for only here: counting line ends for every item would cost.
             line = scanner.line - raw.count(b"\n")
             broken = error.__context__
-            found = DataError(f"{self._where}: {error.message}", line=line, hint=error.hint)
+            found = DataError(f"{self._where(line)}: {error.message}", line=line, hint=error.hint)
             if not isinstance(broken, json.JSONDecodeError):
                 return found
             # Quotes or brackets do not match, so nobody knows where this item ends and the next begins.

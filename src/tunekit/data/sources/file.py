@@ -16,6 +16,7 @@ from tunekit.data.readers.encoding import check as check_encoding
 from tunekit.data.recognise import Format
 from tunekit.data.shapes import Columns
 from tunekit.data.sources.base import Source
+from tunekit.data.sources.saved import SavedDataset, is_saved
 from tunekit.data.wording import listed
 from tunekit.errors import SpecError
 
@@ -43,7 +44,7 @@ class FileSource(Source):
         format: Format | None,
         columns: Columns | None,
         **options: Any,
-    ) -> FileSource:
+    ) -> Source:
         """From the arguments of `Dataset.load`.
 
         Raises:
@@ -52,8 +53,9 @@ class FileSource(Source):
         if format is not None and format not in catalogue.FORMATS:
             raise SpecError(f"unknown format {format!r}", hint=f"formats are {listed(catalogue.FORMATS)}")
         _check(**options)
-        wanted = columns.names if columns else ()
-        return cls(os.fspath(path), format, ReadOptions(**options, wanted=wanted))
+        asked = ReadOptions(**options, wanted=columns.names if columns else ())
+        place = os.fspath(path)
+        return SavedDataset(place, asked) if is_saved(place) else cls(place, format, asked)
 
     @contextmanager
     def opened(self, notes: Notes) -> Iterator[Iterator[Row]]:
