@@ -125,10 +125,12 @@ def pydantic_lines(path: Path) -> int:
 
     from pydantic import Field, create_model
 
-    def turn(role: Any, content: Any = str) -> Any:
-        return create_model(role, role=(Literal[role], ...), content=(content, ...), name=(str | None, None))
+    create: Any = create_model  # types follow no model that is made while the program runs
 
-    calling: Any = create_model(
+    def turn(role: str, content: Any = str) -> Any:
+        return create(role, role=(Literal[role], ...), content=(content, ...), name=(str | None, None))
+
+    calling = create(
         "assistant",
         role=(Literal["assistant"], ...),
         content=(str | None, None),
@@ -136,11 +138,9 @@ def pydantic_lines(path: Path) -> int:
         weight=(float, 1.0),
         tool_calls=(list[dict[str, Any]] | None, None),
     )
-    answering: Any = create_model(
-        "tool", role=(Literal["tool"], ...), content=(str, ...), tool_call_id=(str, ...)
-    )
+    answering = create("tool", role=(Literal["tool"], ...), content=(str, ...), tool_call_id=(str, ...))
     turns = turn("system") | turn("developer") | turn("user") | calling | answering
-    row: Any = create_model(
+    row = create(
         "row",
         messages=(list[Annotated[turns, Field(discriminator="role")]], ...),
         tools=(list[dict[str, Any]] | None, None),
@@ -207,8 +207,8 @@ def near(path: Path) -> int:
     from tunekit.data.checks.near_duplicates import NearDuplicates
     from tunekit.data.stream import DatasetStream
 
-    [finding] = run.run(DatasetStream.load(path), [NearDuplicates], CheckContext())[2]
-    return len(finding.rows)
+    findings = run.run(DatasetStream.load(path), [NearDuplicates], CheckContext())[2]
+    return sum(len(finding.rows) for finding in findings)
 
 
 TASKS: dict[str, Callable[[Path], int]] = {
