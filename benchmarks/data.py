@@ -139,7 +139,7 @@ def pydantic_lines(path: Path) -> int:
         tool_calls=(list[dict[str, Any]] | None, None),
     )
     answering = create("tool", role=(Literal["tool"], ...), content=(str, ...), tool_call_id=(str, ...))
-    turns = turn("system") | turn("developer") | turn("user") | calling | answering
+    turns: Any = turn("system") | turn("developer") | turn("user") | calling | answering
     row = create(
         "row",
         messages=(list[Annotated[turns, Field(discriminator="role")]], ...),
