@@ -22,20 +22,21 @@ def by_name(rows: Iterator[Row], options: ReadOptions, names: Sequence[str] | No
         DataError: The names do not fit, or a wanted column is not among them.
     """
     said = names if options.header is None else options.header
-    columns: ColumnNames | None = None
+    keys: list[str] = []
     lists = 0
     for number, row in rows:
         if isinstance(row, list):
             lists += 1
-            if columns is None:
+            if not keys:
                 naming = _row_of_names(row, said, options.wanted)
+                if naming == lists:
+                    keys = _checked(ColumnNames(tuple(map(_name, row))), options.wanted)
                 if naming >= lists:
-                    columns = _written(row) if naming == lists else None
                     continue  # the header, or what stands above it
-                columns = given(said, len(row)) if isinstance(said, Sequence) else None
-            if columns is not None:
-                columns.check(options.wanted)
-                row = _named(row, columns)
+                if isinstance(said, Sequence):
+                    keys = _checked(given(said, len(row)), options.wanted)
+            if keys:
+                row = _named(row, keys)
         yield number, row
 
 
@@ -48,19 +49,23 @@ def _row_of_names(row: list[Any], said: bool | int | Sequence[str] | None, wante
     )
 
 
-def _written(row: list[Any]) -> ColumnNames:
-    return ColumnNames(tuple("" if cell is None else str(cell) for cell in row))
+def _name(cell: Any) -> str:
+    return "" if cell is None else str(cell)
 
 
-def _named(row: list[Any], columns: ColumnNames) -> Any:
-    width = len(columns.written)
-    if len(row) != width:
+def _checked(columns: ColumnNames, wanted: Sequence[str]) -> list[str]:
+    columns.check(wanted)
+    return columns.keys
+
+
+def _named(row: list[Any], keys: list[str]) -> Any:
+    if len(row) != len(keys):
         cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
         return DataError(
-            f"the row has {cells}, the table has {width} columns",
+            f"the row has {cells}, the table has {len(keys)} columns",
             hint="write null for a cell without a value",
         )
-    return dict(zip(columns.keys, row, strict=True))
+    return dict(zip(keys, row, strict=True))
 
 
 def is_pair(row: Any) -> bool:
