@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from tunekit._files import atomic_writer
 from tunekit.data.profiles import Profile
@@ -23,7 +23,7 @@ from tunekit.data.writers.report import WriteReport
 from tunekit.errors import DataError, MissingExtraError, SpecError
 from tunekit.examples import Example, to_dict
 
-OWN = "own"
+OWN = "tunekit"
 """Name of tunekit's own record shape, which keeps everything."""
 
 _TABLES = {"csv": ",", "tsv": "\t"}
@@ -191,7 +191,7 @@ def _zstd(out: _Counted) -> Iterator[Any]:
         import zstandard
     except ImportError:
         raise MissingExtraError("zstandard", extra="zstd") from None
-    with zstandard.ZstdCompressor(level=10).stream_writer(out, closefd=False) as file:
+    with zstandard.ZstdCompressor(level=10).stream_writer(cast("IO[bytes]", out), closefd=False) as file:
         yield file
 
 

@@ -120,7 +120,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def left_out(self, example: Example) -> tuple[str, ...]:
         """The row's meta columns that are not written for it; our own shape keeps them all."""
-        if self.shape == "own":
+        if self.shape == "tunekit":
             return ()
         return tuple(column for column in example.meta if column not in self.row_keys)
 

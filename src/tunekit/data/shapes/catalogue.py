@@ -5,7 +5,7 @@ The order decides where two shapes recognise the same record: the more particula
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -45,6 +45,17 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("text", "TEXT"),
 )
 
+_LOOKED_AT = frozenset(
+    """
+    answer answers available_tools chosen chosen_messages completion content contents context conversation
+    conversations data desirable expected expected_output functions ground_truth input instances instruction
+    interactions kind kto_tag label labels messages neg negative non_preferred_output only_last output paragraphs
+    pos positive preferred_output prompt qas query question reference reference_answer references rejected
+    rejected_messages rejected_response response schemaversion segments solution system system_prompt target text
+    toolconfig tools
+    """.split()  # noqa: SIM905  # as a list it would be a page
+)
+
 
 @cache
 def shapes() -> tuple[Shape, ...]:
@@ -66,6 +77,16 @@ def recognised(record: Any) -> Shape | None:
     return next((shape for shape in shapes() if shape.recognises(record)), None)
 
 
+def looked_at(keys: Iterable[str]) -> bool:
+    """Whether a shape looks at one of these keys to recognise a record; columns of other names make no other shape.
+
+    Examples:
+        >>> looked_at(["source", "Completion "]), looked_at(["source"])
+        (True, False)
+    """
+    return any(str(key).strip().casefold() in _LOOKED_AT for key in keys)
+
+
 def shape(name: str) -> Shape:
     """The shape that is called so.
 
@@ -73,7 +94,7 @@ def shape(name: str) -> Shape:
         SpecError: None is; the hint says which there are.
 
     Examples:
-        >>> shape("own").says
+        >>> shape("tunekit").says
         "tunekit's own rows"
     """
     known = {shape.name: shape for shape in shapes()}

@@ -171,7 +171,7 @@ def with_meta(body: dict[str, Any], example: Example, reserved: Iterable[str] = 
             raise DataError(
                 f"a meta column is called {brief(key)}, which means something in this shape",
                 field=f"meta.{key}",
-                hint='rename the column, or write shape="own", which keeps meta apart',
+                hint='rename the column, or write shape="tunekit", which keeps meta apart',
             )
     record = body | dict(example.meta)
     _refuse_other_shape(body, record)
@@ -180,8 +180,10 @@ def with_meta(body: dict[str, Any], example: Example, reserved: Iterable[str] = 
 
 def _refuse_other_shape(body: dict[str, Any], record: dict[str, Any]) -> None:
     # It knows all shapes, and so comes after this module.
-    from tunekit.data.shapes.catalogue import recognised
+    from tunekit.data.shapes.catalogue import looked_at, recognised
 
+    if not looked_at(record.keys() - body.keys()):  # nearly always, and recognising takes longer than writing
+        return
     found, wanted = recognised(record), recognised(body)
     # Flat rows of no shape are read by what their columns hold.
     flat = not any(isinstance(value, (list, dict)) for value in body.values())
@@ -191,7 +193,7 @@ def _refuse_other_shape(body: dict[str, Any], record: dict[str, Any]) -> None:
     raise DataError(
         f"a meta column is called {brief(key)}, which makes a row of another shape",
         field=f"meta.{key}",
-        hint='rename the column, or write shape="own", which keeps meta apart',
+        hint='rename the column, or write shape="tunekit", which keeps meta apart',
     )
 
 

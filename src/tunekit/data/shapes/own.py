@@ -145,7 +145,7 @@ _READERS = {
 
 
 OWN = Shape(
-    name="own",
+    name="tunekit",
     says="tunekit's own rows",
     kinds=frozenset(EXAMPLE_KINDS),
     recognises=_recognises,

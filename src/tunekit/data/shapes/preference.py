@@ -123,7 +123,7 @@ def _write(example: Example) -> dict[str, Any]:
         raise DataError(
             "an answer begins with a turn that is not the assistant's, or there is no prompt",
             field="chosen",
-            hint='write shape="own", which keeps the turns as they are',
+            hint='write shape="tunekit", which keeps the turns as they are',
         )
     body: dict[str, Any] = {
         "prompt": [message_to_dict(turn) for turn in found.messages],

@@ -88,7 +88,7 @@ def _write(example: Example) -> dict[str, Any]:
             raise DataError(
                 f"the reference has the key {brief(key)}, which is taken in this shape",
                 field=f"reference.{key}",
-                hint='rename it, or write shape="own"',
+                hint='rename it, or write shape="tunekit"',
             )
     body: dict[str, Any] = {"messages": [message_to_dict(turn) for turn in example.messages]}
     body |= with_tools(example.tools)
@@ -108,7 +108,7 @@ def _refuse_other_shape(body: dict[str, Any], record: dict[str, Any]) -> None:
     raise DataError(
         f"the reference has the key {brief(key)}, which makes a row of another shape",
         field=f"reference.{key}",
-        hint='rename it, or write shape="own"',
+        hint='rename it, or write shape="tunekit"',
     )
 
 

@@ -21,7 +21,7 @@ _SAYS = {
     "parts": "parts",
     "reasoning": "reasoning",
 }
-_HOLDS_ALL = 'write shape="openai" or shape="own", which hold it'
+_HOLDS_ALL = 'write shape="openai" or shape="tunekit", which hold it'
 
 
 def chat(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.data import strategies
-from tunekit.data.shapes.catalogue import recognised, shape, shapes
+from tunekit.data.shapes.catalogue import looked_at, recognised, shape, shapes
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import (
     ChatExample,
@@ -99,7 +99,7 @@ PLAIN_PAIR = st.builds(
 # Without a reference, or with an earlier answer, only its name tells such a row from a chat.
 GRADED = strategies.prompt().map(lambda row: row.replace(reference=plain_reference(row.reference)))
 EXAMPLES: dict[str, st.SearchStrategy[Example]] = {
-    "own": strategies.example(),
+    "tunekit": strategies.example(),
     "prompt-completion": strategies.completion() | strategies.chat(parts=True, names=True).map(learned_last),
     "alpaca": strategies.completion() | ROUNDS,
     "instances": strategies.completion(),
@@ -166,7 +166,7 @@ def test_the_names_are_unique_and_the_unknown_is_refused() -> None:
     with pytest.raises(SpecError) as refused:
         shape("alpacca")
     assert str(refused.value) == "unknown shape 'alpacca'\n  hint: did you mean 'alpaca'?"
-    with pytest.raises(SpecError, match="shapes are 'own', "):
+    with pytest.raises(SpecError, match="shapes are 'tunekit', "):
         shape("zzz")
 
 
@@ -176,8 +176,48 @@ def test_a_meta_column_that_would_make_another_row_is_refused() -> None:
         shape("prompt-completion").write(row)
     assert str(refused.value) == (
         "meta.label: a meta column is called 'label', which makes a row of another shape\n"
-        '  hint: rename the column, or write shape="own", which keeps meta apart'
+        '  hint: rename the column, or write shape="tunekit", which keeps meta apart'
     )
     with pytest.raises(DataError, match="a meta column is called 'prompt', which means something"):
         shape("prompt-completion").write(row.replace(meta={"prompt": "c"}))
-    assert shape("own").read(shape("own").write(row), "") == row
+    assert shape("tunekit").read(shape("tunekit").write(row), "") == row
+
+
+class Watched(Mapping[str, Any]):
+    """A record that remembers which of its keys were asked for."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        self.record = record
+        self.asked: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return self.record[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.record)
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+
+def asked_for(records: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Every key that some shape asks one of these records for."""
+    found = set()
+    for record in map(Watched, records):
+        for form in shapes():
+            form.recognises(record)
+        found |= record.asked
+    return found
+
+
+def test_every_key_that_a_shape_looks_at_is_known_to_be_looked_at() -> None:
+    values = ("prompt", True, [{"role": "user", "content": "a"}])
+    known: set[str] = set()
+    while new := asked_for({key: value} for key in {"", *known} for value in values) - known:
+        known |= new
+    several = ({key: value, other: values[-1]} for key in known for other in known for value in values)
+    known |= asked_for(several)
+    assert len(known) > 50
+    assert [key for key in sorted(known) if not looked_at([key])] == []
+    assert not looked_at(["source", "id", ""])

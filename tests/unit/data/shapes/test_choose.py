@@ -40,7 +40,7 @@ def read(*rows: Any, **options: Any) -> list[Example]:
 @pytest.mark.parametrize(
     ("row", "name"),
     [
-        ({"kind": "completion", "prompt": "a", "completion": "b"}, "own"),
+        ({"kind": "completion", "prompt": "a", "completion": "b"}, "tunekit"),
         ({"messages": [U, A]}, "openai"),
         ({"messages": [U, A], "label": True}, "unpaired-messages"),
         ({"messages": [U, A], "chosen": "x", "rejected": "y"}, "preference"),
@@ -97,7 +97,7 @@ def test_one_row_says_what_it_is(row: Any, name: str) -> None:
     assert chosen.name == name
     codes = [finding.code for finding in chosen.findings]
     assert codes[:1] == (
-        [] if name == "own" else ["guessed-columns" if name == "columns" else "guessed-shape"]
+        [] if name == "tunekit" else ["guessed-columns" if name == "columns" else "guessed-shape"]
     )
 
 
