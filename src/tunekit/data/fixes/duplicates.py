@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 from tunekit.data.checks.base import CheckContext
-from tunekit.data.compact import Numbering
+from tunekit.data.compact import Numbering, RowIds
+from tunekit.data.findings import Safety
 from tunekit.data.fixes.base import Fix
 from tunekit.data.similarity.comparable import comparable
 from tunekit.data.similarity.conflicts import Conflicts, Dispute
@@ -14,38 +17,51 @@ from tunekit.data.similarity.near_rows import NearRows
 from tunekit.examples import Example
 
 
-class DropDuplicates(Fix):
+class _DropRepeats(Fix):
+    """Keep the first of rows with the same key."""
+
+    safety: ClassVar[Safety] = "lossy"
+
+    def __init__(self, context: CheckContext) -> None:
+        super().__init__(context)
+        self._seen = Numbering()
+        self._first = RowIds()
+
+    @staticmethod
+    @abstractmethod
+    def key(example: Example) -> int:
+        """Equal for rows that repeat each other."""
+
+    def apply(self, example: Example) -> Example | None:
+        """None where the key was there before."""
+        if self._seen.number(self.key(example)) < len(self._first):
+            return None
+        self._first.append(example.id)
+        return example
+
+    def reason(self, example: Example) -> str:
+        """Which row it repeats."""
+        return f"repeats {self._first[self._seen.number(self.key(example))]}"
+
+
+class DropDuplicates(_DropRepeats):
     """Keep the first of rows with the same content."""
 
     name = "drop-duplicates"
-    safety = "lossy"
     says = "Leaves out every row that repeats an earlier one to the letter."
-
-    def __init__(self, context: CheckContext) -> None:
-        super().__init__(context)
-        self._seen = Numbering()
-
-    def apply(self, example: Example) -> Example | None:
-        """None where the content was there before."""
-        count = len(self._seen)
-        return example if self._seen.number(content_key(example)) == count else None
+    key = staticmethod(content_key)
 
 
-class DropNormalisedDuplicates(Fix):
+class DropNormalisedDuplicates(_DropRepeats):
     """Keep the first of rows with the same words."""
 
     name = "drop-normalised-duplicates"
-    safety = "lossy"
     says = "Leaves out every row that repeats an earlier one but for case, white space and punctuation."
 
-    def __init__(self, context: CheckContext) -> None:
-        super().__init__(context)
-        self._seen = Numbering()
-
-    def apply(self, example: Example) -> Example | None:
-        """None where the same words were there before."""
-        count = len(self._seen)
-        return example if self._seen.number(comparable(example).key) == count else None
+    @staticmethod
+    def key(example: Example) -> int:
+        """Equal for rows with the same words."""
+        return comparable(example).key
 
 
 class DropNearDuplicates(Fix):

@@ -58,6 +58,17 @@ def test_duplicates_are_what_the_fingerprint_counts_as_equal(
     assert [row.id for row in kept] == [row.id for row in found if row.id not in expected]
 
 
+@pytest.mark.parametrize("name", ["drop-duplicates", "drop-normalised-duplicates"])
+def test_the_report_says_which_row_each_one_repeats(name: str) -> None:
+    data = numbered(pair("a", "b"), pair("x", "y"), pair("x", "y"), pair("a", "b"), pair("a", "b"))
+    [applied] = data.preview_fix(name).fixes
+    assert [(left.row, left.why) for left in applied.reasons] == [
+        ("a.jsonl:3", "repeats a.jsonl:2"),
+        ("a.jsonl:4", "repeats a.jsonl:1"),
+        ("a.jsonl:5", "repeats a.jsonl:1"),
+    ]
+
+
 def test_a_copy_is_named_with_its_group() -> None:
     data = numbered(pair("a", "b"), pair("x", "y"), pair("a", "b"), pair("a", "b"), pair("x", "y"))
     finding = data.check()["duplicate-rows"]
