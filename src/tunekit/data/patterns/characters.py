@@ -11,6 +11,8 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import groupby
 
 from tunekit.data.patterns.mojibake import SEQUENCE
 
@@ -185,8 +187,23 @@ def compose(text: str) -> str:
         return text
     return "".join(
         part if _COMPATIBILITY.match(part) else unicodedata.normalize("NFC", part)
-        for part in _COMPATIBILITY.split(text)
+        for part in _COMPATIBILITY.split(_LONG_RUN.sub(_in_order, text))
     )
+
+
+# Accents are neither letters nor spaces. `unicodedata` puts a run of them in order in quadratic time.
+_LONG_RUN = re.compile(r"[^\w\s]{64,}")
+
+
+def _in_order(run: re.Match[str]) -> str:
+    """The run decomposed, its accents in canonical order: what form C is made of."""
+    letters = "".join([unicodedata.normalize("NFD", character) for character in run.group()])
+    groups = groupby(letters, key=lambda character: unicodedata.combining(character) != 0)
+    return "".join([each for is_accents, group in groups for each in _sorted(group, is_accents)])
+
+
+def _sorted(characters: Iterable[str], is_accents: bool) -> Iterable[str]:
+    return sorted(characters, key=unicodedata.combining) if is_accents else characters
 
 
 # Not all of HTML's names: in C, "&sum;" and "&image;" are code. Numbers too. "&amp;amp;lt;" was escaped three times.

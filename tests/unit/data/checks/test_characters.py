@@ -7,6 +7,9 @@ Checks and fixes together, because each finding must be gone after its fix. Dama
 
 from __future__ import annotations
 
+import time
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +20,7 @@ from tunekit.data.checks.characters import Characters
 from tunekit.data.findings import Finding
 from tunekit.data.fixes import characters
 from tunekit.data.fixes.characters import CharacterFix
+from tunekit.data.patterns.characters import compose
 from tunekit.data.patterns.mojibake import repaired
 from tunekit.examples import CompletionExample, Example, Message, PreferenceExample, ToolCall
 
@@ -310,3 +314,23 @@ def test_every_code_can_be_found() -> None:
     text = "\x00\x0crac \x1b \xad\xa0 \r &amp; It\x92s \ufffd \ud800"
     text += "\u202e e\u0301 p\u0430y \U000e0067"
     assert tuple(check(said(text))) == Characters.codes
+
+
+# Accents below and above, some of which are two, one that hides behind a class of 0, letters, marks that decompose.
+MARKS = st.sampled_from("\u0301\u0323\u0327\u0344\u0308\u0f71\u0f72\u0f73\u0f81=\u0338\u037e(\u3099")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.sampled_from("aeo か"), max_size=3), st.lists(MARKS, min_size=50, max_size=150))
+def test_many_accents_are_composed_as_unicode_says(letters: str, marks: list[str]) -> None:
+    text = letters + "".join(marks) + letters
+    assert compose(text) == unicodedata.normalize("NFC", text)
+
+
+def test_a_run_of_accents_takes_no_quadratic_time() -> None:
+    row = said("a" + "\u0301\u0323\u0f73" * 100_000)
+    start = time.process_time()
+    fixed = characters.Nfc(CONTEXT).apply(row)
+    assert time.process_time() - start < 10  # minutes, if it did
+    assert isinstance(fixed, CompletionExample)
+    assert unicodedata.is_normalized("NFC", fixed.completion)
