@@ -151,7 +151,8 @@ def test_a_vocabulary_in_utf_16_is_decoded(shared_data: Path) -> None:
     path = shared_data / "utf16_json/enwik8-vocab.json"
     with pytest.raises(DataError) as caught:
         tk.Dataset.load(path)
-    assert "'\\x00" not in caught.value.message  # decoded, and then found to be no rows
+    assert caught.value.message.startswith("unknown shape with the keys '0', '1', '2'")
+    assert caught.value.message.endswith("and 6044 more")
     text = tk.Dataset.load(path, format="txt", unit="document")
     assert text.source["encoding"] == "utf-16"
     [row] = pairs(text)

@@ -25,6 +25,8 @@ from tunekit.examples import Example, LabelledExample
 
 SAMPLE_ROWS = 200
 """How many rows a choice looks at; more are not used."""
+_MOST_KEYS = 100
+"""A lone object with more keys is no row with columns to choose from, but a vocabulary or the like."""
 _SHAPES = (
     'rows are {"messages": [...]}, {"prompt": ..., "completion": ...} or {"text": ...};'
     " for other keys pass input= and target="
@@ -135,9 +137,9 @@ def _of_records(records: list[Mapping[str, Any]], asked: Columns, is_table: bool
     found = [_recognised(record, asked) for record in records]
     counts = Counter(shape.name for shape in found if shape is not None)
     [(name, count), *_] = counts.most_common(1) or [("", 0)]
-    if count * 2 >= len(records):
-        return _guessed_shape(named(name), counts, len(records), records, asked)
     strange = [record for record, shape in zip(records, found, strict=True) if shape is None]
+    if not strange or count * 2 >= len(records):
+        return _guessed_shape(named(name), counts, len(records), records, asked)
     try:
         guess = table.guess(strange, asked)
     except DataError:
@@ -145,7 +147,8 @@ def _of_records(records: list[Mapping[str, Any]], asked: Columns, is_table: bool
         telling = named(name) if count else _telling(records[0])
         if telling is not None:
             return _guessed_shape(telling, counts, len(records), records, asked)
-        if is_table or any(fields.spelled(value) is not None for value in strange[0].values()):
+        flat = any(fields.spelled(value) is not None for value in strange[0].values())
+        if is_table or (flat and (len(records) > 1 or len(strange[0]) <= _MOST_KEYS)):
             raise
         raise _unknown(strange[0]) from None
     return _by_columns(guess.columns, records, guesses.guessed_columns(guess))
