@@ -130,6 +130,14 @@ def test_rows_of_other_shapes_are_read_as_what_they_are() -> None:
     ]
 
 
+def test_three_rows_of_three_shapes_are_read_as_what_they_are() -> None:
+    assert read({"text": "c"}, {"prompt": "a", "completion": "b"}, {"instruction": "a", "output": "b"}) == [
+        CompletionExample(prompt="", completion="c"),
+        CompletionExample(prompt="a", completion="b"),
+        CompletionExample(prompt="a", completion="b"),
+    ]
+
+
 def test_most_rows_decide() -> None:
     assert choose([{"text": "a"}, *[{"question": "a", "answer": "b"}] * 3]).name == "columns"
     assert choose([{"question": "a", "answer": "b"}, {"text": "a"}]).name == "text"
