@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.wording import brief
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
@@ -126,8 +127,15 @@ class Rows:
         return len(self.ids)
 
 
+_AROUND = 200
+"""Characters on both sides of what is shown that may tell that it is part of a secret."""
+
+
 def evidence(text: str, start: int = 0, end: int | None = None) -> str:
-    """At most 40 characters of `text` around a match, control characters made visible."""
+    """At most 40 characters of `text` around a match, control characters made visible and secrets masked."""
     end = len(text) if end is None else end
     room = max(0, 40 - (end - start)) // 2
-    return brief(text[max(0, start - room) : end + room])[1:-1]
+    first, last = max(0, start - room), min(end + room, start + 41)
+    begin = max(0, first - _AROUND)
+    shown = brief(veiled(text[begin : last + _AROUND])[first - begin : last - begin])
+    return shown[1:].removesuffix(shown[0])  # what was cut ends in "..." and no quote

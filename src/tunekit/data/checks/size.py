@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.compact import RowIds
 from tunekit.data.findings import MAX_PLACES, Finding, Place, evidence
-from tunekit.data.wording import brief
 from tunekit.examples import CompletionExample, Example
 
 FEW_ROWS = 100
@@ -50,15 +49,15 @@ class Size(Check):
             yield Finding(
                 code="identical-prompts",
                 severity="error",
-                message=f"all {self._rows:,} prompts are {brief(self._prompt.text)}, so the model cannot learn which "
-                "answer belongs to what; leave prompts empty for text that is only continued",
+                message=f"all {self._rows:,} prompts are '{evidence(self._prompt.text)}', so the model cannot learn "
+                "which answer belongs to what; leave prompts empty for text that is only continued",
             )
         if self._completion.is_shared:
             yield Finding(
                 code="identical-completions",
                 severity="error",
-                message=f"all {self._rows:,} completions are {brief(self._completion.text)}, and the model would learn "
-                "to say nothing else",
+                message=f"all {self._rows:,} completions are '{evidence(self._completion.text)}', and the model would "
+                "learn to say nothing else",
             )
         yield from self._blank.findings()
 
@@ -95,12 +94,12 @@ class _Constant:
     """Whether a text is the same in every row that has it."""
 
     def __init__(self) -> None:
-        self.text: str | None = None
+        self.text = ""
         self._count = 0
         self._same = True
 
     def see(self, text: str) -> None:
-        self.text = text if self.text is None else self.text
+        self.text = text if not self._count else self.text
         self._same = self._same and text == self.text
         self._count += 1
 

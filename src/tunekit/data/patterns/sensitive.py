@@ -63,6 +63,11 @@ _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
 
 
+def form(text: str) -> str:
+    """Every letter as "x" and every digit as "0": how it is written, and nothing that it says."""
+    return _DIGIT.sub("0", _LETTER.sub("x", text))
+
+
 def masked(text: str, found: Sensitive) -> str:
     """What may be shown of it: its kind and its form, in at most 40 characters, and nothing that it says.
 
@@ -70,6 +75,5 @@ def masked(text: str, found: Sensitive) -> str:
         >>> masked("Write to ann.lee@acme.org", Sensitive("email", 9, 25))
         'email xxx.xxx@xxxx.xxx'
     """
-    form = _DIGIT.sub("0", _LETTER.sub("x", text[found.start : min(found.end, found.start + MAX_EVIDENCE)]))
-    shown = f"{found.kind} {form}"
+    shown = f"{found.kind} {form(text[found.start : min(found.end, found.start + MAX_EVIDENCE)])}"
     return shown if len(shown) <= MAX_EVIDENCE else shown[: MAX_EVIDENCE - 2] + ".."

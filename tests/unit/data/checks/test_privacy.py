@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.unit.data.strategies import example
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.checks.privacy import Privacy
+from tunekit.data.dataset import Dataset
 from tunekit.data.findings import Finding
 from tunekit.data.fixes.base import Fix
 from tunekit.data.fixes.privacy import DropPersonalData, DropSecrets, MaskPersonalData, MaskSecrets
@@ -302,3 +303,19 @@ def test_hostile_texts_are_quick(piece: str, tail: str) -> None:
     secrets.find(text)
     secrets.find("password=" + text)
     personal.find(text)
+
+
+@pytest.mark.parametrize("key", ["AKIA" + "Q2ERTY7IOPASDFGH", "sk-proj-" + RANDOM[:40], "hf_" + RANDOM[:34]])
+def test_no_other_finding_shows_a_key_either(key: str) -> None:
+    asked, after = (
+        Message(role="user", content=f"{key} is my key"),
+        Message(role="user", content=f"{key}\u200b"),
+    )
+    answers = [Message(role="assistant", content=f"So it is in {n}, {key}") for n in range(4)]
+    chats = [ChatExample(messages=(asked, answer, after), id="a:1") for answer in answers]
+    pairs = [CompletionExample(prompt=f"{key} {n}", completion=f"All of it: {key}") for n in range(40)]
+    for rows in (chats, pairs, pairs[:1] * 12):
+        report = Dataset(rows).check(against=Dataset(rows[:1]))
+        shown = json.dumps([found.to_dict() for found in report])
+        assert len(report) > 3
+        assert key[8:24].casefold() not in shown.casefold()
