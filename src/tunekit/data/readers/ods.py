@@ -27,6 +27,9 @@ MAX_ROW_BYTES = 64 << 20
 MAX_CELLS, CELLS_PER_BYTE = 2_000_000, 16
 """Cells that rows may have together, and per byte of XML besides: a cell may say that it is repeated without end."""
 
+MAX_COPIES = 100_000
+"""Rows with something in them that may be repetitions of others: no more than a person fills down."""
+
 _TABLE = re.compile(r"<table:table\s([^<>]*+)>")
 _HIDDEN_STYLE = re.compile(
     r'<style:style\s([^<>]*+)>\s*+<style:table-properties\s[^<>]*?table:display="false"'
@@ -102,7 +105,7 @@ class OdsSheet:
         self.seen = Seen()
         self._pieces = pieces
         self._position = position
-        self._count = self._bytes = 0
+        self._cells_seen = self._copies = self._bytes = 0
 
     def rows(self) -> Iterator[tuple[int, Cells]]:
         """Rows that are not blank, with their numbers.
@@ -119,19 +122,24 @@ class OdsSheet:
                 self._cells(body.partition("</table:table-row>")[0], number) if not tag.endswith("/") else []
             )
             if isinstance(cells, DataError) or any(cells):
-                for number_ in range(number, number + times):
-                    self._check(number_, cells)
-                    if named.get("table:visibility", "visible") != "visible":
-                        self.seen.hidden.append(number_)
-                    yield number_, cells
+                self._check(number, times, cells)
+                if named.get("table:visibility", "visible") != "visible":
+                    self.seen.hidden += range(number, number + times)
+                yield from ((at, cells) for at in range(number, number + times))
             number += times
 
-    def _check(self, number: int, cells: Cells) -> None:
-        self._count += 0 if isinstance(cells, DataError) else len(cells)
-        if number > MAX_ROW or self._count > MAX_CELLS + CELLS_PER_BYTE * self._bytes:
+    def _check(self, number: int, times: int, cells: Cells) -> None:
+        self._copies += times - 1
+        self._cells_seen += 0 if isinstance(cells, DataError) else times * len(cells)
+        is_beyond = number + times - 1 > MAX_ROW
+        if (
+            is_beyond
+            or self._copies > MAX_COPIES
+            or self._cells_seen > MAX_CELLS + CELLS_PER_BYTE * self._bytes
+        ):
             raise DataError(
-                "a row or a cell is repeated without end, with something in it",
-                line=number,
+                f"a row with something in it is repeated {times:,} times, or its cells are",
+                line=min(number, MAX_ROW),
                 hint="the file is damaged, or built to exhaust memory; save the data again",
             )
 

@@ -74,7 +74,7 @@ def _arrow_errors() -> Iterator[None]:
         raise
     except ImportError as error:
         raise MissingExtraError(error.name or "pyarrow", extra="parquet") from None
-    except (ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
         said = " ".join(str(error).split())
         raise DataError(
             f"the file is damaged, or of a kind that is not read: {brief(said, quote=False)}", hint=_HINT
