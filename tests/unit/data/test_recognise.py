@@ -104,7 +104,8 @@ def test_other_encodings(encoding: str) -> None:
         ('text,label\n"{""a"": 1}",b\n', "x.csv", "csv"),
         ("[INST],label\na,b\n", "x.csv", "csv"),
         ("{{name}},label\na,b\n", "x.csv", "csv"),
-        ("text,label\n" * 6, "x.txt", "csv"),
+        ("text,label\n" * 5, "x.txt", "csv"),
+        ("Is it?,Yes it is!,1,2\n" * 5, "x.txt", "csv"),
     ],
 )
 def test_tables(content: str, name: str, format: str) -> None:
@@ -121,6 +122,8 @@ def test_tables(content: str, name: str, format: str) -> None:
         "{name}, hello\n{name}, bye\n",
         "One line; another.\nAnd more\n",
         "# Title\n\nwords | and words\n",
+        "text,label\n" * 4,
+        "Is it?,Yes it is!,1\n" * 5,
     ],
 )
 def test_prose_is_text(content: str) -> None:

@@ -169,7 +169,8 @@ def _is_quoted(quoted: Fit, plain: Fit) -> bool:
     closed = sum(len(cell) > 1 and cell.endswith('"') for cell in opened)
     if closed >= _MOSTLY * len(opened) or len(opened) - closed < _FEW_UNCLOSED:
         return True  # one may be damage, which is an error with its line
-    return quoted.share >= plain.share
+    # Quotes that stand alone, as ditto marks do, pair up over lines without a trace.
+    return quoted.share > plain.share or (quoted.share == plain.share and 2 * closed >= len(opened))
 
 
 def _fit(dialect: Dialect, lines: list[str]) -> Fit:

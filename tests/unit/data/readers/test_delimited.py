@@ -201,6 +201,16 @@ def test_lines_that_look_like_rows_inside_quotes_are_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cell", "rows_inside"),
+    [("one\ntwo, three", 0), ("one,\ntwo, three\nfour, five", 0), ("1,\n2, 3, 4\n5, 6", 1), ("1,\n2, 3", 0)],
+)
+def test_prose_with_commas_is_not_taken_for_rows(cell: str, rows_inside: int) -> None:
+    three = "a,b,c\n" + f'x,"{cell}",z\n'
+    assert len(codes(read(three)[1])) == rows_inside
+    assert codes(read(f'a,b\n"{cell}",z\n')[1]) == []  # two columns
+
+
+@pytest.mark.parametrize(
     ("content", "line", "message"),
     [
         ('text,label\na,b\n"c, d\ne, f, g\n', 3, "a quote is opened in this row and never closed"),

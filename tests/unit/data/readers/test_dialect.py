@@ -102,6 +102,21 @@ def test_one_broken_row_among_quoted_ones_changes_nothing() -> None:
     assert found(only_quotes + '"51","a "quoted" word"\n' + only_quotes)[1]
 
 
+def test_a_few_broken_rows_among_many_quoted_ones_are_damage() -> None:
+    good = "".join(f'"{number}","text"\n' for number in range(50))
+    assert found(good + '"51","a "quoted" word"\n' * 3 + good)[1]
+
+
+def test_ditto_marks_are_text() -> None:
+    assert found('Rome\t5\n"\t6\n"\t7\nOslo\t8\n') == ("\t", False)
+
+
+def test_a_sample_may_end_inside_a_row_but_not_lose_itself_in_one() -> None:
+    good = "".join(f'"{number}, and on",x\n' for number in range(40))
+    assert dialect.of(good + '"cut off,\nand', ReadOptions()).share == 1
+    assert dialect.of(good + '"lost,\n' + "and more\n" * 40, ReadOptions(quoting=True)).share < 0.6
+
+
 def test_spaces_before_quotes() -> None:
     fit = dialect.of('a, b\n1, "x, y"\n2, "z"\n', ReadOptions())
     assert fit.dialect == Dialect(",", padded=True)
@@ -187,6 +202,8 @@ def test_wanted_columns_are_where_the_header_is() -> None:
 def test_a_title_above_the_names_is_passed_by() -> None:
     rows = [["Survey of 2020", ""], ["", ""], ["text", "score"], [LONG, "1"], [LONG, "2"]]
     assert first_row.of(rows).row == 2
+    # One column that speaks for it is enough below a title.
+    assert first_row.of([["Report", ""], ["who", "count"], ["ann", "1"], ["bob", "2"]]).row == 1
     # A first row with one cell filled is no title where no names follow.
     assert first_row.of([["ham", ""], ["ham", "x"], ["spam", "y"]]).row is None
 

@@ -141,3 +141,24 @@ def test_stray_bytes_are_cp1252_and_listed() -> None:
 def test_a_broken_line_of_another_encoding_is_told_as_broken() -> None:
     found, _ = read(b'{"text": "caf\xe9",}\n')
     assert found[0][1].message.startswith("not valid JSON: Expecting property name")
+
+
+def test_broken_lines_of_named_and_wide_encodings() -> None:
+    found, _ = read(b'{"a": "\xe9"}\n{"a": "\x81"}\n{"a": "\0"}\n{"a": "\xe9",}\n', encoding="cp1252")
+    assert found[0] == (1, {"a": "é"})
+    assert [each.message for _, each in found[1:]] == [
+        "byte 0x81 at position 8 of the line is not CP1252",
+        "the line holds a NUL byte",
+        "not valid JSON: Expecting property name enclosed in double quotes at column 11",
+    ]
+    found, _ = read('{"a": "é"}\n{"a": "\0"}\n{"a": "é",}\n'.encode("utf-16"))
+    assert found[0] == (1, {"a": "é"})
+    assert [each.message for _, each in found[1:]] == [
+        "the line holds a NUL byte",
+        "not valid JSON: Expecting property name enclosed in double quotes at column 11",
+    ]
+
+
+def test_bytes_that_are_not_utf8_are_told_by_place() -> None:
+    with pytest.raises(DataError, match=r"^byte 0xff at position 7 is not UTF-8"):
+        value(b'{"a": \xff}')

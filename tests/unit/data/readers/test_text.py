@@ -42,6 +42,8 @@ def test_a_row_for_each_paragraph_where_lines_stand_in_groups() -> None:
     assert (finding.code, finding.severity) == ("assumed-paragraphs", "info")
     assert 'pass unit="line"' in finding.message
     assert len(read(DIALOGUES)[0]) == 3
+    assert len(read("a\nb\n\nc\n\nd\ne\n\nf\n")[0]) == 4  # half of them broken
+    assert len(read("a\nb\n\nc\n\nd\n\nf\n")[0]) == 5  # fewer
 
 
 @pytest.mark.parametrize(
