@@ -49,6 +49,7 @@ def dealt(clusters: Sequence[Cluster], k: int) -> list[list[Cluster]]:
     rows = Counter(name for cluster in clusters for name in cluster.classes)
     parts: list[list[Cluster]] = [[] for _ in range(k)]
     have: list[Counter[str]] = [Counter() for _ in range(k)]
+    sizes = [0] * k  # of `have`: adding it up for each cluster would be quadratic in the classes
 
     def rarest(cluster: Cluster) -> str:
         return min(cluster.classes, key=lambda name: (rows[name], name))
@@ -56,9 +57,10 @@ def dealt(clusters: Sequence[Cluster], k: int) -> list[list[Cluster]]:
     # Large clusters first, while there is room to level them out.
     for cluster in sorted(clusters, key=lambda each: (rows[rarest(each)], rarest(each), -len(each.rows))):
         name = rarest(cluster)
-        part = min(range(k), key=lambda at: (have[at][name], have[at].total(), at))
+        part = min(range(k), key=lambda at: (have[at][name], sizes[at], at))
         parts[part].append(cluster)
         have[part].update(cluster.classes)
+        sizes[part] += sum(cluster.classes.values())
     return parts
 
 
