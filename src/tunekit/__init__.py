@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from tunekit import testing as testing
     from tunekit._portal import BlockingCallWarning as BlockingCallWarning
     from tunekit._settings import Settings as Settings
+    from tunekit.data.advice.hints import Hints as Hints
     from tunekit.data.checks.report import CheckReport as CheckReport
     from tunekit.data.dataset import Dataset as Dataset
     from tunekit.data.findings import Finding as Finding
     from tunekit.data.fixes.report import FixReport as FixReport
-    from tunekit.data.hints import Hints as Hints
     from tunekit.data.stream import DatasetStream as DatasetStream
     from tunekit.data.writers.report import WriteReport as WriteReport
     from tunekit.errors import BackendError as BackendError
@@ -99,7 +99,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit.data.dataset": ("Dataset",),
     "tunekit.data.findings": ("Finding",),
     "tunekit.data.fixes.report": ("FixReport",),
-    "tunekit.data.hints": ("Hints",),
+    "tunekit.data.advice.hints": ("Hints",),
     "tunekit.data.stream": ("DatasetStream",),
     "tunekit.data.writers.report": ("WriteReport",),
     "tunekit.errors": (

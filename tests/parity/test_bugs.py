@@ -44,7 +44,7 @@ from pathlib import Path
 import pytest
 
 import tunekit as tk
-from tunekit.data.cost import estimate
+from tunekit.data.advice.cost import estimate
 from tunekit.errors import DataError
 from tunekit.examples import CompletionExample
 

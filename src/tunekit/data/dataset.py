@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from tunekit._canonical import fingerprint_rows
-from tunekit.data import loading, targets, writing
+from tunekit.data import loading, writing
+from tunekit.data.classes import targets
 from tunekit.data.loading import Found, Plan, Skipped
 from tunekit.data.methods.base import Step, keep_row
 from tunekit.data.methods.checking import Checking

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from tunekit.data.classes.targets import MAX_CLASS_CHARS
 from tunekit.data.marks import SharedText
-from tunekit.data.targets import MAX_CLASS_CHARS
 from tunekit.data.views import answer_text
 from tunekit.examples import ChatExample, CompletionExample, Example, LabelledExample, PromptExample
 

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from tunekit.data.checks.base import Check, CheckContext
-from tunekit.data.class_names import MAX_CLASSES, Spellings
+from tunekit.data.classes.names import MAX_CLASSES, Spellings
+from tunekit.data.classes.variants import Respelling, case_variants, space_variants, typo_variants
 from tunekit.data.compact import RowIds
 from tunekit.data.findings import Finding, ProposedFix, Rows, evidence
 from tunekit.data.fixes.labels import MergeLabelCase, MergeLabelSpaces, MergeLabelTypos
-from tunekit.data.label_variants import Respelling, case_variants, space_variants, typo_variants
 from tunekit.data.statistics import by_frequency
 from tunekit.data.wording import brief, counted, listed
 from tunekit.examples import Example

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from tunekit.data import special_tokens
 from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.findings import Finding, Rows, evidence
+from tunekit.data.tokens import special_tokens
 from tunekit.data.views import texts
 from tunekit.data.wording import counted, listed
 from tunekit.examples import Example

@@ -8,9 +8,9 @@ from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.findings import Finding, Rows
 from tunekit.data.fixes.tokens import DropOverContext
 from tunekit.data.profiles import Profile
-from tunekit.data.token_limits import counters, longest_over
-from tunekit.data.token_statistics import TokenStatistics
 from tunekit.data.tokens import TokenCounter
+from tunekit.data.tokens.limits import counters, longest_over
+from tunekit.data.tokens.statistics import TokenStatistics
 from tunekit.data.wording import counted
 from tunekit.examples import Example
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from tunekit.data.checks.base import CheckContext
-from tunekit.data.class_names import Spellings, respelled
+from tunekit.data.classes.names import Spellings, respelled
+from tunekit.data.classes.variants import Respelling, case_variants, space_variants, typo_variants
 from tunekit.data.findings import Safety
 from tunekit.data.fixes.base import Fix
-from tunekit.data.label_variants import Respelling, case_variants, space_variants, typo_variants
 from tunekit.examples import Example, LabelledExample
 
 

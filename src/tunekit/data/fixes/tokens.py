@@ -1,10 +1,10 @@
-"""Leave out rows that a target would cut. Knows the fix; the counting is `tunekit.data.token_limits`."""
+"""Leave out rows that a target would cut. Knows the fix; the counting is `tunekit.data.tokens.limits`."""
 
 from __future__ import annotations
 
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.fixes.base import Fix
-from tunekit.data.token_limits import counters, longest_over
+from tunekit.data.tokens.limits import counters, longest_over
 from tunekit.examples import Example
 
 

@@ -13,12 +13,12 @@ from tunekit.errors import SpecError
 from tunekit.examples import Example
 
 if TYPE_CHECKING:
+    from tunekit.data.advice.cost import CostEstimate
+    from tunekit.data.advice.hints import Hints
     from tunekit.data.checks.base import Check, CheckContext
     from tunekit.data.checks.report import CheckReport
-    from tunekit.data.cost import CostEstimate
     from tunekit.data.detectors import LanguageOf
     from tunekit.data.fixes.report import FixReport
-    from tunekit.data.hints import Hints
     from tunekit.data.patterns.sensitive import Finder
     from tunekit.data.tokens import TokenCounter
 
@@ -155,7 +155,7 @@ class Checking(Examples):
         Raises:
             SpecError: The target is not known.
         """
-        from tunekit.data import hints
+        from tunekit.data.advice import hints
 
         return hints.infer(self, _context(target, None))
 
@@ -190,7 +190,7 @@ class Checking(Examples):
             >>> tk.Dataset.from_records(rows).estimate_cost("openai:gpt-4.1-mini-2025-04-14").epochs
             3.0
         """
-        from tunekit.data import cost
+        from tunekit.data.advice import cost
 
         return cost.estimate(
             self,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from tunekit.data.classes.targets import MAX_CLASS_CHARS
 from tunekit.data.findings import Finding
 from tunekit.data.shapes import columns as by_columns
 from tunekit.data.shapes import fields, guesses, prompts, table
@@ -18,7 +19,6 @@ from tunekit.data.shapes.catalogue import shape as named
 from tunekit.data.shapes.catalogue import shapes
 from tunekit.data.shapes.columns import Columns
 from tunekit.data.shapes.labelled import by_position
-from tunekit.data.targets import MAX_CLASS_CHARS
 from tunekit.data.wording import brief, listed, shown
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import Example, LabelledExample

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from tunekit.data.classes.targets import MAX_CLASS_CHARS
 from tunekit.data.shapes import fields
-from tunekit.data.targets import MAX_CLASS_CHARS
 
 ColumnKind: TypeAlias = Literal[
     "text", "label", "short text", "number", "id", "date", "nested", "constant", "empty"

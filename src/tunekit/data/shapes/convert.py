@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tunekit.data.targets import MAX_CLASS_CHARS
+from tunekit.data.classes.targets import MAX_CLASS_CHARS
 from tunekit.errors import DataError
 from tunekit.examples import (
     ChatExample,

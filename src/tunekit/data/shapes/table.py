@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunekit.data.classes.targets import MAX_CLASS_CHARS
 from tunekit.data.shapes.column_kinds import Column, columns
 from tunekit.data.shapes.columns import Columns
-from tunekit.data.targets import MAX_CLASS_CHARS
 from tunekit.data.wording import brief
 from tunekit.errors import DataError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tunekit.data.classes.targets import MAX_CLASS_CHARS
 from tunekit.data.similarity.keys import text_key, value_key
 from tunekit.data.similarity.normalise import normalise
-from tunekit.data.targets import MAX_CLASS_CHARS
 from tunekit.data.views import last_answer, texts, turn_texts
 from tunekit.examples import (
     ChatExample,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-from tunekit.data import targets
+from tunekit.data.classes import targets
 from tunekit.data.splitting.ranks import input_key, rank, whole
 from tunekit.data.views import input_text
 from tunekit.errors import SpecError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
-from tunekit.data import targets
+from tunekit.data.classes import targets
 from tunekit.data.splitting.clusters import Cluster, clusters
 from tunekit.data.splitting.ranks import json_key, whole
 from tunekit.data.splitting.shares import choose, dealt

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import tunekit as tk
 from tests.unit.data.checks.looking import assistant, chat, look, user
-from tunekit.data import class_names
 from tunekit.data.checks.classes import Classes
 from tunekit.data.checks.labels import Labels
-from tunekit.data.label_variants import case_variants, space_variants, typo_variants
+from tunekit.data.classes import names as class_names
+from tunekit.data.classes.variants import case_variants, space_variants, typo_variants
 from tunekit.examples import CompletionExample, Example, LabelledExample
 
 

@@ -7,14 +7,13 @@ from functools import partial
 import pytest
 
 from tests.unit.data.checks.looking import assistant, chat, look, user
-from tunekit.data import special_tokens
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.checks.special_tokens import SpecialTokens
 from tunekit.data.checks.tokens import TokenLengths
 from tunekit.data.fixes.run import run
 from tunekit.data.profiles import profile_of
-from tunekit.data.token_statistics import TokenStatistics
-from tunekit.data.tokens import TextCounter
+from tunekit.data.tokens import TextCounter, special_tokens
+from tunekit.data.tokens.statistics import TokenStatistics
 from tunekit.examples import CompletionExample
 
 BYTES = TextCounter(name="bytes", tokens_of=lambda text: len(text.encode()), says="one for each byte")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tunekit.data.classes.targets import MAX_CLASS_CHARS
 from tunekit.data.similarity.keys import text_key
-from tunekit.data.targets import MAX_CLASS_CHARS
 from tunekit.examples import ChatExample, CompletionExample, Example, LabelledExample, Message
 
 MAX_CLASSES = 65_536

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.profiles import Profile
-from tunekit.data.tokens import RowTokens, TextCounter, TokenCounter, counter_for
+from tunekit.data.tokens.counters import RowTokens, TextCounter, TokenCounter, counter_for
 from tunekit.examples import Example
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tunekit.data.tokens import RowTokens, TokenCounter
+from tunekit.data.tokens.counters import RowTokens, TokenCounter
 from tunekit.data.views import texts
 from tunekit.examples import Example
 

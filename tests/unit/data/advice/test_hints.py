@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import pytest
 
 import tunekit as tk
+from tunekit.data.advice.hints import Hints, infer
 from tunekit.data.checks.base import CheckContext
-from tunekit.data.hints import Hints, infer
 from tunekit.data.profiles import profile_of
 from tunekit.data.statistics import Statistics
 from tunekit.examples import (

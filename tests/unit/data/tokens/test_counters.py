@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tiktoken import registry
 
 from tests.unit.data import strategies
-from tunekit.data import tokens
 from tunekit.data.profiles import profile_of
-from tunekit.data.token_estimate import estimated_tokens
-from tunekit.data.tokens import TextCounter, counter_for, encoded_tokens
+from tunekit.data.tokens import counters
+from tunekit.data.tokens.counters import TextCounter, counter_for, encoded_tokens
+from tunekit.data.tokens.estimate import estimated_tokens
 from tunekit.examples import (
     ChatExample,
     CompletionExample,
@@ -149,7 +149,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    for name in tokens._VOCABULARIES:
+    for name in counters._VOCABULARIES:
         monkeypatch.delitem(registry.ENCODINGS, name, raising=False)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     return tmp_path
@@ -168,7 +168,7 @@ def test_without_the_vocabulary_there_is_an_estimate_and_an_instruction(offline:
 
 def test_a_damaged_vocabulary_is_left_alone(offline: Path) -> None:
     # tiktoken would delete it and fetch another.
-    path = tokens.cache_path("o200k_base")
+    path = counters.cache_path("o200k_base")
     assert path is not None and path.parent == offline
     path.write_bytes(b"IQ== 0\n")
     assert counter_for(profile_of("openai")).is_estimate
@@ -177,33 +177,33 @@ def test_a_damaged_vocabulary_is_left_alone(offline: Path) -> None:
 
 def test_no_cache_at_all_means_an_estimate(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
-    assert tokens.cache_path("o200k_base") is None
+    assert counters.cache_path("o200k_base") is None
     assert counter_for().is_estimate
 
 
 def test_the_cache_is_where_tiktoken_looks(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
     name = hashlib.sha1(source.encode()).hexdigest()
-    assert tokens.cache_path("cl100k_base") == offline / name
+    assert counters.cache_path("cl100k_base") == offline / name
     monkeypatch.setenv("DATA_GYM_CACHE_DIR", str(offline / "second"))
-    assert tokens.cache_path("cl100k_base") == offline / name
+    assert counters.cache_path("cl100k_base") == offline / name
     monkeypatch.delenv("TIKTOKEN_CACHE_DIR")
-    assert tokens.cache_path("cl100k_base") == offline / "second" / name
+    assert counters.cache_path("cl100k_base") == offline / "second" / name
     monkeypatch.delenv("DATA_GYM_CACHE_DIR")
-    path = tokens.cache_path("cl100k_base")
+    path = counters.cache_path("cl100k_base")
     assert path is not None and path.parent.name == "data-gym-cache"
 
 
 def test_a_whole_vocabulary_in_the_cache_is_used(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A made-up encoding stands for a real one: its file is whole by its own hash, and tiktoken has its constructor.
-    path = tokens.cache_path("p50k_base")
+    path = counters.cache_path("p50k_base")
     assert path is not None
     path.write_bytes(b"vocabulary")
     whole = hashlib.sha256(b"vocabulary").hexdigest()
-    monkeypatch.setitem(tokens._VOCABULARIES, "p50k_base", ("p50k_base", whole))
+    monkeypatch.setitem(counters._VOCABULARIES, "p50k_base", ("p50k_base", whole))
     monkeypatch.setattr(tiktoken, "get_encoding", {"p50k_base": TINY}.__getitem__)
-    assert tokens.is_available("p50k_base")
-    assert tokens._by_tiktoken("p50k_base", "chat").tokens_of("my parcel") == 3
+    assert counters.is_available("p50k_base")
+    assert counters._by_tiktoken("p50k_base", "chat").tokens_of("my parcel") == 3
 
 
 def test_what_the_host_has_loaded_is_used(offline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,8 +237,8 @@ REAL = [
 
 @pytest.mark.parametrize(("encoding", "text", "expected"), REAL)
 def test_real_vocabularies_where_they_are_cached(encoding: str, text: str, expected: int) -> None:
-    if not tokens.is_available(encoding):
-        pytest.skip(f"{encoding} is not in tiktoken's cache: {tokens.cache_path(encoding)}")
+    if not counters.is_available(encoding):
+        pytest.skip(f"{encoding} is not in tiktoken's cache: {counters.cache_path(encoding)}")
     count = len(tiktoken.get_encoding(encoding).encode_ordinary(text))
     assert count == pytest.approx(expected, abs=3)
     assert estimated_tokens(text, encoding) == pytest.approx(count, rel=0.45)  # one short text

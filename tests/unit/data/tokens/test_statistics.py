@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tunekit.data.token_statistics import TokenStatistics, TokenSummary
 from tunekit.data.tokens import TextCounter
+from tunekit.data.tokens.statistics import TokenStatistics, TokenSummary
 from tunekit.examples import CompletionExample
 
 WORDS = TextCounter(name="words", tokens_of=lambda text: len(text.split()), prompt_format="text")

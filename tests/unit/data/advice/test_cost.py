@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tunekit.data.cost import estimate, openai_epochs, price_of
+from tunekit.data.advice.cost import estimate, openai_epochs, price_of
 from tunekit.data.profiles import profile_of
 from tunekit.data.tokens import TextCounter
 from tunekit.errors import SpecError

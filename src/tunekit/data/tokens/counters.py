@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from tunekit.data.profiles import Profile
-from tunekit.data.token_estimate import estimated_tokens
+from tunekit.data.tokens.estimate import estimated_tokens
 from tunekit.examples import (
     ChatExample,
     CompletionExample,

@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from tunekit.data.profiles import Profile, profile_of
-from tunekit.data.token_statistics import TokenStatistics, TokenSummary
-from tunekit.data.tokens import RowTokens, TokenCounter, counter_for
+from tunekit.data.tokens.counters import RowTokens, TokenCounter, counter_for
+from tunekit.data.tokens.statistics import TokenStatistics, TokenSummary
 from tunekit.data.wording import brief, counted
 from tunekit.errors import SpecError
 from tunekit.examples import Example

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunekit.data import beginnings
+from tunekit.data.advice import beginnings
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.statistics import Statistics, by_frequency
 from tunekit.data.wording import brief

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from tunekit.data.advice.cost import openai_epochs
 from tunekit.data.checks.base import CheckContext
-from tunekit.data.cost import openai_epochs
 from tunekit.data.statistics import Statistics
 
 if TYPE_CHECKING:

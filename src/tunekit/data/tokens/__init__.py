@@ -1,0 +1,7 @@
+"""Tokens: counting and estimating them, limits of targets, and the spelling of control tokens."""
+
+from __future__ import annotations
+
+from tunekit.data.tokens.counters import TextCounter as TextCounter
+from tunekit.data.tokens.counters import TokenCounter as TokenCounter
+from tunekit.data.tokens.counters import counter_for as counter_for
