@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, cast
 from tunekit._files import atomic_writer
 from tunekit.data.profiles import Profile
 from tunekit.data.shapes import catalogue
-from tunekit.data.wording import listed
+from tunekit.data.wording import brief, listed
 from tunekit.data.writers import json_lines, table
 from tunekit.data.writers.report import WriteReport
 from tunekit.errors import DataError, MissingExtraError, SpecError
@@ -127,7 +127,14 @@ def _cells(example: Example) -> Mapping[str, Any]:
     """Row id, the content by its own names, then the meta columns: what a person wants to see in a spreadsheet."""
     body = to_dict(example)
     del body["kind"]
-    meta = body.pop("meta", {})
+    meta = {str(name): value for name, value in body.pop("meta", {}).items()}
+    # An id of the user's own says more than the row's; any other column would take the place of the content.
+    for name in sorted(body.keys() & meta.keys() - {"id"}):
+        raise DataError(
+            f"the meta column {brief(name)} is called like what stands in the row",
+            field=f"meta.{name}",
+            hint="write JSON lines, which keep meta apart, or rename the column",
+        )
     return {**body, **meta}
 
 
@@ -137,6 +144,10 @@ def _lines(records: Iterator[tuple[str, Mapping[str, Any]]], format: str) -> Ite
     first = next(records, None)
     if first is None:
         raise DataError("there are no rows, so a table would have no columns", hint="write JSON lines")
+    if not isinstance(first[1], Mapping):
+        raise SpecError(
+            "this shape writes lists, which have no columns", hint="write JSON lines, or another shape"
+        )
     return table.encoded(chain([first], records), tuple(first[1]), _TABLES[format])
 
 

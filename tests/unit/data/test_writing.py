@@ -97,7 +97,20 @@ def test_tables_are_for_people(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["=1+1", "+x", "-cmd", "@SUM(A1)", "\t=1", "\r=1", "-2+3", "=5", "+1+cmd|' /C calc'!A0"]
+    "cell",
+    [
+        "=1+1",
+        "+x",
+        "-cmd",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "\uff1d1+1",
+        "-2+3",
+        "=5",
+        "+1+cmd|' /C calc'!A0",
+    ],
 )
 def test_cells_that_a_spreadsheet_would_run_are_neutral(cell: str) -> None:
     assert neutral(cell) == "'" + cell
@@ -111,7 +124,11 @@ def test_harmless_cells_stay_as_they_are(cell: str) -> None:
 @given(st.text(max_size=20))
 def test_no_cell_begins_a_formula(cell: str) -> None:
     written = neutral(cell)
-    assert written[:1] not in "=+-@\t\r" or not written or written[1:].replace(".", "", 1).isdecimal()
+    assert (
+        written[:1] not in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+        or not written
+        or written[1:].replace(".", "", 1).isdecimal()
+    )
 
 
 CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(str.strip)
@@ -139,6 +156,21 @@ def test_rows_with_other_columns_do_not_fit_a_table(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'x', which the first row has not"):
         Dataset(rows).write(tmp_path / "a.csv")
     assert not list(tmp_path.iterdir()), "half a file was left"
+
+
+def test_no_meta_column_takes_the_place_of_the_content_in_a_table(tmp_path: Path) -> None:
+    row = LabelledExample(text="real text", label="ham", id="a:1", meta={"id": 7, "day": "Mon"})
+    path = Dataset([row]).write(tmp_path / "a.csv").path
+    assert path.read_text().splitlines() == ["id,text,label,day", "7,real text,ham,Mon"]
+    with pytest.raises(DataError, match="'label' is called like what stands in the row"):
+        Dataset([row.replace(meta={"label": "spam"})]).write(tmp_path / "b.csv")
+
+
+def test_a_shape_of_lists_is_no_table(tmp_path: Path) -> None:
+    data = Dataset([LabelledExample(text="real text", label="ham")] * 2)
+    with pytest.raises(SpecError, match="no columns"):
+        data.write(tmp_path / "a.csv", shape="pairs")
+    assert Dataset.load(data.write(tmp_path / "a.jsonl", shape="pairs").path) == data
 
 
 @pytest.mark.parametrize("shape", ["alpaca", "openai", "prompt-completion"])

@@ -16,8 +16,9 @@ from typing import Any
 from tunekit.data.wording import listed, shown
 from tunekit.errors import DataError
 
-# Tab and carriage return in front are passed over by spreadsheets, which then see what follows. Plain numbers are safe.
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d+(?:\.\d+)?\Z)")
+# Tabs and ends of lines in front are passed over by spreadsheets, which then see what follows; East Asian editions take
+# the full-width signs for the plain ones. Plain numbers are safe.
+_FORMULA = re.compile(r"[=@\t\r\n\uff1d\uff0b\uff0d\uff20]|[+-](?!\d+(?:\.\d+)?\Z)")
 
 
 def neutral(cell: str) -> str:
