@@ -32,8 +32,9 @@ TOO_LONG = "a quote in this row may never close"
 INDENTED = "this looks like one indented JSON document; JSON lines hold one whole object on each line"
 DISK = "check its permissions, and the disk that it lies on"
 QUERY = "look at what wrote it; did its query find anything?"
+UNCLEAR = "which column is the input and which the target is not clear"
+NAME_BOTH = "pass input= and target= with the columns to read and to answer, or target= alone for raw text"
 NAME_THEM = "name the columns to use with input= and target="
-BOTH = "name the column the model reads and the one it should answer with"
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +122,7 @@ def test_text_of_no_known_form() -> None:
             "1: no column 'text'; the columns are 'Text', 'lable'",
             "did you mean 'Text'?",
         ),
-        ("a,b\n1,2\n", {}, "1: a table needs input= and target=; its columns are 'a', 'b'", BOTH),
+        ("a,b\n1,2\n", {}, f" {UNCLEAR}; the columns are 'a' (number), 'b' (number)", NAME_BOTH),
         ("text,label,text\na,b,c\n", NAMED, "1: 2 columns are named 'text'", "rename all but one"),
         ("text,label\na,b\nc\n", NAMED, "3: the row has 1 cell, the header has 2", MISSING),
         (

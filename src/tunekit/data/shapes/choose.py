@@ -175,7 +175,7 @@ def _guessed_shape(
     main: Shape, counts: Counter[str], rows: int, records: list[Mapping[str, Any]], asked: Columns
 ) -> Chosen:
     def read(row: Any, id: str) -> Example | tuple[Example, ...]:
-        record = _record(row)
+        record = _object(row)
         shape = main if main.recognises(record) else _recognised(record, asked)
         if shape is None:
             _refuse_tokens(record)
@@ -230,10 +230,12 @@ def _unseen(asked: Columns) -> Chosen:
 
 
 def _record(row: Any) -> Mapping[str, Any]:
+    return by_position(row) if isinstance(row, list) else _object(row)
+
+
+def _object(row: Any) -> Mapping[str, Any]:
     if isinstance(row, Mapping):
         return row
-    if isinstance(row, list):
-        return by_position(row)
     raise DataError(f"expected an object, found {shown(row)}", hint=_SHAPES)
 
 
