@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from tunekit.data.classes.targets import MAX_CLASS_CHARS
+from tunekit.data.classes.targets import MAX_CLASS_CHARS, MAX_CLASSES, are_few
 from tunekit.data.marks import SharedText
 from tunekit.data.views import answer_text
 from tunekit.examples import ChatExample, CompletionExample, Example, LabelledExample, PromptExample
-
-_MAX_CLASSES = 65_536
 
 
 class Answers:
@@ -46,21 +44,15 @@ class Answers:
             return
         text = text.strip()
         self.long = len(text) > MAX_CLASS_CHARS
-        if self.long or len(self.counts) == _MAX_CLASSES:
+        if self.long or len(self.counts) == MAX_CLASSES:
             self.counts = None
         else:
             self.counts[text] += 1
 
     @property
     def classes(self) -> Mapping[str, int]:
-        """How often each class occurs, most frequent first; empty where these are not classes.
-
-        Answers are classes when all are short and there are fewer than one for every three rows, the rule of
-        `openai tools fine_tunes.prepare_data`.
-        """
-        if not self.counts or 3 * len(self.counts) >= self.count:
-            return {}
-        return by_frequency(self.counts)
+        """How often each class occurs, most frequent first; empty where some are long, or they are too many."""
+        return by_frequency(self.counts) if self.counts and are_few(len(self.counts), self.count) else {}
 
 
 class Statistics:

@@ -121,6 +121,12 @@ def last_answer(turns: Sequence[Message]) -> int:
     return len(turns)
 
 
+def asked(turns: Sequence[Message]) -> Sequence[Message]:
+    """The turns before the last answer; none where nobody asks in them, or a shared system prompt would join rows."""
+    before = turns[: last_answer(turns)]
+    return before if any(turn.role in ("user", "tool") for turn in before) else ()
+
+
 def turn_texts(turns: Iterable[Message], field: str) -> Iterator[FieldText]:
     """The texts of a conversation that stands in `field`: reasoning, content, tool calls of each turn."""
     for index, turn in enumerate(turns):

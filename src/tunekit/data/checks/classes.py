@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from tunekit.data.checks.base import Check, CheckContext
-from tunekit.data.classes.names import MAX_CLASSES, Spellings
+from tunekit.data.classes.names import Spellings
+from tunekit.data.classes.targets import MAX_CLASSES
 from tunekit.data.classes.variants import Respelling, case_variants, space_variants, typo_variants
 from tunekit.data.compact import RowIds
 from tunekit.data.findings import Finding, ProposedFix, Rows, evidence

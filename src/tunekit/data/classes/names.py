@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tunekit.data.classes.targets import MAX_CLASS_CHARS
+from tunekit.data.classes.targets import MAX_CLASS_CHARS, MAX_CLASSES, are_few
 from tunekit.data.similarity.keys import text_key
 from tunekit.examples import ChatExample, CompletionExample, Example, LabelledExample, Message
-
-MAX_CLASSES = 65_536
-"""With more, they are not looked at: they are no classes, and would fill the memory."""
 
 
 def class_texts(example: Example) -> list[tuple[str, str]] | None:
@@ -107,12 +104,9 @@ class Spellings:
 
     @property
     def are_classes(self) -> bool:
-        """Whether these are classes: labels always, short answers where there are fewer than one for three rows.
-
-        The latter is the rule of `openai tools fine_tunes.prepare_data`.
-        """
+        """Whether these are classes: labels always, short answers where there are few."""
         different = len({text.strip() for text in self.counts})
-        return bool(self.counts) and self._asks and (not self._answers or 3 * different < self._rows)
+        return bool(self.counts) and self._asks and (not self._answers or are_few(different, self._rows))
 
     @property
     def whole(self) -> dict[str, int]:

@@ -11,6 +11,17 @@ from tunekit.examples import CompletionExample, Example, LabelledExample
 MAX_CLASS_CHARS = 100
 """A longer completion is an answer, not a class."""
 
+MAX_CLASSES = 65_536
+"""With more, they are not looked at: they are no classes, and would fill the memory."""
+
+
+def are_few(different: int, answers: int) -> bool:
+    """Whether so few different answers may be classes: fewer than one for every three rows.
+
+    The rule of `openai tools fine_tunes.prepare_data`.
+    """
+    return 3 * different < answers
+
 
 def count(examples: Sequence[Example]) -> Counter[str]:
     """How often each completion or label occurs; a row with several labels counts for each."""
@@ -23,15 +34,14 @@ def count(examples: Sequence[Example]) -> Counter[str]:
 def classes(examples: Sequence[Example]) -> list[str] | None:
     """The class of each row, or None where the data do not look like classification.
 
-    Labelled rows have classes by definition. Completions look like classes when all are short and there are fewer
-    than one for every three rows, the rule of `openai tools fine_tunes.prepare_data`.
+    Labelled rows have classes by definition. Completions look like classes when all are short and there are few.
     """
     if all(isinstance(example, LabelledExample) for example in examples):
         return [_class(example) for example in examples if isinstance(example, LabelledExample)]
     if not all(isinstance(example, CompletionExample) for example in examples):
         return None
     found = [example.completion for example in examples if isinstance(example, CompletionExample)]
-    few = len(set(found)) * 3 < len(found)
+    few = are_few(len(set(found)), len(found))
     return found if few and max(map(len, found)) <= MAX_CLASS_CHARS else None
 
 

@@ -13,6 +13,7 @@ from tunekit.data.compact import RowIds
 from tunekit.data.findings import Safety, evidence
 from tunekit.data.fixes.base import Fix
 from tunekit.data.marks import common_prefix, common_suffix
+from tunekit.data.wording import counted
 from tunekit.examples import Example, Message, message_to_dict
 
 MAX_CHANGES = 20
@@ -97,7 +98,7 @@ class AppliedFix:
 
     def __str__(self) -> str:
         done = [
-            f"{_rows(len(rows))} {what}"
+            f"{counted(len(rows), 'row')} {what}"
             for rows, what in ((self.changed, "changed"), (self.left_out, "left out"))
             if rows
         ]
@@ -148,8 +149,10 @@ class FixReport:
 
     def __str__(self) -> str:
         if not self.changed_anything:
-            return f"{_rows(self.rows_before)}, none changed"
-        return "\n".join([f"{_rows(self.rows_before)} -> {_rows(self.rows_after)}", *self._lines()])
+            return f"{counted(self.rows_before, 'row')}, none changed"
+        return "\n".join(
+            [f"{counted(self.rows_before, 'row')} -> {counted(self.rows_after, 'row')}", *self._lines()]
+        )
 
     def _lines(self) -> Iterator[str]:
         for fix in self.fixes:
@@ -184,10 +187,6 @@ class FixReport:
     def to_json(self) -> str:
         """The same as JSON text; equal reports give equal text."""
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _diff(fix: AppliedFix) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tunekit.data.views import last_answer
+from tunekit.data.views import asked, last_answer
 from tunekit.examples import (
     EXAMPLE_KINDS,
     ChatExample,
@@ -98,11 +98,9 @@ def _answer(example: Example) -> Any:
 
 
 def _asked(chat: ChatExample) -> Any:
-    """The turns up to the last answer; None where nobody asked, or a shared system prompt would join rows."""
-    turns = chat.messages[: last_answer(chat.messages)]
-    if len(turns) == len(chat.messages) or not any(turn.role in ("user", "tool") for turn in turns):
-        return None
-    return _unweighted(turns), chat.tools
+    """What a chat asks; None where nothing is, or nothing is answered."""
+    turns = asked(chat.messages)
+    return (_unweighted(turns), chat.tools) if 0 < len(turns) < len(chat.messages) else None
 
 
 def _said(answer: str | tuple[Message, ...]) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tunekit._canonical import canonical_json
+from tunekit.data.views import asked
 from tunekit.errors import SpecError
 from tunekit.examples import (
     CompletionExample,
@@ -76,14 +77,7 @@ def input_key(example: Example) -> bytes:
     if isinstance(example, SegmentsExample):
         read = [segment.text for segment in example.segments if not segment.learn]
         return canonical_json(read or [segment.text for segment in example.segments])
-    return canonical_json([_unweighted(turn) for turn in _question(example.messages)])
-
-
-def _question(turns: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The turns up to the last answer; all of them where nobody asked, or a shared system prompt would join rows."""
-    last = max((i for i, turn in enumerate(turns) if turn.role == "assistant"), default=len(turns))
-    asked = any(turn.role in ("user", "tool") for turn in turns[:last])
-    return turns[:last] if asked else turns
+    return canonical_json([_unweighted(turn) for turn in asked(example.messages) or example.messages])
 
 
 def _unweighted(turn: Message) -> dict[str, Any]:
