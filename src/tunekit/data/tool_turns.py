@@ -11,7 +11,7 @@ from tunekit.examples import Message, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ToolRound:
     """One assistant turn that calls tools, and the tool results right after it.
 
     Attributes:
@@ -25,8 +25,8 @@ class Exchange:
     end: int
 
 
-def exchanges(messages: Sequence[Message]) -> Iterator[Exchange]:
-    """Every exchange with tools, in order."""
+def tool_rounds(messages: Sequence[Message]) -> Iterator[ToolRound]:
+    """Every round of tools, in order."""
     at = 0
     while at < len(messages):
         turn = at if messages[at].tool_calls else None
@@ -35,14 +35,14 @@ def exchanges(messages: Sequence[Message]) -> Iterator[Exchange]:
         while end < len(messages) and messages[end].role == "tool":
             end += 1
         if turn is not None or end > start:
-            yield Exchange(turn, range(start, end), end)
+            yield ToolRound(turn, range(start, end), end)
         at = max(end, at + 1)
 
 
-def with_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+def with_call_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The messages with the ids that were missing, where it is certain what belongs together.
 
-    It is where one call and one result are left over in an exchange, and where results name the tools that were called,
+    It is where one call and one result are left over in a round, and where results name the tools that were called,
     each once. A call without any result gets an id too: nothing refers to it. The order of several results alone says
     nothing for certain.
     """
@@ -50,9 +50,9 @@ def with_ids(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     used = {call.id for turn in messages for call in turn.tool_calls}
     used |= {turn.tool_call_id or "" for turn in messages}
     new = (name for number in range(1, 1 << 62) if (name := f"call_{number}") not in used)
-    for exchange in exchanges(messages):
-        if exchange.turn is not None:
-            _fill(filled, exchange.turn, exchange.results, new)
+    for each in tool_rounds(messages):
+        if each.turn is not None:
+            _fill(filled, each.turn, each.results, new)
     return tuple(filled)
 
 

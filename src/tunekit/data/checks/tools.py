@@ -198,18 +198,16 @@ def _call(field: str, call: ToolCall, parameters: Mapping[str, Any]) -> Iterator
 
 
 def _ids(field: str, messages: tuple[Message, ...]) -> Iterator[Place]:
-    filled = tool_turns.with_ids(messages)
-    for exchange in tool_turns.exchanges(messages):
-        results = [messages[at].tool_call_id for at in exchange.results]
-        if exchange.turn is None:
+    filled = tool_turns.with_call_ids(messages)
+    for each in tool_turns.tool_rounds(messages):
+        results = [messages[at].tool_call_id for at in each.results]
+        if each.turn is None:
             known: list[str] = []
         else:
-            known = [call.id for call in filled[exchange.turn].tool_calls]
-            goes_on = exchange.end < len(messages) and all(results)
-            yield from _call_ids(
-                f"{field}[{exchange.turn}]", messages[exchange.turn], known, results, goes_on
-            )
-        for at, identifier in zip(exchange.results, results, strict=True):
+            known = [call.id for call in filled[each.turn].tool_calls]
+            goes_on = each.end < len(messages) and all(results)
+            yield from _call_ids(f"{field}[{each.turn}]", messages[each.turn], known, results, goes_on)
+        for at, identifier in zip(each.results, results, strict=True):
             where = f"{field}[{at}].tool_call_id"
             if not identifier:
                 yield _missing(filled[at].tool_call_id), where, evidence(messages[at].content or "")

@@ -36,7 +36,7 @@ class FillToolCallIds(_OfToolTurns):
 
     def mended(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """With those ids."""
-        return tool_turns.with_ids(messages)
+        return tool_turns.with_call_ids(messages)
 
 
 class DecodeToolArguments(_OfToolTurns):
