@@ -27,7 +27,7 @@ _BUILT_IN: dict[int, Kind] = {
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]')
 _DURATION = re.compile(r"\[(?:h+|m+|s+)\]")
 _PADDED = re.compile("0{2,18}")
-_PLAIN = re.compile(r"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]*[1-9])?+")
+_PLAIN = re.compile(r"(?:0|-?(?:[1-9][0-9]*+(?:\.[0-9]*[1-9])?+|0\.[0-9]*[1-9]))")
 _ALL_PLAIN = re.compile(rf"(?:(?:{_PLAIN.pattern})?+(?:\n|\Z))*+")
 
 _DAY_MS = 86_400_000
@@ -89,7 +89,7 @@ def number(value: str) -> str:
         raise ValueError(f"the number {value!r}")
     if 10**DIGITS <= abs(found) < 1e21 and found.is_integer():
         return str(int(found))
-    return f"{found:.15g}"
+    return f"{found + 0.0:.15g}"  # no "-0"
 
 
 def is_long(value: str) -> bool:

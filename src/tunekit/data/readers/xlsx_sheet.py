@@ -63,7 +63,7 @@ class XlsxSheet:
         self._pieces = package.pieces(path)
         self._cells = Cells(package)
         self._pattern: re.Pattern[str] | None = None
-        self._last = self._count = self._bytes = 0
+        self._at = self._last = self._count = self._bytes = 0
 
     def rows(self) -> Iterator[tuple[int, RowCells]]:
         """Rows that are not blank, with their numbers; cells up to the last that the row has.
@@ -153,28 +153,30 @@ class XlsxSheet:
     def _by_row(self, rows: list[str]) -> Iterator[tuple[int, RowCells]]:
         found = [self._pattern.match("<row " + row) for row in rows] if self._pattern else []
         converted = self._by_column([match.groups("") for match in found if match])
-        return (
-            next(converted) if match else self._any_row(row) for row, match in zip(rows, found, strict=True)
-        )
+        for row, match in zip(rows, found, strict=True):
+            at, cells = next(converted) if match else self._any_row(row)
+            self._at = at
+            yield at, cells
 
     def _by_column(self, rows: list[tuple[str, ...]]) -> Iterator[tuple[int, Sequence[str]]]:
         if not rows:
             return iter(())
         digits, attributes, *pairs = zip(*rows, strict=True)
         numbers = list(map(int, digits))
+        self._at = numbers[-1]
         if any("hidden" in each for each in set(attributes)):
             hides = (number for number, each in zip(numbers, attributes, strict=True) if _HIDDEN.search(each))
             self.seen.hidden += hides
         columns = []
         for column, (kinds, values) in enumerate(zip(pairs[::2], pairs[1::2], strict=True)):
             columns.append(self._cells.texts(kinds, values))
-            if any("t=" not in kind for kind in set(kinds)) and max(map(len, values)) > number_formats.DIGITS:
+            if any(map(_is_number, set(kinds))) and max(map(len, values)) > number_formats.DIGITS:
                 for number, kind, value in zip(numbers, kinds, values, strict=True):
                     self._see_long(number, column, kind, value)
         return zip(numbers, zip(*columns, strict=True), strict=True)
 
     def _see_long(self, number: int, column: int, kind: str, value: str) -> None:
-        if len(value) > number_formats.DIGITS and "t=" not in kind and number_formats.is_long(value):
+        if len(value) > number_formats.DIGITS and _is_number(kind) and number_formats.is_long(value):
             self.seen.long.append((number, column, number_formats.number(value)))
 
     # --- any row ------------------------------------------------------------------------------------------
@@ -182,7 +184,8 @@ class XlsxSheet:
     def _any_row(self, row: str) -> tuple[int, RowCells]:
         tag, _, body = row.partition(">")
         named = xml_text.attributes(tag)
-        number = int(named["r"]) if named.get("r", "").isdecimal() else self._last + 1
+        number = int(named["r"]) if named.get("r", "").isdecimal() else self._at + 1
+        self._at = number
         if _HIDDEN.search(f" {tag}"):
             self.seen.hidden.append(number)
         cells: list[str] = []
@@ -225,6 +228,10 @@ class XlsxSheet:
         elif value:
             self._see_long(number, column, kind, value[1])
         return column, self._cells.convert(kind)([value[1] if value else ""])[0]
+
+
+def _is_number(kind: str) -> bool:
+    return " t=" not in kind or ' t="n"' in kind
 
 
 def _pattern_for(block: str) -> re.Pattern[str] | None:
