@@ -12,7 +12,7 @@ from tunekit.data.checks.columns import Columns
 from tunekit.data.checks.run import run
 from tunekit.data.checks.size import Size
 from tunekit.data.findings import Finding
-from tunekit.examples import CompletionExample, Example, LabelledExample
+from tunekit.examples import CompletionExample, Example, LabelledExample, Message, PreferenceExample
 
 
 def check(rows: Sequence[Example], what: type[Check]) -> dict[str, Finding]:
@@ -79,3 +79,16 @@ def test_a_name_that_merely_holds_another_is_no_warning() -> None:
     # prepare_data warned about every extra column, because a name contains itself.
     assert check(pairs(1, prompt_id="1", completion_time="2"), Columns).keys() == {"extra-columns"}
     assert check(pairs(1), Columns) == {}
+
+
+def test_a_system_prompt_that_is_left_out_is_a_warning() -> None:
+    found = check(pairs(2, system_prompt="Be brief."), Columns)["extra-columns"]
+    assert found.severity == "warning"
+    assert 'input="{system_prompt}\\n\\n{question}"' in found.message
+
+
+def test_preferences_that_repeat_the_chosen_conversation_are_no_warning() -> None:
+    turn = Message(role="user", content="Hi")
+    row = PreferenceExample(messages=(turn,), chosen="a", rejected="b", meta={"messages": [], "Chosen": "a"})
+    codes = [finding.facts.get("field") for finding in [check([row], Columns)["column-twice"]]]
+    assert codes == ["chosen"]

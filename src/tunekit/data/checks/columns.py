@@ -10,6 +10,7 @@ from tunekit.data.wording import brief, listed
 from tunekit.examples import EXAMPLE_KINDS, Example
 
 _MAX_COLUMNS = 1_000
+_TOLD_FIRST = ("system", "system_prompt", "system_message")
 
 
 class Columns(Check):
@@ -33,10 +34,11 @@ class Columns(Check):
         """Which columns are kept aside."""
         yield from self._twice()
         if self._columns:
+            told = [name for name in self._columns if str(name).strip().casefold() in _TOLD_FIRST]
             yield Finding(
                 code="extra-columns",
-                severity="info",
-                message=f"kept in meta and not learned from: {listed(self._columns)}",
+                severity="warning" if told else "info",
+                message=f"kept in meta and not learned from: {listed(self._columns)}{_left_out(told)}",
                 facts={"columns": dict(self._columns)},
             )
 
@@ -44,7 +46,8 @@ class Columns(Check):
         fields = {field for kind in self._kinds for field in EXAMPLE_KINDS[kind].__struct_fields__[2:]}
         for name in self._columns:
             field = str(name).strip().casefold()
-            if field in fields:
+            if field in fields and not (field == "messages" and "preference" in self._kinds):
+                # Zephyr's preferences repeat the chosen conversation there.
                 yield Finding(
                     code="column-twice",
                     severity="warning",
@@ -52,3 +55,12 @@ class Columns(Check):
                     "if it is the one that is meant, name it with input= and target=",
                     facts={"column": name, "field": field},
                 )
+
+
+def _left_out(told: list[str]) -> str:
+    if not told:
+        return ""
+    return (
+        f"; so the model never reads what {listed(told)} tells it, unless input= takes several columns, "
+        f'as in input="{{{told[0]}}}\\n\\n{{question}}"'
+    )

@@ -190,7 +190,7 @@ def _guessed_shape(
         # A row of the main shape with a mistake: the shape's own reader names the field.
         return not keys or not keys.isdisjoint(record)
 
-    finding = [] if main.name == "tunekit" else [guesses.guessed_shape(main, counts, rows)]
+    finding = [] if main.name == "tunekit" else [guesses.guessed_shape(main, counts, rows, records)]
     labels = (
         guesses.numeric_labels(records, Columns("text", "label", "labelled", asked.label_names))
         if main.name == "labelled"

@@ -15,16 +15,29 @@ from tunekit.data.shapes.table import Guess
 from tunekit.data.wording import brief, listed
 
 
-def guessed_shape(shape: Shape, counts: Counter[str], rows: int) -> Finding:
-    """Rows whose keys said what they are."""
+def guessed_shape(
+    shape: Shape, counts: Counter[str], rows: int, records: Sequence[Mapping[str, Any]] = ()
+) -> Finding:
+    """Rows whose keys said what they are; a warning where bad answers may be learned as good ones."""
+    doubt = _may_be_verdicts(shape, records)
     others = {name: count for name, count in counts.items() if name != shape.name}
     more = "".join(f", {count} as {named(name).says}" for name, count in others.items())
     return Finding(
         code="guessed-shape",
-        severity="info",
+        severity="warning" if doubt else "info",
         message=f"rows are read as {shape.says}, by their keys ({counts[shape.name]} of the first {rows}{more});"
-        " pass shape=, or input= and target=, to read them otherwise",
+        f" pass shape=, or input= and target=, to read them otherwise{doubt}",
         facts={"shape": shape.name, "rows": rows, "counts": dict(counts)},
+    )
+
+
+def _may_be_verdicts(shape: Shape, records: Sequence[Mapping[str, Any]]) -> str:
+    values = {fields.spelled(record["label"]) for record in records if "label" in record}
+    if "completion" not in shape.kinds or values != {"0", "1"}:
+        return ""
+    return (
+        "; the column 'label' holds 0 and 1: where those say which answers are bad and good, bad ones are learned, too,"
+        ' unless you pass shape="unpaired"'
     )
 
 

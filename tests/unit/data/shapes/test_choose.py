@@ -16,6 +16,7 @@ from tunekit.examples import (
     LabelledExample,
     Message,
     PromptExample,
+    UnpairedExample,
 )
 
 U, A = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}
@@ -99,6 +100,20 @@ def test_one_row_says_what_it_is(row: Any, name: str) -> None:
     assert codes[:1] == (
         [] if name == "tunekit" else ["guessed-columns" if name == "columns" else "guessed-shape"]
     )
+
+
+def test_a_label_of_zero_and_one_beside_an_answer_is_a_warning() -> None:
+    rows = [
+        {"prompt": "a", "completion": "good", "label": 1},
+        {"prompt": "a", "completion": "bad", "label": 0},
+    ]
+    [finding] = choose(rows).findings
+    assert (finding.severity, finding.facts["shape"]) == ("warning", "prompt-completion")
+    assert 'bad ones are learned, too, unless you pass shape="unpaired"' in finding.message
+    bad = choose(rows, shape="unpaired").read(rows[1], "a:2")
+    assert isinstance(bad, UnpairedExample)
+    assert not bad.desirable
+    assert [found.severity for found in choose([*rows, rows[0] | {"label": 2}]).findings] == ["info"]
 
 
 def test_the_guess_is_said_with_how_to_override_it() -> None:
