@@ -27,9 +27,9 @@ class RowIds:
 
     def append(self, row: str) -> None:
         """Add the id of the next row."""
-        name, _, number = row.rpartition(":")
+        name, colon, number = row.rpartition(":")
         # 18 digits fit eight bytes. A leading zero, or a digit that is not ASCII, would come back as something else.
-        if number.isascii() and number.isdigit() and number[0] != "0" and len(number) <= 18:
+        if colon and number.isascii() and number.isdigit() and number[0] != "0" and len(number) <= 18:
             self._numbers.append(int(number))
             self._row_names.append(self._name_number(name))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunekit.data.compact import Numbering, RowIds
@@ -16,6 +16,7 @@ ID = st.text() | st.builds(
 
 
 @given(st.lists(ID))
+@example(["1", ":1", "a:01", "a:1"])
 def test_row_ids_come_back(rows: list[str]) -> None:
     ids = RowIds()
     for row in rows:
