@@ -1,6 +1,6 @@
 """The transcripts of docs/guides/prepare-transcripts.md: runs their commands and writes the page anew.
 
-    python -m tests.real.transcripts
+python -m tests.real.transcripts
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ from tests.processes import run_python
 from tunekit.backends.local import token_counter
 
 NANO = Path(__file__).resolve().parents[3] / "examples" / "models" / "nano"
-DATA = tk.Dataset.from_records([{"prompt": f"Where is parcel {n}?", "completion": "delivery"} for n in range(20)])
+DATA = tk.Dataset.from_records(
+    [{"prompt": f"Where is parcel {n}?", "completion": "delivery"} for n in range(20)]
+)
 
 
 def test_texts_are_counted_as_transformers_counts_them() -> None:
@@ -26,7 +28,9 @@ def test_check_and_cost_use_it() -> None:
     finding = DATA.check(counter=counter)["token-lengths"]
     assert finding.facts["counter"] == "nano"
     assert not finding.facts["is_estimate"]
-    assert DATA.estimate_cost("local", counter=counter).tokens.total == sum(counter(row).total for row in DATA)
+    assert DATA.estimate_cost("local", counter=counter).tokens.total == sum(
+        counter(row).total for row in DATA
+    )
 
 
 def test_no_torch_is_loaded_for_it() -> None:

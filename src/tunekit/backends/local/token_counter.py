@@ -16,7 +16,8 @@ from tunekit.errors import MissingExtraError, ModelError
 def token_counter(model: str) -> TextCounter:
     """A counter for `Dataset.check(counter=...)` and `Dataset.estimate_cost(counter=...)`.
 
-    Texts are counted exactly; what a chat template writes around each message is approximate, as it is for hosted models.
+    Texts are counted exactly; what a chat template writes around each message is approximate, as for hosted
+    models.
 
     Args:
         model: A model directory, or a hub id that was downloaded before.
@@ -39,7 +40,8 @@ def token_counter(model: str) -> TextCounter:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the package raises bare exceptions
         raise ModelError(
-            f"{str(path)!r} is no tokenizer: {error}", hint="save the model's tokenizer again with transformers"
+            f"{str(path)!r} is no tokenizer: {error}",
+            hint="save the model's tokenizer again with transformers",
         ) from None
     tokenizer.no_truncation()
     return TextCounter(

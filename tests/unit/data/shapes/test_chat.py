@@ -143,8 +143,14 @@ def test_text_of_parts_is_the_content() -> None:
             [U, {**A, "weight": 1, "train": False}],
             "messages[1].train: a message has 'weight', 'train', and they differ",
         ),
-        ([U, {**A, "weight": float("inf")}], "messages[1].weight: expected a finite number from 0 up, found inf"),
-        ([U, {**A, "loss_mask": [1, 0]}], "messages[1].loss_mask: expected a finite number from 0 up, found [1, 0]"),
+        (
+            [U, {**A, "weight": float("inf")}],
+            "messages[1].weight: expected a finite number from 0 up, found inf",
+        ),
+        (
+            [U, {**A, "loss_mask": [1, 0]}],
+            "messages[1].loss_mask: expected a finite number from 0 up, found [1, 0]",
+        ),
         (
             [{**U, "train": True}, A],
             "messages[0].train: the turn of 'user' is marked to be learned; only those of 'assistant' are",

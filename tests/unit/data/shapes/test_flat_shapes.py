@@ -31,7 +31,11 @@ U, A = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}
             "x: unknown key 'x' in a 'labelled' row",
         ),
         ("tunekit", {"kind": "chat", "messages": [U, A], "id": 3}, "id: expected text, found a number"),
-        ("tunekit", {"kind": "chat", "messages": [U, A], "meta": []}, "meta: expected an object, found a list"),
+        (
+            "tunekit",
+            {"kind": "chat", "messages": [U, A], "meta": []},
+            "meta: expected an object, found a list",
+        ),
         (
             "tunekit",
             {"kind": "unpaired", "messages": [U], "completion": "a", "desirable": 1},
