@@ -7,13 +7,18 @@ never writes to a terminal; this package is the one that does.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from tunekit._version import __version__
 from tunekit.cli import backends, jobs, prepare
 
 __all__ = ["main"]
+
+# What a terminal obeys, what turns text around, and halves of characters, which no file of text can hold.
+_NOT_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _printed(arguments.run(arguments))
     except TunekitError as error:
-        sys.stderr.write(f"tunekit: {error}\n")
+        _print(f"tunekit: {error}", sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Writing what is buffered at exit would raise once more.
@@ -46,9 +51,16 @@ def _printed(lines: Iterable[str]) -> int:
     stream = iter(lines)
     while True:
         try:
-            sys.stdout.write(next(stream) + "\n")
+            _print(next(stream), sys.stdout)
         except StopIteration as end:
             return end.value or 0
+
+
+def _print(line: str, out: TextIO) -> None:
+    """Print what strangers may have named or written; the characters that `out` cannot show become question marks."""
+    line = _NOT_SHOWN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+    encoding = out.encoding or "utf-8"
+    out.write(line.encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

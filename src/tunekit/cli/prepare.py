@@ -13,6 +13,8 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunekit._files import write_atomic
+
 if TYPE_CHECKING:
     from tunekit.data.checks.report import CheckReport
     from tunekit.data.dataset import Dataset
@@ -80,7 +82,7 @@ def run(arguments: argparse.Namespace) -> Generator[str, None, int]:
         return (yield from spoken)
     for _ in spoken:
         pass
-    yield json.dumps(steps.record, ensure_ascii=False, indent=2)
+    yield json.dumps(steps.record, indent=2)
     return steps.exit_code
 
 
@@ -100,7 +102,10 @@ class _Preparation:
         report = data.check(self._targets)
         self.record["report"] = report.to_dict()
         if self._arguments.html:
-            self._arguments.html.write_text(report.to_html(), encoding="utf-8")
+            page = report.to_html().encode(errors="backslashreplace")  # a file's name may be no text
+            write_atomic(
+                self._arguments.html, page, mode=0o666, hint="give --html a path that can be written"
+            )
         yield from str(report).splitlines()
         data = yield from self._mended(data, report)
         yield from self._written(data)
@@ -133,7 +138,7 @@ class _Preparation:
         for fix in asked:
             if self._asks:
                 yield (f"  {fix.says.rstrip('.')} ({fix.name}, {fix.safety})? [y/N]")
-                if self._answer() == "y":
+                if self._agreed():
                     names.append(fix.name)
             else:
                 yield f"  not applied: {fix.name} ({fix.safety}): {fix.says}"
@@ -146,10 +151,10 @@ class _Preparation:
             yield "Nothing was changed."
         return mended
 
-    def _answer(self) -> str:
-        """What the person typed; nothing where nobody is there to ask."""
+    def _agreed(self) -> bool:
+        """Whether the person said yes; nobody there to ask is a no."""
         sys.stdout.flush()
-        return sys.stdin.readline().strip().lower()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     # --- writing ----------------------------------------------------------------------------------------
 
@@ -169,7 +174,7 @@ class _Preparation:
         share = self._arguments.test
         if share is None and self._asks and len(data) > 1:
             yield ("Hold out 20 % of the rows for a test, in a file of its own? [y/N]")
-            share = 0.2 if self._answer() == "y" else None
+            share = 0.2 if self._agreed() else None
         if share is None:
             parts: Mapping[str, Dataset] = {"": data}
         else:

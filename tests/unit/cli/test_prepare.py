@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -98,6 +99,40 @@ def test_page_is_written(file: Path, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     assert main(["prepare", str(file), "-q", "--html", str(page), "-o", str(tmp_path / "out.jsonl")]) == 0
     assert page.read_text().startswith("<!doctype html>")
+
+
+def test_a_page_that_cannot_be_written_is_an_error_with_a_hint(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", str(file), "-q", "--html", str(tmp_path / "none" / "report.html")]) == 1
+    assert "give --html a path that can be written" in capsys.readouterr().err
+
+
+def test_yes_in_full_is_a_yes(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(monkeypatch, *["Yes"] * 20)
+    assert main(["prepare", str(file), "-o", str(tmp_path / "out.jsonl")]) == 0
+    assert "drop-duplicates (lossy): 3 rows left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [b"\xff\x1b[2J.csv", "\u202etickets\x1b[31m.csv".encode()])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_no_name_and_no_terminal_is_too_strange(
+    name: bytes, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / os.fsdecode(name)
+    file.write_text("prompt,completion\nWo?,Grüße\n", encoding="utf-8")
+    out = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr("sys.stdout", out)
+    page = tmp_path / "page.html"
+    for option in ("--quiet", "--json"):
+        assert main(["prepare", str(file), option, "--html", str(page), "-o", str(tmp_path / "o.jsonl")]) == 0
+    out.seek(0)
+    shown = out.read()
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert json.loads(shown[shown.index("\n{") :])["report"]["rows"] == 1
 
 
 def test_errors_that_remain_have_a_code_of_their_own(
