@@ -16,8 +16,11 @@ import msgspec
 from tunekit.data.readers import json_value
 from tunekit.errors import DataError
 
-MAX_ITEM_BYTES = 64 << 20
-"""A longer item is refused, as a longer line of JSON lines is: it is no row, or an attack on memory."""
+MAX_ITEM_BYTES = 32 << 20
+"""A longer item is refused: it is no row, or an attack on memory, which holds it twice for a moment."""
+
+MAX_DEPTH = 10_000
+"""Deeper nesting ends the reading. What is deeper than `json_value` takes spoils its item only."""
 
 # What lies between two brackets: anything outside of quotes, and whole texts. Possessive, so linear on any input.
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -168,6 +171,12 @@ class Scanner:
             ahead += 1
             if not depth:
                 return at + 1
+            if depth > MAX_DEPTH:
+                raise DataError(
+                    f"JSON nested deeper than {MAX_DEPTH:,} levels",
+                    line=self.line,
+                    hint="look for brackets that are never closed",
+                )
 
     def _refuse_open(self) -> NoReturn:
         """Raise the error of a value without an end: often a quote too many in the middle, seldom a file cut off."""
@@ -191,13 +200,14 @@ class Scanner:
                 line=self.line,
                 hint="rows are the items of the outermost array; look at how deep they lie in this document",
             )
-        # At least as much again as is kept: else a long value would be looked at once for each chunk.
+        # As much again as is kept: else a long value would be looked at once for each chunk.
+        wanted = min(len(kept), MAX_ITEM_BYTES + 1 - len(kept))
         pieces, size = [kept], 0
         try:
             for chunk in self._chunks:
                 pieces.append(chunk)
                 size += len(chunk)
-                if size >= len(kept):
+                if size >= wanted:
                     break
         except DataError as error:
             error.line = self.line

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 BATCH_BYTES = 8 << 20
 """Of values decoded at once, as the file declares their size."""
 
-MAX_BATCH_ROWS = 64
+MAX_BATCH_ROWS = 32
 """Decoded at once, however small they are declared: one value that is named for all of them is copied so often."""
 
-MAX_EXPANSION, FREE_BYTES = 1000, 64 << 20
+MAX_EXPANSION, FREE_BYTES = 1000, 16 << 20
 """Bytes of values out of one byte of file, beyond the free ones. As for packed files: honest ones stay below 213."""
 
 MAX_ROWS_PER_BYTE = 1000

@@ -126,11 +126,13 @@ class XlsxSheet:
                 line=numbers[wrong],
                 hint="open the workbook with a spreadsheet program and save it again",
             )
-        self._count += sum(len(cells) for _, cells in rows if not isinstance(cells, DataError))
+
+    def _count_cells(self, cells: int) -> None:
+        self._count += cells
         if self._count > MAX_CELLS + CELLS_PER_BYTE * self._bytes:
             raise DataError(
-                f"the cells are scattered: {self._count:,} up to this row, nearly all of them blank",
-                line=self._last,
+                f"the cells are scattered: {self._count:,} up to here, nearly all of them blank",
+                line=self._at,
                 hint="delete the stray cells far right of the data, or save the sheet as CSV",
             )
 
@@ -164,6 +166,7 @@ class XlsxSheet:
         digits, attributes, *pairs = zip(*rows, strict=True)
         numbers = list(map(int, digits))
         self._at = numbers[-1]
+        self._count_cells(len(numbers) * (len(pairs) // 2))
         if any("hidden" in each for each in set(attributes)):
             hides = (number for number, each in zip(numbers, attributes, strict=True) if _HIDDEN.search(each))
             self.seen.hidden += hides
@@ -199,6 +202,7 @@ class XlsxSheet:
                 )
             cells += [""] * (column + 1 - len(cells))
             cells[column] = text
+        self._count_cells(len(cells))
         return number, cells
 
     def _any_cell(self, cell: str, number: int, after: int) -> tuple[int, str]:
