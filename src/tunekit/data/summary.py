@@ -10,6 +10,9 @@ from tunekit.data.statistics import Statistics, by_frequency
 from tunekit.data.views import texts
 from tunekit.examples import Example
 
+_JUDGED = ("rejected", "reference")
+"""Fields that are compared with an answer, and neither read before it nor learned."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
@@ -67,10 +70,10 @@ class Summarising:
         """Take one row into account."""
         self._statistics.see(example)
         read = answered = 0
-        for _, text, is_answer in texts(example):
-            if is_answer:
+        for where, text, is_answer in texts(example):
+            if is_answer or where.startswith("completion"):  # a bad answer is one, too
                 answered += len(text)
-            else:
+            elif not where.startswith(_JUDGED):
                 read += len(text)
         self._read.add(read)
         self._answered.add(answered)

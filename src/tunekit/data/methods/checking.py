@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 from tunekit.data.findings import Finding, Rows
 from tunekit.data.loading import Found
 from tunekit.data.methods.base import Examples
-from tunekit.data.wording import listed
+from tunekit.data.wording import brief, listed
 from tunekit.errors import SpecError
 from tunekit.examples import Example
 
@@ -221,7 +221,14 @@ def _context(target: Targets, against: Against, **means: Unpack[Means]) -> Check
 def _named(against: Against) -> tuple[tuple[str, Iterable[Example]], ...]:
     if against is None:
         return ()
-    return tuple(against.items()) if isinstance(against, Mapping) else (("the other set", against),)
+    named = tuple(against.items()) if isinstance(against, Mapping) else (("the other set", against),)
+    for name, rows in named:
+        if isinstance(rows, str) or not isinstance(rows, Iterable):
+            raise SpecError(
+                f"against has {brief(rows)} as {name!r}, which holds no examples",
+                hint="load it first: against=tk.Dataset.load(path)",
+            )
+    return named
 
 
 def _of_reading(found: Found) -> Iterable[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -149,3 +150,10 @@ def test_rows_without_words_leak_only_to_the_letter() -> None:
     test = asked(":)", "", name="test.jsonl")
     assert asked(":(", "?").check(against=test).errors == ()
     assert asked(":)").check(against=test)["leaked-questions"].rows == ("train.jsonl:1",)
+
+
+@pytest.mark.parametrize("against", ["test.jsonl", {"test": "test.jsonl"}, {"test": 5}])
+def test_another_set_that_is_no_examples_is_refused(against: Any) -> None:
+    with pytest.raises(tk.SpecError, match="holds no examples") as error:
+        numbered(chat(user(), assistant())).check(against=against)
+    assert "load it first" in error.value.hint

@@ -109,3 +109,12 @@ def test_sparklines_have_a_character_for_each_count(counts: list[int]) -> None:
     assert [mark == " " for mark in line] == [count == 0 for count in counts]
     if any(counts):
         assert line[counts.index(max(counts))] == "█"
+
+
+def test_lengths_are_those_of_prompts_and_of_answers_good_or_bad() -> None:
+    pair = Dataset.from_records([{"prompt": "abc", "chosen": "12345", "rejected": "a long bad answer"}])
+    assert (pair.check().summary.read.total, pair.check().summary.answered.total) == (3, 5)
+    verdicts = pair.to_unpaired().check().summary
+    assert (verdicts.read.total, verdicts.answered.total) == (6, 22)
+    graded = Dataset.from_records([{"messages": [{"role": "user", "content": "abc"}], "answer": "five!"}])
+    assert (graded.check().summary.read.total, graded.check().summary.answered.total) == (3, 0)
