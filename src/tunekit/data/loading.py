@@ -210,9 +210,3 @@ class _Blank:
             field=self.first.field,
             hint='fill them in, or pass on_error="skip" to leave such rows out and list them in `skipped`',
         )
-
-
-def read_all(source: Source, plan: Plan) -> tuple[list[Example], Found]:
-    """Every example at once, and what reading noticed."""
-    found = Found()
-    return list(examples(source, plan, found)), found

@@ -84,13 +84,11 @@ def _pairs(calls: Sequence[ToolCall], results: Sequence[Message]) -> list[tuple[
     if len(open_calls) == len(open_results) == 1:
         pairs = [(open_calls[0], open_results[0])]
     else:
-        called = [calls[at].name for at in open_calls]
-        named = [results[at].name for at in open_results]
-        if len(set(called)) < len(called) or sorted(called) != sorted(name or "" for name in named):
+        call_of = {calls[at].name: at for at in open_calls}
+        result_of = {results[at].name or "": at for at in open_results}
+        if not len(call_of) == len(open_calls) == len(open_results) or call_of.keys() != result_of.keys():
             return []
-        pairs = [
-            (open_calls[called.index(name or "")], at) for name, at in zip(named, open_results, strict=True)
-        ]
+        pairs = [(call_of[name], at) for name, at in result_of.items()]
     # Two different ids contradict each other: nothing is certain there.
     return [(call, result) for call, result in pairs if not (calls[call].id and results[result].tool_call_id)]
 

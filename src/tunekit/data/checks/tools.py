@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tunekit.data import json_schema, tool_turns, turns
@@ -201,12 +202,12 @@ def _ids(field: str, messages: tuple[Message, ...]) -> Iterator[Place]:
     filled = tool_turns.with_call_ids(messages)
     for each in tool_turns.tool_rounds(messages):
         results = [messages[at].tool_call_id for at in each.results]
-        if each.turn is None:
-            known: list[str] = []
-        else:
-            known = [call.id for call in filled[each.turn].tool_calls]
+        called = () if each.turn is None else filled[each.turn].tool_calls
+        if each.turn is not None:
             goes_on = each.end < len(messages) and all(results)
-            yield from _call_ids(f"{field}[{each.turn}]", messages[each.turn], known, results, goes_on)
+            answered = set(results) if goes_on else None
+            yield from _call_ids(f"{field}[{each.turn}]", messages[each.turn], called, answered)
+        known = {call.id for call in called}
         for at, identifier in zip(each.results, results, strict=True):
             where = f"{field}[{at}].tool_call_id"
             if not identifier:
@@ -216,16 +217,17 @@ def _ids(field: str, messages: tuple[Message, ...]) -> Iterator[Place]:
 
 
 def _call_ids(
-    field: str, turn: Message, filled: list[str], results: list[str | None], goes_on: bool
+    field: str, turn: Message, filled: Sequence[ToolCall], answered: set[str | None] | None
 ) -> Iterator[Place]:
-    ids = [call.id for call in turn.tool_calls]
+    """What is wrong with the ids of calls; `answered` is None where their results may still come."""
+    times = Counter(call.id for call in turn.tool_calls)
     for number, call in enumerate(turn.tool_calls):
         where = f"{field}.tool_calls[{number}].id"
         if not call.id:
-            yield _missing(filled[number]), where, evidence(call.name)
-        elif ids.count(call.id) > 1:
+            yield _missing(filled[number].id), where, evidence(call.name)
+        elif times[call.id] > 1:
             yield "tool-call-id-duplicate", where, evidence(call.id)
-        elif goes_on and call.id not in results:
+        elif answered is not None and call.id not in answered:
             yield "tool-call-unanswered", where, evidence(call.id)
 
 
