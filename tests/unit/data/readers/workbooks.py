@@ -49,10 +49,12 @@ def packed(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     return file.getvalue()
 
 
-def changed(content: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+def changed(
+    content: bytes, name: str, change: Callable[[bytes], bytes], method: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     """The archive with one of its files changed, or added."""
     files = parts(content)
-    return packed({**files, name: change(files.get(name, b""))})
+    return packed({**files, name: change(files.get(name, b""))}, method)
 
 
 def with_rows(xml: str, *, shared: str | None = None, book: bytes | None = None) -> bytes:
