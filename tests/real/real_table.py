@@ -60,7 +60,7 @@ def rows(file: RealFile, look: Look) -> tuple[str, ...]:
 
 def _format(facts: Any) -> Iterator[str]:
     yield facts.get("format", "two texts")
-    yield from (facts[key] for key in ("compression", "layout", "encoding") if key in facts)
+    yield from (facts[key] for key in ("compression", "encoding", "layout") if key in facts)
     if "sheet" in facts:
         yield f'sheet "{facts["sheet"]}"'
     if "unit" in facts:
