@@ -68,6 +68,13 @@ class Finding:
         fix: What would mend it, if something does.
         target: Whose rule it is, such as `"foundry"`; "" for a rule of good data anywhere.
         facts: Numbers and names for programs, as plain JSON.
+
+    Examples:
+        >>> import tunekit as tk
+        >>> rows = [{"text": "Where is it?", "label": "delivery "}, {"text": "I want my money", "label": "refund"}]
+        >>> finding = tk.Dataset.from_records(rows).check()["label-spaces"]
+        >>> finding.rows, finding.places[0].evidence, finding.fix.name
+        (('records:1',), 'delivery ', 'strip-labels')
     """
 
     code: str

@@ -25,8 +25,8 @@ class CheckReport:
 
     Examples:
         >>> import tunekit as tk
-        >>> rows = [{"t": "Where is it?", "y": "delivery"}, {"t": "Where is it?", "y": "delivery"}]
-        >>> report = tk.Dataset.from_records(rows, input="t", target="y").check()
+        >>> rows = [("Where is it?", "delivery"), ("Where is it?", "delivery"), ("I want my money", "refund")]
+        >>> report = tk.Dataset.from_records(map(list, rows)).check()
         >>> report["duplicate-rows"].rows
         ('records:2',)
         >>> report.ok

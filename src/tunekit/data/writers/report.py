@@ -19,6 +19,14 @@ class WriteReport:
         size_bytes: Its size, after compression.
         sha256: Of its bytes, in hex; equal rows give equal bytes.
         left_out: Meta columns that were not written, with the number of rows that had them.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> import tunekit as tk
+        >>> data = tk.Dataset.from_records([{"prompt": "2+2", "completion": "4", "day": "Mon"}]).to_chat()
+        >>> report = data.write(pathlib.Path(tempfile.mkdtemp(), "train.jsonl"), target="openai")
+        >>> report.rows, report.shape, report.left_out
+        (1, 'openai', {'day': 1})
     """
 
     path: Path
