@@ -27,9 +27,11 @@ def token_counter(model: str) -> TextCounter:
         ModelError: There is no `tokenizer.json`, or it cannot be read.
 
     Examples:
-        >>> counter = token_counter("examples/models/nano")
-        >>> counter.name, counter.is_estimate
-        ('nano', False)
+        >>> token_counter("acme/none")
+        Traceback (most recent call last):
+        ...
+        tunekit.errors.ModelError: no tokenizer.json for 'acme/none' on this machine
+          hint: name a model directory, or download the model first: tunekit does when it trains
     """
     path = _tokenizer_file(model)
     try:

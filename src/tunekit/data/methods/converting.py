@@ -72,6 +72,28 @@ class Converting(Examples):
         """
         return self._through(convert.to_preference)
 
+    def to_text(self) -> Self:
+        """Every row as raw text, all of which is learned: prompt and completion, or the segments, end to end.
+
+        Raises:
+            DataError: A row has turns or labels, which are no text before a template has made them one.
+        """
+        return self._through(_each(convert.to_text))
+
+    def to_segments(self) -> Self:
+        """Every row as segments: the prompt is read, the completion is learned.
+
+        Raises:
+            DataError: A row is no prompt with its completion and cannot become one.
+
+        Examples:
+            >>> from tunekit import Dataset
+            >>> rows = Dataset.from_records([{"prompt": "2+2=", "completion": "4"}]).to_segments()
+            >>> [segment.learn for segment in rows[0].segments]
+            [False, True]
+        """
+        return self._through(_each(convert.to_segments))
+
     def to_records(self, shape: str = "tunekit") -> Iterator[dict[str, Any]]:
         """Every row as a dictionary of a record shape, one at a time.
 
