@@ -149,14 +149,13 @@ class Package:
         texts: list[str] = []
         rest = ""
         for piece in self.pieces(path):
-            whole, _, rest = (rest + piece).rpartition("</si>")
+            whole, _, rest = (rest + piece).replace("<si/>", "<si></si>").rpartition("</si>")
             xml_text.refuse_long(len(rest), path)
             simple = _SIMPLE_ITEM.findall(whole + "</si>")
             if len(simple) == whole.count("<si"):
                 texts += xml_text.plain_all(simple)
             else:
-                items = whole.replace("<si/>", "<si></si>").split("</si>")
-                texts += [xml_text.runs(item.rpartition("<si")[2]) for item in items]
+                texts += [xml_text.runs(item.rpartition("<si")[2]) for item in whole.split("</si>")]
         return texts
 
     @cached_property

@@ -139,26 +139,35 @@ class XlsxSheet:
     # --- rows like those before ---------------------------------------------------------------------------
 
     def _of_block(self, block: str) -> Iterator[tuple[int, RowCells]]:
-        count = block.count("<row ")
-        if self._pattern is None and count >= _LEAST_FOR_PATTERN:
+        if self._pattern is None and block.count("<row ") >= _LEAST_FOR_PATTERN:
             self._pattern = _pattern_for(block)
-        if self._pattern:
-            rows = self._pattern.findall(block)
-            try:
-                if len(rows) == count:
-                    return self._by_column(rows)
-                return self._by_row(block.split("<row ")[1:])
-            except (ValueError, LookupError):
-                pass  # one by one they tell which cell is wrong
-        return map(self._any_row, block.split("<row ")[1:])
+        rows = block.split("<row ")[1:]
+        try:
+            if self._pattern:
+                return self._like_others(self._pattern, block, rows)
+        except (ValueError, LookupError):
+            pass  # one by one they tell which cell is wrong
+        return map(self._any_row, rows)
 
-    def _by_row(self, rows: list[str]) -> Iterator[tuple[int, RowCells]]:
-        found = [self._pattern.match("<row " + row) for row in rows] if self._pattern else []
-        converted = self._by_column([match.groups("") for match in found if match])
+    def _like_others(
+        self, pattern: re.Pattern[str], block: str, rows: list[str]
+    ) -> Iterator[tuple[int, RowCells]]:
+        groups = pattern.findall(block)
+        if len(groups) == len(rows):
+            return self._by_column(groups)
+        found = [pattern.match("<row " + row) for row in rows]
+        return self._mixed(rows, found, self._by_column([match.groups("") for match in found if match]))
+
+    def _mixed(
+        self,
+        rows: list[str],
+        found: list[re.Match[str] | None],
+        converted: Iterator[tuple[int, RowCells]],
+    ) -> Iterator[tuple[int, RowCells]]:
         for row, match in zip(rows, found, strict=True):
-            at, cells = next(converted) if match else self._any_row(row)
-            self._at = at
-            yield at, cells
+            number, cells = next(converted) if match else self._any_row(row)
+            self._at = number
+            yield number, cells
 
     def _by_column(self, rows: list[tuple[str, ...]]) -> Iterator[tuple[int, Sequence[str]]]:
         if not rows:

@@ -167,6 +167,15 @@ def test_a_cell_that_is_not_what_it_says_spoils_its_row_only() -> None:
     assert all("cell cannot be read" in row.message and row.hint for _, row in rows[1:])
 
 
+def test_a_bad_cell_among_many_rows_spoils_its_row_only() -> None:
+    cell = '<c r="A{0}" t="s"><v>{1}</v></c>'
+    xml = "".join(f'<row r="{row}">{cell.format(row, 9 if row == 70 else 0)}</row>' for row in range(2, 120))
+    head = '<row r="1"><c r="A1" t="inlineStr"><is><t>text</t></is></c></row>'
+    rows = read(with_rows(head + xml, shared="<si><t>a</t></si><si/>"))[0]
+    assert [number for number, row in rows if isinstance(row, DataError)] == [70]
+    assert [row for number, row in rows if number != 70] == [{"text": "a"}] * 117
+
+
 # --- forms of XML -------------------------------------------------------------------------------------
 
 TABLE = [["id", "text", "label", "day"]] + [
