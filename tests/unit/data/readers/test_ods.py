@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.unit.data.readers.workbooks import changed, ods, ods_row, read, records, said, valued
+from tests.unit.data.readers.workbooks import changed, failed, ods, ods_row, read, records, said, valued
 from tunekit.errors import DataError
 
 HEAD = ods_row(said("prompt"), said("completion"))
 BLANK = '<table:table-cell table:number-columns-repeated="16384"/>'
 TAIL = ods_row(BLANK, times=1_048_000)
-
-
-def failed(content: bytes, **options: Any) -> DataError:
-    with pytest.raises(DataError) as caught:
-        read(content, **options)
-    assert caught.value.hint
-    return caught.value
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import openpyxl
+import pytest
 
 from tunekit.data.readers import excel
 from tunekit.data.readers.base import Notes, ReadOptions
+from tunekit.errors import DataError
 
 SHEET = "xl/worksheets/sheet1.xml"
 SHARED = "xl/sharedStrings.xml"
@@ -137,3 +139,11 @@ def read(content: bytes, **options: Any) -> tuple[list[tuple[int, Any]], Notes]:
 def records(content: bytes, **options: Any) -> list[Any]:
     """The rows without their numbers."""
     return [row for _, row in read(content, **options)[0]]
+
+
+def failed(content: bytes, **options: Any) -> DataError:
+    """The error that ends the reading of a workbook."""
+    with pytest.raises(DataError) as caught:
+        read(content, **options)
+    assert caught.value.hint
+    return caught.value
