@@ -204,7 +204,7 @@ def test_a_binary_workbook_and_an_archive_of_something_else() -> None:
 
 
 def test_a_cut_sheet_is_an_error_after_its_rows() -> None:
-    table = [["id", "text"], *([number, f"text {number}"] for number in range(200))]
+    table: list[list[Any]] = [["id", "text"], *([number, f"text {number}"] for number in range(200))]
     content = changed(xlsx(table), SHEET, lambda xml: xml[: len(xml) // 2])
     rows = excel.rows(io.BytesIO(content), ReadOptions(), Notes())
     assert len(list(islice(rows, 50))) == 50
