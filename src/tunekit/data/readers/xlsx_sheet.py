@@ -139,22 +139,23 @@ class XlsxSheet:
     # --- rows like those before ---------------------------------------------------------------------------
 
     def _of_block(self, block: str) -> Iterator[tuple[int, RowCells]]:
-        if self._pattern is None and block.count("<row ") >= _LEAST_FOR_PATTERN:
+        count = block.count("<row ")
+        if self._pattern is None and count >= _LEAST_FOR_PATTERN:
             self._pattern = _pattern_for(block)
-        rows = block.split("<row ")[1:]
         try:
             if self._pattern:
-                return self._like_others(self._pattern, block, rows)
+                return self._like_others(self._pattern, block, count)
         except (ValueError, LookupError):
             pass  # one by one they tell which cell is wrong
-        return map(self._any_row, rows)
+        return map(self._any_row, block.split("<row ")[1:])
 
     def _like_others(
-        self, pattern: re.Pattern[str], block: str, rows: list[str]
+        self, pattern: re.Pattern[str], block: str, count: int
     ) -> Iterator[tuple[int, RowCells]]:
         groups = pattern.findall(block)
-        if len(groups) == len(rows):
+        if len(groups) == count:
             return self._by_column(groups)
+        rows = block.split("<row ")[1:]
         found = [pattern.match("<row " + row) for row in rows]
         return self._mixed(rows, found, self._by_column([match.groups("") for match in found if match]))
 

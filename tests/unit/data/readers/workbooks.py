@@ -47,7 +47,8 @@ def packed(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            # OpenDocument part 2, section 3.3: this file comes first and is not packed.
+            archive.writestr(name, data, zipfile.ZIP_STORED if name == "mimetype" else method)
     return file.getvalue()
 
 
