@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tunekit.data import tool_calls
+from tunekit.data import json_text, tool_calls
 from tunekit.data.tool_calls import tools as tools
 from tunekit.data.wording import brief, listed, shown
 from tunekit.errors import DataError
@@ -48,7 +48,9 @@ def conversation(
 
 
 def items(value: Any, field: str) -> list[Any]:
-    """A non-empty list that should hold messages, or turns of another form."""
+    """A non-empty list that should hold messages, or turns of another form; in a table's cell it is a JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = json_text.parsed(value, field)
     if not isinstance(value, list):
         raise DataError(f"expected a list of messages, found {shown(value)}", field=field, hint=_CHAT)
     if not value:

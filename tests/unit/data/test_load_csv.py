@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,17 @@ def test_the_hosts_csv_settings_are_left_alone(tmp_path: Path) -> None:
     before = csv.field_size_limit()
     load(tmp_path, 'text,label\n"' + "a" * 100_000 + '",b\n')
     assert csv.field_size_limit() == before
+
+
+def test_conversations_in_cells_are_json(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": 'a, "b"'}, {"role": "assistant", "content": "c"}]
+    cell = json.dumps(said).replace('"', '""')
+    path = tmp_path / "chats.csv"
+    path.write_text(f'messages,day\n"{cell}",Mon\n', encoding="utf-8")
+    [chat] = tk.Dataset.load(path)
+    assert isinstance(chat, tk.ChatExample)
+    assert [(turn.role, turn.content) for turn in chat.messages] == [("user", 'a, "b"'), ("assistant", "c")]
+    assert chat.meta == {"day": "Mon"}
+    path.write_text('messages,day\n"[{""role"": ",Mon\n', encoding="utf-8")
+    with pytest.raises(tk.DataError, match=r"chats.csv:2:messages: not valid JSON"):
+        tk.Dataset.load(path)
