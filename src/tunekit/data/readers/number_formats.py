@@ -18,6 +18,7 @@ Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration"]
 DIGITS = 15
 """That a sheet keeps of a number. Those of longer ids are zeros after that, or wrong."""
 
+_LONG = 10.0**DIGITS
 _BUILT_IN: dict[int, Kind] = {
     **dict.fromkeys((14, 15, 16, 17, *range(27, 32), 36, *range(50, 55), 57, 58), "date"),
     **dict.fromkeys((18, 19, 20, 21, *range(32, 36), 45, 47, 55, 56), "time"),
@@ -27,7 +28,7 @@ _BUILT_IN: dict[int, Kind] = {
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]')
 _DURATION = re.compile(r"\[(?:h+|m+|s+)\]")
 _PADDED = re.compile("0{2,18}")
-_PLAIN = re.compile(r"(?:0|-?(?:[1-9][0-9]*+(?:\.[0-9]*[1-9])?+|0\.[0-9]*[1-9]))")
+_PLAIN = re.compile(r"(?:-?(?:0\.[0-9]*[1-9]|[1-9][0-9]*+(?:\.[0-9]*[1-9])?+)|0)")
 _ALL_PLAIN = re.compile(rf"(?:(?:{_PLAIN.pattern})?+(?:\n|\Z))*+")
 
 _DAY_MS = 86_400_000
@@ -87,7 +88,7 @@ def number(value: str) -> str:
     found = float(value)
     if not math.isfinite(found):
         raise ValueError(f"the number {value!r}")
-    if 10**DIGITS <= abs(found) < 1e21 and found.is_integer():
+    if _LONG <= abs(found) < 1e21 and found.is_integer():
         return str(int(found))
     return f"{found + 0.0:.15g}"  # no "-0"
 
@@ -95,7 +96,7 @@ def number(value: str) -> str:
 def is_long(value: str) -> bool:
     """Whether this is a whole number with more digits than a sheet keeps."""
     found = float(value)
-    return abs(found) >= 10**DIGITS and found.is_integer()
+    return abs(found) >= _LONG and found.is_integer()
 
 
 # --- moments ------------------------------------------------------------------------------------------

@@ -34,17 +34,18 @@ class Cells:
         self._since_1904 = package.since_1904
         self._converts: dict[str, Convert] = {}
 
-    def texts(self, attributes: Sequence[str], values: Sequence[str]) -> Sequence[str]:
+    def texts(self, attributes: Sequence[str] | str, values: Sequence[str]) -> Sequence[str]:
         """The cells of a column. Most columns hold cells of one type and format, and are converted at once.
 
         Args:
             attributes: Of each cell, after its reference, such as `' s="1" t="s"'`; "" for a cell that is not there.
+                One text where all cells have the same.
             values: Of each, as in XML; "" where it has none.
 
         Raises:
             ValueError, LookupError: One of them is not what its type says.
         """
-        kinds = set(attributes)
+        kinds = {attributes} if isinstance(attributes, str) else set(attributes)
         if len(kinds) == 1:
             return self.convert(*kinds)(values)
         found = list(values)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import compress
 from operator import lt
 
-from tunekit.data.readers import number_formats, xml_text
+from tunekit.data.readers import number_formats, xlsx_pattern, xml_text
 from tunekit.data.readers.sheet_rows import Cells as RowCells
-from tunekit.data.readers.sheet_rows import Seen, SheetPart, column_letters, column_position
+from tunekit.data.readers.sheet_rows import Seen, SheetPart, column_position
 from tunekit.data.readers.xlsx_cells import Cells
 from tunekit.data.readers.xlsx_package import Package
+from tunekit.data.readers.xlsx_pattern import RowPattern
 from tunekit.data.wording import brief
 from tunekit.errors import DataError
 
@@ -30,16 +30,8 @@ MAX_CELLS, CELLS_PER_BYTE = 2_000_000, 16
 """Cells that rows may have together, blank ones before the last included; and per byte besides. A filled cell has 20
 bytes: this stops sheets of a few stray cells in the last column, which would take hours."""
 
-_MOST_IN_PATTERN = 100  # columns; compiling one takes a millisecond
-_LEAST_FOR_PATTERN = 50  # rows
+_MOST_PATTERNS = 20  # for one sheet; a sheet that needs more is no table
 
-# A cell as Excel, LibreOffice and openpyxl write it, with the column's letters put in; or nothing, where it is blank.
-# Errors, and formulas without a value, are left to the slow way, which notes them.
-_CELL_LIKE = (
-    r'(?:<c r="COLUMN\1"((?: s="[0-9]++")?+(?: t="(?!e")[a-zA-Z]++")?+)'
-    r"(?:/>|>(?:<f[^<>]*+>(?:[^<]*+</f>)?+(?=<v>[^<]))?+"
-    r'(?:<v>|<is><t(?: xml:space="preserve")?+>)([^<]*+)(?:</v>|</t></is>)</c>))?+'
-)
 _CELL = re.compile(r"<c(?=[\s/>])")
 _REFERENCE = re.compile(r"([A-Za-z]{1,3})([0-9]{1,7})")
 _VALUE = re.compile(r"<v(?:\s[^<>]*+)?>([^<]*+)</v>")
@@ -62,7 +54,8 @@ class XlsxSheet:
         self.seen = Seen()
         self._pieces = package.pieces(path)
         self._cells = Cells(package)
-        self._pattern: re.Pattern[str] | None = None
+        self._pattern: RowPattern | None = None
+        self._patterns = 0
         self._at = self._last = self._count = self._bytes = 0
 
     def rows(self) -> Iterator[tuple[int, RowCells]]:
@@ -74,8 +67,7 @@ class XlsxSheet:
         for block in self._blocks():
             rows = list(self._of_block(block))
             self._check(rows)
-            filled = (isinstance(cells, DataError) or any(cells) for _, cells in rows)
-            yield from compress(rows, filled)
+            yield from [row for row in rows if isinstance(row[1], DataError) or any(row[1])]
 
     def _blocks(self) -> Iterator[str]:
         """XML of whole rows, some thousands at once."""
@@ -140,26 +132,33 @@ class XlsxSheet:
 
     def _of_block(self, block: str) -> Iterator[tuple[int, RowCells]]:
         count = block.count("<row ")
-        if self._pattern is None and count >= _LEAST_FOR_PATTERN:
-            self._pattern = _pattern_for(block)
         try:
-            if self._pattern:
-                return self._like_others(self._pattern, block, count)
+            groups = self._matched(block, count)
+            if len(groups) == count:
+                return self._by_column(groups)
+            if groups:
+                return self._mixed(block.split("<row ")[1:])
         except (ValueError, LookupError):
             pass  # one by one they tell which cell is wrong
         return map(self._any_row, block.split("<row ")[1:])
 
-    def _like_others(
-        self, pattern: re.Pattern[str], block: str, count: int
-    ) -> Iterator[tuple[int, RowCells]]:
-        groups = pattern.findall(block)
-        if len(groups) == count:
-            return self._by_column(groups)
-        rows = block.split("<row ")[1:]
-        found = [pattern.match("<row " + row) for row in rows]
-        return self._mixed(rows, found, self._by_column([match.groups("") for match in found if match]))
+    def _matched(self, block: str, count: int) -> list[tuple[str, ...]]:
+        """What the pattern gives for the rows that match it; another pattern where half of them do not."""
+        groups = self._pattern.expression.findall(block) if self._pattern else []
+        if 2 * len(groups) < count and count >= xlsx_pattern.LEAST_ROWS and self._patterns < _MOST_PATTERNS:
+            self._patterns += 1
+            self._pattern = xlsx_pattern.of(block)
+            groups = self._pattern.expression.findall(block) if self._pattern else []
+        return groups
 
-    def _mixed(
+    def _mixed(self, rows: list[str]) -> Iterator[tuple[int, RowCells]]:
+        """Rows of which some match."""
+        assert self._pattern is not None
+        found = [self._pattern.expression.match("<row " + row) for row in rows]
+        converted = self._by_column([match.groups("") for match in found if match])
+        return self._in_order(rows, found, converted)
+
+    def _in_order(
         self,
         rows: list[str],
         found: list[re.Match[str] | None],
@@ -170,23 +169,34 @@ class XlsxSheet:
             self._at = number
             yield number, cells
 
-    def _by_column(self, rows: list[tuple[str, ...]]) -> Iterator[tuple[int, Sequence[str]]]:
-        if not rows:
+    def _by_column(self, rows: list[tuple[str, ...]]) -> Iterator[tuple[int, RowCells]]:
+        if not rows or self._pattern is None:
             return iter(())
-        digits, attributes, *pairs = zip(*rows, strict=True)
+        digits, attributes, *groups = zip(*rows, strict=True)
         numbers = list(map(int, digits))
         self._at = numbers[-1]
-        self._count_cells(len(numbers) * (len(pairs) // 2))
+        self._count_cells(len(numbers) * len(self._pattern.kinds))
         if any("hidden" in each for each in set(attributes)):
             hides = (number for number, each in zip(numbers, attributes, strict=True) if _HIDDEN.search(each))
             self.seen.hidden += hides
-        columns = []
-        for column, (kinds, values) in enumerate(zip(pairs[::2], pairs[1::2], strict=True)):
-            columns.append(self._cells.texts(kinds, values))
-            if any(map(_is_number, set(kinds))) and max(map(len, values)) > number_formats.DIGITS:
-                for number, kind, value in zip(numbers, kinds, values, strict=True):
-                    self._see_long(number, column, kind, value)
-        return zip(numbers, zip(*columns, strict=True), strict=True)
+        texts = []
+        for column, (kinds, values) in enumerate(xlsx_pattern.columns(self._pattern, groups)):
+            texts.append(self._cells.texts(kinds, values))
+            if max(map(len, values)) > number_formats.DIGITS:
+                self._look_for_long(numbers, column, kinds, values)
+        return zip(numbers, zip(*texts, strict=True), strict=True)
+
+    def _look_for_long(
+        self, numbers: Sequence[int], column: int, kinds: Sequence[str] | str, values: Sequence[str]
+    ) -> None:
+        if isinstance(kinds, str):
+            if not _is_number(kinds):
+                return
+            kinds = [kinds] * len(values)
+        for number, kind, value in zip(numbers, kinds, values, strict=True):
+            # What has a fraction is no whole number, unless it has an exponent.
+            if "." not in value or "E" in value or "e" in value:
+                self._see_long(number, column, kind, value)
 
     def _see_long(self, number: int, column: int, kind: str, value: str) -> None:
         if len(value) > number_formats.DIGITS and _is_number(kind) and number_formats.is_long(value):
@@ -246,17 +256,6 @@ class XlsxSheet:
 
 def _is_number(kind: str) -> bool:
     return " t=" not in kind or ' t="n"' in kind
-
-
-def _pattern_for(block: str) -> re.Pattern[str] | None:
-    """Matches rows with the columns that the first of these have; None where they have too many, or none."""
-    first = "".join(block.split("<row ", _LEAST_FOR_PATTERN)[:-1])
-    letters = set(re.findall(r'<c r="([A-Z]{1,3})', first))
-    width = max(map(column_position, letters), default=-1) + 1
-    if not 0 < width <= _MOST_IN_PATTERN:
-        return None
-    cells = "".join(_CELL_LIKE.replace("COLUMN", column_letters(column)) for column in range(width))
-    return re.compile(rf'<row r="([1-9][0-9]{{0,6}})"((?:\s[^<>/]*+)?)>{cells}</row>')
 
 
 class XlsxWorkbook(Package):
