@@ -51,6 +51,9 @@ def plain(block: bytes, name: str, first: int) -> list[ChatExample] | None:
         return None
     end = -1
     for number, example in enumerate(found, first):
+        # Each row but the last ends its line: nothing inside an object looks like this seam.
+        if end >= 0 and block[end - 1 : end + 2] != b"}\n{" and block[end - 2 : end + 2] != b"}\r\n{":
+            return None
         if example.tools or example.meta or example.id or not example.messages:
             return None
         for turn in example.messages:

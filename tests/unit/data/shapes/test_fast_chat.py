@@ -102,6 +102,20 @@ def test_blank_lines_are_left_to_the_careful_way_which_counts_them(gap: bytes, t
     assert ids == [f"f.jsonl:{n}" for n in range(1, 4001) if n != 2501]
 
 
+def test_rows_that_do_not_stand_one_to_a_line_are_left_to_the_careful_way_which_refuses_them(
+    tmp_path: Path,
+) -> None:
+    parted = GOOD[:13] + b"\n" + GOOD[13:]
+    for block in (GOOD * 3 + b"\n", GOOD * 2 + b"\n" + parted + b"\n", GOOD + b"\n" + GOOD * 2 + b"\n\n"):
+        assert fast_chat.plain(block, "f", 1) is None
+    lines = [GOOD + b"\n"] * 9000
+    lines[7000] = GOOD * 2 + b"\n"
+    (tmp_path / "f.jsonl").write_bytes(b"".join(lines))
+    with pytest.raises(DataError) as caught:
+        Dataset.load(tmp_path / "f.jsonl")
+    assert caught.value.line == 7001
+
+
 def test_one_odd_row_in_a_large_file_is_read_or_named(tmp_path: Path) -> None:
     path = tmp_path / "f.jsonl"
     lines = [GOOD + b"\n"] * 9000
