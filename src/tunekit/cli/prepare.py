@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit._files import write_atomic
+from tunekit.data.wording import counted
 
 if TYPE_CHECKING:
     from tunekit.data.checks.report import CheckReport
@@ -110,7 +111,7 @@ class _Preparation:
         data = yield from self._mended(data, report)
         yield from self._written(data)
         yield from self._hints(data)
-        yield from self._remaining(data)
+        yield from self._remaining(data, report)
         return self.exit_code
 
     def _load(self) -> Dataset:
@@ -213,13 +214,14 @@ class _Preparation:
             yield ""
             yield from str(cost).splitlines()
 
-    def _remaining(self, data: Dataset) -> Generator[str, None, None]:
-        errors = data.check(self._targets).errors
+    def _remaining(self, data: Dataset, before: CheckReport) -> Generator[str, None, None]:
+        report = data.check(self._targets) if self.record["fixes"] else before
+        errors = report.errors
         self.record["remaining_errors"] = [found.to_dict() for found in errors]
         if errors:
             self.exit_code = ERRORS_REMAIN
             yield ""
-            yield f"{len(errors)} error{'s' if len(errors) > 1 else ''} remain: {', '.join(e.code for e in errors)}"
+            yield f"{counted(len(errors), 'error')} remain: {', '.join(found.code for found in errors)}"
 
 
 def _free(path: Path) -> Path:

@@ -24,6 +24,7 @@ from tunekit.data.methods.reading import Reading
 from tunekit.data.methods.writing import Writing
 from tunekit.data.sources.base import Source
 from tunekit.data.splitting.ranks import whole
+from tunekit.data.wording import counted
 from tunekit.errors import SpecError
 from tunekit.examples import EXAMPLE_KINDS, Example, to_dict
 
@@ -117,7 +118,7 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
         return hash(self._examples)
 
     def __repr__(self) -> str:
-        rows = f"{len(self):,} example{'' if len(self) == 1 else 's'}"
+        rows = counted(len(self), "example")
         kinds = f" ({', '.join(sorted(self.kinds))})" if self else ""
         skipped = f", {len(self.skipped):,} skipped" if self.skipped else ""
         return f"<Dataset: {rows}{kinds}{skipped}>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tunekit.data.views import last_answer
 from tunekit.examples import ChatExample, Example, Message, PreferenceExample, PromptExample, UnpairedExample
 
 CONTEXT_ROLES = frozenset({"system", "developer", "user", "tool"})
@@ -47,7 +48,8 @@ def empty_turns(turns: Sequence[Message]) -> list[int]:
 
 def after_answer(turns: Sequence[Message]) -> int:
     """Position after the last assistant turn; 0 where there is none."""
-    return max((at + 1 for at, turn in enumerate(turns) if turn.role == "assistant"), default=0)
+    last = last_answer(turns)
+    return 0 if last == len(turns) else last + 1
 
 
 def repeats(turns: Sequence[Message]) -> list[int]:

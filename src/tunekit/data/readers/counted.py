@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tunekit.data.findings import Finding, Rows, Severity
+from tunekit.data.wording import counted
 
 MAX_LISTED = 10_000
 """Rows that a reader lists. A list of every row of a large file would be as large as the file."""
@@ -37,11 +38,10 @@ class Counted:
 
     def finding(self, code: str, severity: Severity, message: str, **facts: Any) -> Finding:
         """The finding; `{rows}` in its message becomes their number."""
-        rows = "1 row" if self.count == 1 else f"{self.count:,} rows"
         return Finding(
             code=code,
             severity=severity,
-            message=message.replace("{rows}", rows),
+            message=message.replace("{rows}", counted(self.count, "row")),
             rows=tuple(self._rows.ids),
             places=tuple(self._rows.places),
             facts={"rows": self.count, **facts},

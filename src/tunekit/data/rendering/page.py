@@ -14,6 +14,7 @@ from tunekit.data.checks.report import CheckReport
 from tunekit.data.findings import SEVERITIES, Finding
 from tunekit.data.rendering.lines import read_as
 from tunekit.data.summary import Lengths
+from tunekit.data.wording import counted
 
 _SHOWN_CLASSES = 100
 _STYLE = """
@@ -90,7 +91,7 @@ def _finding(finding: Finding) -> Iterator[str]:
             f'<div class="quiet">fix <code>{escape(fix.name)}</code> ({escape(fix.safety)}): {escape(fix.says)}</div>'
         )
     if finding.places:
-        rows = f"{len(finding.rows):,} row{'' if len(finding.rows) == 1 else 's'}"
+        rows = counted(len(finding.rows), "row")
         yield f"<details><summary>{rows}</summary><table>"
         for place in finding.places:
             yield f"<tr><td><code>{escape(str(place))}</code></td><td>{escape(place.evidence)}</td></tr>"

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from tunekit.data import messages
-from tunekit.data.wording import listed
+from tunekit.data.shapes import turns
+from tunekit.data.wording import brief, listed
 from tunekit.errors import DataError
 from tunekit.examples import Message, Role, ToolCall, text_of
 
@@ -38,6 +39,20 @@ def conversation(
     """The messages of a non-empty list of turns."""
     found = messages.items(value, field)
     return tuple(turn for index, item in enumerate(found) for turn in read(item, f"{field}[{index}]"))
+
+
+def turn(value: Any, field: str, read: Callable[[Role, Any, str], list[Message]]) -> list[Message]:
+    """The messages of a turn of the user or the assistant, its content read as the shape spells blocks.
+
+    Raises:
+        DataError: It is another's, or no turn.
+    """
+    held = turns.only(value, ("role", "content"), field, "a message")
+    role = held.get("role")
+    if role == "user" or role == "assistant":
+        return read(role, held.get("content"), f"{field}.content")
+    hint = 'roles are "user" and "assistant"; what the system says stands under "system"'
+    raise DataError(f"unknown role {brief(role)}", field=f"{field}.role", hint=hint)
 
 
 def messages_of(role: Role, blocks: Iterable[Block], field: str) -> list[Message]:

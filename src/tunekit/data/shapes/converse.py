@@ -43,12 +43,7 @@ def _read(record: Mapping[str, Any], id: str) -> ChatExample:
 
 
 def _turns(value: Any, field: str) -> list[Message]:
-    turn = turns.only(value, ("role", "content"), field, "a message")
-    role = turn.get("role")
-    if role == "user" or role == "assistant":
-        return _messages(role, turn.get("content"), f"{field}.content")
-    hint = 'roles are "user" and "assistant"; what the system says stands under "system"'
-    raise DataError(f"unknown role {brief(role)}", field=f"{field}.role", hint=hint)
+    return blocks.turn(value, field, _messages)
 
 
 def _messages(role: Role, content: Any, field: str) -> list[Message]:

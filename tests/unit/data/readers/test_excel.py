@@ -14,6 +14,7 @@ import pytest
 from tests.unit.data.readers.workbooks import (
     SHEET,
     changed,
+    codes,
     failed,
     packed,
     parts,
@@ -29,10 +30,6 @@ from tunekit.errors import DataError
 
 HEADER = ["prompt", "completion"]
 moment = datetime.datetime  # workbooks know no time zones
-
-
-def codes(notes: Notes) -> list[str]:
-    return [finding.code for finding in notes.findings]
 
 
 # --- sheets -------------------------------------------------------------------------------------------

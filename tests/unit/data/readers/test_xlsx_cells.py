@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.unit.data.readers.workbooks import (
     SHEET,
     changed,
+    codes,
     failed,
     parts,
     read,
@@ -27,10 +28,6 @@ from tunekit.errors import DataError
 
 HEADER = ["prompt", "completion"]
 moment = datetime.datetime  # workbooks know no time zones
-
-
-def codes(found: Any) -> list[str]:
-    return [finding.code for finding in found.findings]
 
 
 # --- cells --------------------------------------------------------------------------------------------

@@ -142,6 +142,11 @@ def records(content: bytes, **options: Any) -> list[Any]:
     return [row for _, row in read(content, **options)[0]]
 
 
+def codes(notes: Notes) -> list[str]:
+    """What was found while reading."""
+    return [finding.code for finding in notes.findings]
+
+
 def failed(content: bytes, **options: Any) -> DataError:
     """The error that ends the reading of a workbook."""
     with pytest.raises(DataError) as caught:
