@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from tunekit.data.patterns.veil import veiled
+from tunekit.data.patterns.veil import veiled, veiled_json
 from tunekit.data.wording import brief
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
@@ -35,8 +35,12 @@ class Place:
     field: str = ""
     evidence: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "field", veiled(self.field))
+        object.__setattr__(self, "evidence", veiled(self.evidence))
+
     def __str__(self) -> str:
-        return f"{self.row}:{self.field}" if self.field else self.row
+        return veiled(f"{self.row}:{self.field}" if self.field else self.row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,8 @@ class ProposedFix:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is wrong, or worth knowing, in all the rows where it is.
+
+    It may be shown and logged: secrets and personal data in it are masked, but for `rows`, which are ids of the data.
 
     Attributes:
         code: Stable name of the kind of finding, such as `"duplicate-rows"`; an anchor in the docs.
@@ -86,6 +92,10 @@ class Finding:
     target: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", veiled(self.message))
+        object.__setattr__(self, "facts", veiled_json(self.facts))
+
     def __str__(self) -> str:
         where = f" ({', '.join(map(str, self.places[:3]))}{', ...' if len(self.rows) > 3 else ''})"
         return f"{self.severity}: {self.code}: {self.message}{where if self.places else ''}"
@@ -103,7 +113,8 @@ class Finding:
             body["fix"] = {"name": self.fix.name, "safety": self.fix.safety, "says": self.fix.says}
         if self.facts:
             body["facts"] = dict(self.facts)
-        return body
+        shown: dict[str, Any] = veiled_json(body)
+        return shown
 
 
 class Rows:
@@ -144,5 +155,6 @@ def evidence(text: str, start: int = 0, end: int | None = None) -> str:
     room = max(0, 40 - (end - start)) // 2
     first, last = max(0, start - room), min(end + room, start + 41)
     begin = max(0, first - _AROUND)
-    shown = brief(veiled(text[begin : last + _AROUND])[first - begin : last - begin])
+    # `brief` would veil, too, and see less of what stands around.
+    shown = brief(veiled(text[begin : last + _AROUND], excerpt=True)[first - begin : last - begin])
     return shown[1:].removesuffix(shown[0])  # what was cut ends in "..." and no quote

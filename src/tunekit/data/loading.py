@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
+from tunekit.data.arguments import whole
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.readers.base import Made, Notes, Row
 from tunekit.data.shapes import BlankTarget, Columns
 from tunekit.data.shapes.choose import SAMPLE_ROWS, Chosen, choose
 from tunekit.data.shapes.fast_chat import FastChats
 from tunekit.data.sources.base import Source
-from tunekit.data.splitting.ranks import whole
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import Example
 
@@ -103,7 +104,15 @@ def _named_in_errors(place: str) -> Iterator[None]:
         yield
     except DataError as error:
         error.path = error.path or place
+        _veil(error)
         raise
+
+
+def _veil(error: DataError) -> None:
+    """Errors are logged: what a file's name, a column's or a cell tells of a person stays out of them."""
+    error.message, error.hint = veiled(error.message), veiled(error.hint)
+    error.path, error.field = veiled(error.path or ""), error.field and veiled(error.field)
+    error.args = (error.message,)
 
 
 def _chosen(rows: Iterator[Row], plan: Plan, found: Found) -> tuple[Iterator[Row], Chosen]:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunekit.data.patterns.veil import veiled_json
 from tunekit.data.statistics import Statistics, by_frequency
 from tunekit.data.views import texts
 from tunekit.examples import Example
@@ -39,7 +40,8 @@ class Summary:
 
     Attributes:
         kinds: How many rows of each example kind.
-        classes: How many rows of each class or label, most frequent first; empty where answers are no classes.
+        classes: How many rows of each class or label, most frequent first, secrets masked; empty where answers are no
+            classes.
         read: Lengths of what a row gives the model to read.
         answered: Lengths of what a row teaches it to say.
     """
@@ -84,7 +86,7 @@ class Summarising:
         classes = dict(found.labels) or dict(found.answers.classes)
         return Summary(
             kinds=by_frequency(found.kinds),
-            classes=by_frequency(classes),
+            classes=veiled_json(by_frequency(classes)),
             read=self._read.lengths(),
             answered=self._answered.lengths(),
         )

@@ -6,7 +6,11 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from tunekit.data.patterns.veil import veiled
+
 _MAX_CHARS = 40
+_READ_CHARS = 400
+"""Of a value, to see whether what is shown of it is a part of a secret."""
 _MAX_NAMES = 20
 _JSON_NAMES = {
     dict: "an object",
@@ -19,8 +23,12 @@ _JSON_NAMES = {
 
 
 def brief(value: Any, *, quote: bool = True) -> str:
-    """The value in at most 40 characters: messages may end up in logs, and rows can be megabytes."""
-    text = repr(value[: _MAX_CHARS + 1] if isinstance(value, str) else value) if quote else str(value)
+    """The value in at most 40 characters, secrets masked: messages may end up in logs, and rows can be megabytes."""
+    if isinstance(value, str):
+        text = veiled(value[:_READ_CHARS], excerpt=True)[: _MAX_CHARS + 1]
+        text = repr(text) if quote else text
+    else:
+        text = veiled((repr(value) if quote else str(value))[:_READ_CHARS], excerpt=True)
     return text if len(text) <= _MAX_CHARS + 2 else text[: _MAX_CHARS - 3] + "..."
 
 

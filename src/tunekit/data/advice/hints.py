@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunekit.data.advice import beginnings
 from tunekit.data.checks.base import CheckContext
+from tunekit.data.patterns.veil import veiled, veiled_json
 from tunekit.data.statistics import Statistics, by_frequency
 from tunekit.data.wording import brief
 from tunekit.examples import Example
@@ -75,12 +76,12 @@ class Hints:
         if self.spec is None:
             return ""
         split = f"train, test = data.split(test={self.test:g}, seed=0)\n" if self.test else "train = data\n"
-        target = brief(self.target or "local:<model>")
+        target = repr(self.target or "local:<model>")
         return f"{split}job = tk.FineTuneJob.submit(train, {target}, {beginnings.code_of(self.spec)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
+        """Plain JSON. Secrets and personal data are masked."""
+        body: dict[str, Any] = {
             "rows": self.rows,
             "kinds": dict(self.kinds),
             "task": self.task,
@@ -96,9 +97,12 @@ class Hints:
             "advice": list(self.advice),
             "code": self.code,
         }
+        shown: dict[str, Any] = veiled_json(body)
+        return shown
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.task}: {self.reason}", *self._lines(), *self.code.splitlines()])
+        lines = [f"{self.task}: {self.reason}", *self._lines(), *self.code.splitlines()]
+        return veiled("\n".join(lines))
 
     def _lines(self) -> Iterator[str]:
         if self.classes:
@@ -130,7 +134,7 @@ def infer(examples: Iterable[Example] | Statistics, context: CheckContext | None
     found = examples if isinstance(examples, Statistics) else _counted(examples)
     context = context or CheckContext()
     task, reason = _task(found)
-    classes = _classes(found)
+    classes: dict[str, int] = veiled_json(_classes(found))
     positive, positive_reason = _positive(classes)
     profile = context.profiles[0] if context.profiles else None
     stop = found.completions.mark

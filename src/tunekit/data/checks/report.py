@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunekit.data.findings import Finding, ProposedFix
+from tunekit.data.patterns.veil import veiled_json
 from tunekit.data.summary import Summary
 
 
@@ -92,8 +93,8 @@ class CheckReport:
         return True  # a report without findings is still a report; ask `ok`
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON: the same report for the same data, on every machine."""
-        return {
+        """Plain JSON: the same report for the same data, on every machine. Secrets and personal data are masked."""
+        body: dict[str, Any] = {
             "name": self.name,
             "rows": self.rows,
             "source": dict(self.source),
@@ -101,6 +102,8 @@ class CheckReport:
             "targets": {target: self.passes(target) for target in self.targets},
             "findings": [found.to_dict() for found in self.findings],
         }
+        shown: dict[str, Any] = veiled_json(body)
+        return shown
 
     def to_json(self) -> str:
         """The same as text, indented."""

@@ -13,6 +13,7 @@ from tunekit.data.compact import RowIds
 from tunekit.data.findings import Safety, evidence
 from tunekit.data.fixes.base import Fix
 from tunekit.data.marks import common_prefix, common_suffix
+from tunekit.data.patterns.veil import veiled, veiled_json
 from tunekit.data.wording import counted
 from tunekit.examples import Example, Message, message_to_dict
 
@@ -42,7 +43,7 @@ class Change:
 
     def __str__(self) -> str:
         where = f"{self.row}:{self.field}" if self.field else self.row
-        return f"{where}: '{self.before}' -> '{self.after}'"
+        return f"{veiled(where)}: '{self.before}' -> '{self.after}'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class LeftOut:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.row}: left out: {self.why}" if self.why else f"{self.row}: left out"
+        return veiled(f"{self.row}: left out: {self.why}" if self.why else f"{self.row}: left out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +106,8 @@ class AppliedFix:
         return f"{self.name} ({self.safety}): {', '.join(done) or 'nothing to do'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
+        """Plain JSON. Secrets and personal data are masked, in row ids too."""
+        body: dict[str, Any] = {
             "name": self.name,
             "safety": self.safety,
             "says": self.says,
@@ -118,6 +119,8 @@ class AppliedFix:
             ],
             "reasons": [{"row": item.row, "why": item.why} for item in self.reasons],
         }
+        shown: dict[str, Any] = veiled_json(body)
+        return shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +177,7 @@ class FixReport:
             -'ham '
             +'ham'
         """
-        return "\n".join(line for fix in self.fixes for line in _diff(fix))
+        return "\n".join(veiled(line) for fix in self.fixes for line in _diff(fix))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, for logs and for `--json`."""

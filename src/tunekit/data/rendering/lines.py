@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from tunekit.data.checks.report import CheckReport
 from tunekit.data.findings import SEVERITIES, Finding
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.rendering.figures import bar, sparkline
 from tunekit.data.summary import Lengths
 from tunekit.data.wording import brief
@@ -31,7 +32,7 @@ def lines(report: CheckReport) -> Iterator[str]:
         sums: 200 rows (completion)
     """
     kinds = ", ".join(f"{kind}" for kind in report.summary.kinds)
-    yield f"{report.name}: {report.rows:,} rows ({kinds or 'none'})"
+    yield f"{veiled(report.name)}: {report.rows:,} rows ({kinds or 'none'})"
     if report.source:
         yield from _wrapped(f"read as {read_as(report.source)}")
     yield ""
@@ -63,7 +64,7 @@ def read_as(source: Mapping[str, object]) -> str:
     parts += [
         f"{name.replace('_', ' ')} {_fact(value)}" for name, value in known.items() if value is not None
     ]
-    return ", ".join(parts)
+    return veiled(", ".join(parts))
 
 
 def _fact(value: object) -> str:
@@ -123,7 +124,7 @@ def _verdict(report: CheckReport, target: str) -> str:
     if report.passes(target):
         return f"{target}: passes"
     reasons = [found for found in report.errors if found.target in ("", target)]
-    where = f", because of row {reasons[0].rows[0]}" if reasons[0].rows else ""
+    where = f", because of row {veiled(reasons[0].rows[0])}" if reasons[0].rows else ""
     more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     return f"{target}: does not pass ({reasons[0].code}{where}{more})"
 

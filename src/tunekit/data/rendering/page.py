@@ -12,6 +12,7 @@ from html import escape
 from tunekit._version import __version__
 from tunekit.data.checks.report import CheckReport
 from tunekit.data.findings import SEVERITIES, Finding
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.rendering.lines import read_as
 from tunekit.data.summary import Lengths
 from tunekit.data.wording import counted
@@ -40,7 +41,7 @@ _TITLES = {"error": "Errors", "warning": "Warnings", "info": "Worth knowing"}
 
 def page(report: CheckReport) -> str:
     """The report as an HTML document, the same bytes for the same report."""
-    title = escape(report.name)
+    title = escape(veiled(report.name))
     head = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'

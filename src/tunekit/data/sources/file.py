@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
-from tunekit.data import recognise
+from tunekit.data import arguments, recognise
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.readers import catalogue, compressed, files
 from tunekit.data.readers.base import Notes, ReadOptions, Row
 from tunekit.data.readers.encoding import check as check_encoding
@@ -17,7 +18,7 @@ from tunekit.data.recognise import Format
 from tunekit.data.shapes import Columns
 from tunekit.data.sources.base import Source
 from tunekit.data.sources.saved import SavedDataset, is_saved
-from tunekit.data.wording import listed
+from tunekit.data.wording import brief, listed
 from tunekit.errors import SpecError
 
 
@@ -32,7 +33,7 @@ class FileSource(Source):
 
     def __init__(self, path: str, format: Format | None, options: ReadOptions) -> None:
         self.place = path
-        self.name = PurePath(path).name
+        self.name = veiled(PurePath(path).name)  # row ids begin with it, and are in every report
         self._format = format
         self._options = options
 
@@ -50,11 +51,13 @@ class FileSource(Source):
         Raises:
             SpecError: One of them is wrong.
         """
-        if format is not None and format not in catalogue.FORMATS:
-            raise SpecError(f"unknown format {format!r}", hint=f"formats are {listed(catalogue.FORMATS)}")
+        if format is not None and format not in [*catalogue.FORMATS]:  # a list also takes what has no hash
+            raise SpecError(
+                f"unknown format {brief(format)}", hint=f"formats are {listed(catalogue.FORMATS)}"
+            )
         _check(**options)
         asked = ReadOptions(**options, wanted=columns.names if columns else ())
-        place = os.fspath(path)
+        place = arguments.path("path", path)
         return SavedDataset(place, asked) if is_saved(place) else cls(place, format, asked)
 
     @contextmanager
@@ -63,7 +66,7 @@ class FileSource(Source):
         notes.name = self.name
         with files.opened(self.place) as packed:
             file = compressed.opened(packed, notes)
-            format = recognise.recognise(_head(file), self.name, self._options, self._format)
+            format = recognise.recognise(_head(file), PurePath(self.place).name, self._options, self._format)
             notes.facts["format"] = format
             yield catalogue.reader(format)(file, self._options, notes)
 
@@ -72,18 +75,31 @@ def _head(file: io.BufferedReader) -> bytes:
     return file.peek(1)  # all that the buffer holds: 256 KB of a file, whatever is there of a pipe
 
 
-def _check(*, encoding: str | None, delimiter: str | None, header: Any, part: str | None, **_: Any) -> None:
+def _check(
+    *, encoding: Any, delimiter: Any, quoting: Any, header: Any, sheet: Any, part: Any, unit: Any
+) -> None:
     if encoding is not None:
-        check_encoding(encoding)
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
-        raise SpecError(f"delimiter is {delimiter!r}", hint="use one character, such as ';'")
-    if isinstance(header, int) and not isinstance(header, bool) and header < 1:
+        check_encoding(arguments.text("encoding", encoding, such_as="utf-8"))
+    if delimiter is not None and not (
+        isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in '\r\n"'
+    ):
+        raise SpecError(f"delimiter is {brief(delimiter)}", hint="use one character, such as ';'")
+    if quoting is not None and not isinstance(quoting, bool):
+        raise SpecError(f"quoting is {brief(quoting)}", hint="use True or False")
+    if header is not None and not isinstance(header, bool):
+        _check_header(header)
+    if sheet is not None and not isinstance(sheet, str):
+        arguments.whole("sheet", sheet, least=1)
+    arguments.optional_text("part", part, such_as="train")
+    if unit is not None:
+        arguments.one_of("unit", unit, ("line", "paragraph", "document"))
+
+
+def _check_header(header: Any) -> None:
+    if isinstance(header, int) and header < 1:
         raise SpecError(
             f"header is {header!r}", hint="rows are counted from 1; use False where there is none"
         )
-    if isinstance(header, str):
-        raise SpecError(f"header is {header!r}", hint="pass a list of names, such as ['text', 'label']")
-    if isinstance(header, Sequence) and not all(isinstance(name, str) for name in header):
-        raise SpecError(f"header is {header!r}", hint="pass names, such as ['text', 'label']")
-    if part is not None and not isinstance(part, str):
-        raise SpecError(f"part is {part!r}", hint="pass the name of one part, such as 'train'")
+    names = header if isinstance(header, Sequence) and not isinstance(header, (str, bytes)) else ()
+    if not isinstance(header, int) and not (names and all(isinstance(name, str) for name in names)):
+        raise SpecError(f"header is {brief(header)}", hint="pass a list of names, such as ['text', 'label']")

@@ -8,8 +8,11 @@ from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import PurePath
 
+from tunekit.data import arguments
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.readers import compressed, files
 from tunekit.data.readers.base import Notes, Row
+from tunekit.data.readers.encoding import check as check_encoding
 from tunekit.data.readers.text_file import TextFile
 from tunekit.data.sources.base import Source
 from tunekit.errors import DataError
@@ -31,16 +34,18 @@ class ParallelSource(Source):
         *,
         encoding: str | None,
     ) -> None:
-        self._paths = (os.fspath(input_path), os.fspath(target_path))
+        self._paths = (arguments.path("input_path", input_path), arguments.path("target_path", target_path))
+        if encoding is not None:
+            check_encoding(arguments.text("encoding", encoding, such_as="utf-8"))
         self._encoding = encoding
         self.place = self._paths[1]
-        self.name = PurePath(self.place).name
+        self.name = veiled(PurePath(self.place).name)
 
     @contextmanager
     def opened(self, notes: Notes) -> Iterator[Iterator[Row]]:
         """The rows, from the first line."""
         notes.name = self.name
-        notes.facts.update(format="parallel", input=PurePath(self._paths[0]).name, target=self.name)
+        notes.facts.update(format="parallel", input=veiled(PurePath(self._paths[0]).name), target=self.name)
         with ExitStack() as stack:
             texts = [
                 TextFile(compressed.opened(stack.enter_context(files.opened(path)), notes), self._encoding)

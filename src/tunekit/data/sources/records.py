@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.readers.base import Notes, Row
 from tunekit.data.sources.base import Source
 from tunekit.errors import DataError, SpecError
@@ -30,7 +31,7 @@ class RecordSource(Source):
                 f"records is one {type(records).__name__!r}, not several dictionaries",
                 hint="pass a list of dictionaries; to read a file, use Dataset.load",
             )
-        self.name = self.place = name
+        self.name = self.place = veiled(name)
         self._records = records
         self._facts = dict(facts or {})
         self._used = False

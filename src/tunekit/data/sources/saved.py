@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from tunekit.data.findings import Finding
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.readers import files, json_value, parquet
 from tunekit.data.readers.base import Notes, ReadOptions, Row
 from tunekit.data.readers.json_cells import in_part
@@ -35,7 +36,7 @@ class SavedDataset(Source):
 
     def __init__(self, path: str, options: ReadOptions) -> None:
         self.place = path
-        self.name = PurePath(path).name
+        self.name = veiled(PurePath(path).name)
         self._options = options
 
     @contextmanager
