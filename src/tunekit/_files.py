@@ -84,6 +84,11 @@ def atomic_writer(path: Path, *, mode: int = 0o600, hint: str = "") -> Iterator[
     Takes what `write_atomic` takes.
     """
     with storage_errors(f"cannot write {str(path)!r}", hint=hint):
+        # A rename would put a file in place of /dev/null for every process of the machine.
+        if path.exists() and not path.is_file():
+            raise StorageError(
+                f"cannot write {str(path)!r}: it is no plain file", hint=hint or "give the path of a file"
+            )
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
             with _durable(temporary, mode) as file:

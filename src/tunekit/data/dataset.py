@@ -12,8 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from tunekit._canonical import fingerprint_rows
-from tunekit.data import loading, writing
+from tunekit.data import arguments, loading, writing
 from tunekit.data.classes import targets
 from tunekit.data.loading import Found, Plan, Skipped
 from tunekit.data.methods.base import Step, keep_row
@@ -23,16 +22,12 @@ from tunekit.data.methods.parting import Parting
 from tunekit.data.methods.reading import Reading
 from tunekit.data.methods.writing import Writing
 from tunekit.data.sources.base import Source
-from tunekit.data.splitting.ranks import whole
 from tunekit.data.wording import counted
-from tunekit.errors import SpecError
-from tunekit.examples import EXAMPLE_KINDS, Example, to_dict
+from tunekit.examples import Example
 
 if TYPE_CHECKING:
     from tunekit.data.checks.base import CheckContext
     from tunekit.data.fixes.report import FixReport
-
-_KINDS: tuple[type[Example], ...] = tuple(EXAMPLE_KINDS.values())
 
 
 class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]):
@@ -57,16 +52,10 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
     __slots__ = ("_examples", "_fingerprint", "_fixes", "_noted")
 
     def __init__(self, examples: Iterable[Example] = ()) -> None:
-        self._examples = tuple(examples)
+        self._examples = tuple(arguments.OnlyExamples("a Dataset", examples))
         self._fingerprint = ""
         self._noted = Found()
         self._fixes: FixReport | None = None
-        for index, example in enumerate(self._examples):
-            if not isinstance(example, _KINDS):
-                raise SpecError(
-                    f"item {index} of a Dataset is {type(example).__name__!r}, not an example",
-                    hint="use tunekit.CompletionExample and its kin, or Dataset.from_records for dictionaries",
-                )
 
     @classmethod
     def _read(cls, source: Source, plan: Plan) -> Self:
@@ -158,11 +147,7 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
             True
         """
         if not self._fingerprint:
-            try:
-                self._fingerprint = fingerprint_rows(to_dict(example, with_row=False) for example in self)
-            except (TypeError, ValueError, RecursionError):
-                writing.check(self._examples)
-                raise
+            self._fingerprint = writing.fingerprint(self)
         return self._fingerprint
 
     def targets(self) -> Counter[str]:
@@ -180,7 +165,7 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
 
     def head(self, n: int = 5) -> Dataset:
         """The first `n` examples."""
-        return self[: whole("n", n, least=0)]
+        return self[: arguments.whole("n", n, least=0)]
 
     # --- new datasets -------------------------------------------------------------------------------
 
@@ -190,15 +175,18 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
         Raises:
             SpecError: The function returned something that is not an example.
         """
+        arguments.function("function", function, of="an example")
         return Dataset(keep_row(function(example), example) for example in self)
 
     def filter(self, function: Callable[[Example], bool]) -> Dataset:
         """The examples for which `function(example)` is true."""
+        arguments.function("function", function, of="an example")
         return Dataset(example for example in self if function(example))
 
     def concat(self, *others: Dataset) -> Dataset:
         """This dataset followed by the others; `a + b` is the same."""
-        return Dataset(example for part in (self, *others) for example in part)
+        parts = (self, *(arguments.OnlyExamples("others", other) for other in others))
+        return Dataset(example for part in parts for example in part)
 
     def _take(self, indices: Iterable[int]) -> Self:
         return self._of((self._examples[index] for index in indices), Found(name=self._noted.name))

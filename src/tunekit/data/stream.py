@@ -5,12 +5,12 @@ Knows how steps follow each other; not how files look. It has every method of `D
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
-from tunekit._canonical import fingerprint_rows
-from tunekit.data import loading
+from tunekit.data import arguments, loading, writing
 from tunekit.data.fixes.run import FixedRows
 from tunekit.data.loading import Found, Plan
 from tunekit.data.methods.base import Step, keep_row
@@ -18,8 +18,9 @@ from tunekit.data.methods.checking import Checking
 from tunekit.data.methods.converting import Converting
 from tunekit.data.methods.reading import Reading
 from tunekit.data.methods.writing import Writing
+from tunekit.data.patterns.veil import veiled
 from tunekit.data.sources.base import Source
-from tunekit.examples import Example, to_dict
+from tunekit.examples import Example
 
 if TYPE_CHECKING:
     from tunekit.data.checks.base import CheckContext
@@ -91,22 +92,24 @@ class DatasetStream(Reading, Checking, Converting, Writing, Iterable[Example]):
         return self._rows.report if isinstance(self._rows, FixedRows) else None
 
     def __repr__(self) -> str:
-        return f"<DatasetStream of {self._origin.source.place!r}>"
+        return f"<DatasetStream of {veiled(self._origin.source.place)!r}>"
 
     def map(self, function: Callable[[Example], Example]) -> Self:
         """A stream of `function(example)`. A result without an id or meta keeps those of its origin."""
+        arguments.function("function", function, of="an example")
         return self._through(lambda examples: (keep_row(function(each), each) for each in examples))
 
     def filter(self, function: Callable[[Example], bool]) -> Self:
         """The examples for which `function(example)` is true."""
+        arguments.function("function", function, of="an example")
         return self._through(lambda examples: (each for each in examples if function(each)))
 
     def head(self, n: int = 5) -> Dataset:
         """The first `n` examples, held."""
         from tunekit.data.dataset import Dataset
-        from tunekit.data.splitting.ranks import whole
 
-        return Dataset(islice(self, whole("n", n, least=0)))
+        most = min(arguments.whole("n", n, least=0), sys.maxsize)
+        return Dataset(islice(self, most))
 
     def collect(self) -> Dataset:
         """All examples, held in memory, with what reading noticed."""
@@ -116,4 +119,4 @@ class DatasetStream(Reading, Checking, Converting, Writing, Iterable[Example]):
 
     def fingerprint(self) -> str:
         """The same as `Dataset.fingerprint`, in one pass."""
-        return fingerprint_rows(to_dict(example, with_row=False) for example in self)
+        return writing.fingerprint(self)

@@ -14,7 +14,9 @@ from itertools import chain
 from pathlib import Path, PurePath
 from typing import IO, Any, BinaryIO, cast
 
+from tunekit._canonical import fingerprint_rows
 from tunekit._files import atomic_writer
+from tunekit.data import arguments
 from tunekit.data.profiles import Profile
 from tunekit.data.shapes import catalogue
 from tunekit.data.wording import brief, listed
@@ -38,12 +40,14 @@ def write(
     profile: Profile | None = None,
 ) -> WriteReport:
     """Publish the file whole. See `Dataset.write`."""
-    format, packed = _format(Path(path))
-    tally = _Tally(shape or (None if profile else OWN), profile, format)
+    file = Path(arguments.path("path", path))
+    format, packed = _format(file)
+    named = catalogue.shape(shape).name if shape is not None else None if profile else OWN
+    tally = _Tally(named, profile, format)
     mark = codecs.BOM_UTF8 if profile and profile.byte_order_mark else b""
-    counted = _publish(Path(path), packed, chain([mark], _lines(tally.records(examples), format)))
+    counted = _publish(file, packed, chain([mark], _lines(tally.records(examples), format)))
     return WriteReport(
-        path=Path(path),
+        path=file,
         format=format,
         shape=tally.shape,
         rows=tally.rows,
@@ -55,8 +59,8 @@ def write(
 
 def write_jsonl(path: str | os.PathLike[str], examples: Iterable[Example]) -> None:
     """Publish the file whole, whatever it is called. See `Dataset.write_jsonl`."""
-    packed = _PACKERS.get(Path(path).suffix.lower(), nullcontext)
-    _publish(Path(path), packed, map(encoded, examples))
+    file = Path(arguments.path("path", path))
+    _publish(file, _PACKERS.get(file.suffix.lower(), nullcontext), map(encoded, examples))
 
 
 def _publish(path: Path, packed: _Packer, chunks: Iterable[bytes]) -> _Counted:
@@ -69,10 +73,21 @@ def _publish(path: Path, packed: _Packer, chunks: Iterable[bytes]) -> _Counted:
     return counted
 
 
-def check(examples: Iterable[Example]) -> None:
-    """Raise `DataError` for the first example whose content JSON or UTF-8 cannot hold."""
-    for example in examples:
-        encoded(example, with_row=False)
+def fingerprint(examples: Iterable[Example]) -> str:
+    """SHA-256 of the examples in order. See `Dataset.fingerprint`."""
+    seen: list[Example] = []
+
+    def content() -> Iterator[dict[str, Any]]:
+        for example in examples:
+            seen[:] = [example]
+            yield to_dict(example, with_row=False)
+
+    try:
+        return fingerprint_rows(content())
+    except (TypeError, ValueError, RecursionError):
+        for example in seen:
+            encoded(example, with_row=False)  # which says what is wrong, and where
+        raise
 
 
 def encoded(example: Example, *, with_row: bool = True) -> bytes:

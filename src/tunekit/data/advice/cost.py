@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from tunekit.data.profiles import Profile, profile_of
-from tunekit.data.tokens.counters import RowTokens, TokenCounter, counter_for
+from tunekit.data.tokens.counters import RowTokens, TokenCounter, checked_counter, counter_for
 from tunekit.data.tokens.statistics import TokenStatistics, TokenSummary
 from tunekit.data.wording import brief, counted
 from tunekit.errors import SpecError
@@ -147,7 +147,7 @@ def estimate(
         tokens_per_second=tokens_per_second,
     )
     profile = profile_of(target)
-    tokens = _measured(examples, profile, counter or counter_for(profile))
+    tokens = _measured(examples, profile, checked_counter(counter) or counter_for(profile))
     passes, reason = _epochs(profile, tokens.rows, epochs)
     batch = _batch_size(profile, tokens.rows) if batch_size == "auto" else batch_size
     trained = round(tokens.total * passes)
@@ -198,12 +198,15 @@ def _prices() -> dict[str, dict[str, Price]]:
 # --- parts of the estimate ----------------------------------------------------------------------------
 
 
+_OPTIONAL = ("usd_per_million_tokens", "tokens_per_second")
+
+
 def _check(**numbers: Any) -> None:
     for name, number in numbers.items():
-        if number is None or number == "auto":
+        if number is None if name in _OPTIONAL else isinstance(number, str) and number == "auto":
             continue
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < math.inf:
-            raise SpecError(f"{name} is {brief(number)}", hint="give a number above 0")
+            raise SpecError(f"{name} is {brief(number)}", hint="give a number above 0, or leave it out")
     if isinstance(numbers["batch_size"], float):
         raise SpecError(f"batch_size is {numbers['batch_size']!r}", hint="give a whole number")
 

@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
+from tunekit.data import arguments
 from tunekit.data.loading import Found, Plan
 from tunekit.data.sources.base import Source
-from tunekit.examples import EXAMPLE_KINDS, Example
+from tunekit.errors import SpecError
+from tunekit.examples import Example
 
 if TYPE_CHECKING:
     from tunekit.data.checks.base import CheckContext
@@ -45,7 +47,16 @@ class Examples(ABC):
 
 
 def keep_row(new: Example, old: Example) -> Example:
-    """A result that has no id or meta of its own gets those of its origin."""
-    if not isinstance(new, tuple(EXAMPLE_KINDS.values())) or (new.id and new.meta):
+    """A result that has no id or meta of its own gets those of its origin.
+
+    Raises:
+        SpecError: It is no example.
+    """
+    if not arguments.is_example(new):
+        raise SpecError(
+            f"what the function made of row {old.id!r} is {type(new).__name__!r}, not an example",
+            hint="return an example, such as the one that it got, or example.replace(...)",
+        )
+    if new.id and new.meta:
         return new
     return new.replace(id=new.id or old.id, meta=new.meta or old.meta)

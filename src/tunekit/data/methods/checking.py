@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
+from tunekit.data import arguments
 from tunekit.data.findings import Finding, Rows
 from tunekit.data.loading import Found
 from tunekit.data.methods.base import Examples
-from tunekit.data.wording import brief, listed
+from tunekit.data.wording import brief, counted
 from tunekit.errors import SpecError
 from tunekit.examples import Example
 
@@ -78,8 +79,9 @@ class Checking(Examples):
         from tunekit.data.checks import catalogue, run
         from tunekit.data.checks.report import CheckReport
 
+        own = arguments.sequence("checks", checks, of="subclasses of Check")
         context = _context(target, against, **means)
-        count, summary, findings = run.run(self, (*catalogue.builtin(), *checks), context)
+        count, summary, findings = run.run(self, (*catalogue.builtin(), *map(_check_class, own)), context)
         found = self._found
         return CheckReport(
             name=found.name or "dataset",
@@ -131,9 +133,7 @@ class Checking(Examples):
             "normalised": "drop-normalised-duplicates",
             "near": "drop-near-duplicates",
         }
-        if alike not in names:
-            raise SpecError(f"alike is {alike!r}", hint=f"use {listed(names)}")
-        return self.fix(names[alike])
+        return self.fix(names[arguments.one_of("alike", alike, names)])
 
     def preview_fix(
         self, *names: str, target: Targets = None, against: Against = None, **means: Unpack[Means]
@@ -207,28 +207,52 @@ def _context(target: Targets, against: Against, **means: Unpack[Means]) -> Check
     from tunekit.data.checks.base import CheckContext
     from tunekit.data.profiles import profile_of
 
-    names = (target,) if isinstance(target, str) else tuple(target or ())
-    profiles = tuple(profile_of(name) for name in names)
+    profiles = tuple(profile_of(name) for name in _target_names(target))
     is_text = any(profile.prompt_format == "text" for profile in profiles)
     return CheckContext(
         profiles=profiles,
         prompt_format="text" if is_text else "chat",
         against=_named(against),
-        **means,
+        **_checked(**means),
     )
+
+
+def _target_names(target: Targets) -> tuple[str, ...]:
+    if target is None:
+        return ()
+    return (target,) if isinstance(target, str) else arguments.sequence("target", target, of="targets")
 
 
 def _named(against: Against) -> tuple[tuple[str, Iterable[Example]], ...]:
     if against is None:
         return ()
-    named = tuple(against.items()) if isinstance(against, Mapping) else (("the other set", against),)
-    for name, rows in named:
-        if isinstance(rows, str) or not isinstance(rows, Iterable):
-            raise SpecError(
-                f"against has {brief(rows)} as {name!r}, which holds no examples",
-                hint="load it first: against=tk.Dataset.load(path)",
-            )
-    return named
+    if not isinstance(against, Mapping):
+        return (("the other set", arguments.OnlyExamples("against", against)),)
+    named = arguments.mapping("against", against, such_as="{'test': test}")
+    return tuple((name, arguments.OnlyExamples(f"against[{name!r}]", rows)) for name, rows in named.items())
+
+
+def _checked(**means: Unpack[Means]) -> Means:
+    from tunekit.data.tokens import checked_counter
+
+    checked_counter(means.get("counter"))
+    for name, tool in (
+        ("find_personal_data", means.get("find_personal_data")),
+        ("language_of", means.get("language_of")),
+    ):
+        if tool is not None:
+            arguments.function(name, tool, of="a text")
+    return means
+
+
+def _check_class(given: Any) -> type[Check]:
+    from tunekit.data.checks.base import Check
+
+    if not isinstance(given, type) or not issubclass(given, Check):
+        raise SpecError(
+            f"checks has {brief(given)}", hint="pass subclasses of Check, and not instances of them"
+        )
+    return given
 
 
 def _of_reading(found: Found) -> Iterable[Finding]:
@@ -240,7 +264,7 @@ def _of_reading(found: Found) -> Iterable[Finding]:
         yield Finding(
             code="skipped-rows",
             severity="warning",
-            message=f"{len(rows)} rows could not be used and were left out",
+            message=f"left out {counted(len(rows), 'row')} that could not be used",
             rows=tuple(rows.ids),
             places=tuple(rows.places),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
+from tunekit.data import arguments
 from tunekit.data.methods.base import Examples
 from tunekit.data.shapes import convert
 from tunekit.examples import Example
@@ -30,7 +31,8 @@ class Converting(Examples):
             >>> [turn.role for turn in chats[0].messages]
             ['system', 'user', 'assistant']
         """
-        return self._through(_each(lambda example: convert.to_chat(example, system=system)))
+        said = arguments.optional_text("system", system, such_as="Be brief.")
+        return self._through(_each(lambda example: convert.to_chat(example, system=said)))
 
     def to_completion(self) -> Self:
         """Every row as a prompt with its completion.

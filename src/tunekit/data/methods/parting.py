@@ -6,13 +6,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
+from tunekit.data import arguments
 from tunekit.data.splitting import by_hash, by_time, mixture, ranks, split
 from tunekit.data.splitting.by_time import When
 from tunekit.data.splitting.mixture import MixPart
 from tunekit.data.splitting.shots import Selection, Shots
 from tunekit.data.splitting.split import Stratify
-from tunekit.data.wording import listed
-from tunekit.errors import SpecError
 from tunekit.examples import Example
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class Parting(Sequence[Example]):
             [('bug', 3), ('idea', 1)]
         """
         together = _together(self, alike)
-        return self._parted(split.split(self, test, seed, stratify, groups, together))
+        return self._parted(split.split(self, test, seed, stratify, _column(groups), together))
 
     def split_by_time(
         self, by: When, test: float | int = 0.2, *, groups: str | None = None
@@ -115,7 +114,7 @@ class Parting(Sequence[Example]):
             >>> [example.meta["day"] for example in newest]
             ['2026-11-09', '2026-11-10']
         """
-        return self._parted(by_time.by_time(self, by, test, groups))
+        return self._parted(by_time.by_time(self, by, test, _column(groups)))
 
     def split_by_hash(
         self, test: float = 0.2, seed: int = 0, *, groups: str | None = None
@@ -134,7 +133,7 @@ class Parting(Sequence[Example]):
         Raises:
             SpecError: An argument is wrong, or the meta column is missing.
         """
-        return self._parted(by_hash.by_hash(self, test, seed, groups))
+        return self._parted(by_hash.by_hash(self, test, seed, _column(groups)))
 
     def folds(
         self, k: int = 5, seed: int = 0, *, stratify: Stratify = "auto", groups: str | None = None
@@ -146,7 +145,8 @@ class Parting(Sequence[Example]):
         Raises:
             SpecError: An argument is wrong, or there are fewer inputs or groups than folds.
         """
-        return [self._parted(held_out) for held_out in split.folds(self, k, seed, stratify, groups)]
+        parts = split.folds(self, k, seed, stratify, _column(groups))
+        return [self._parted(held_out) for held_out in parts]
 
     def shots(self, k: int, selection: Selection = "random", seed: int = 0) -> Shots:
         """A picker of examples to show a model before a question: from these rows, never the question itself.
@@ -200,8 +200,9 @@ class Parting(Sequence[Example]):
         """
         from tunekit.data.loading import Found
 
+        given = arguments.mapping("parts", parts, such_as="{'faq': faq, 'chat': chat}")
         examples, report = mixture.mixed(
-            parts,
+            {task: tuple(arguments.OnlyExamples(f"parts[{task!r}]", rows)) for task, rows in given.items()},
             size=size,
             weights=weights,
             temperature=temperature,
@@ -225,6 +226,8 @@ def _together(examples: Sequence[Example], alike: Alike) -> Sequence[Iterable[by
         "normalised": inputs.normalised_keys,
         "near": inputs.near_keys,
     }
-    if alike not in ways:
-        raise SpecError(f"alike is {alike!r}", hint=f"use {listed(ways)}")
-    return ways[alike](examples)
+    return ways[arguments.one_of("alike", alike, ways)](examples)
+
+
+def _column(groups: str | None) -> str | None:
+    return arguments.optional_text("groups", groups, such_as="customer")

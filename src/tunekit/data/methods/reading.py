@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from tunekit.data import arguments
 from tunekit.data.loading import OnError, Plan
 from tunekit.data.methods.base import Examples
 from tunekit.data.recognise import Format
@@ -145,7 +146,8 @@ class Reading(Examples):
         from tunekit.data.sources.records import RecordSource
 
         columns = Columns.of(input, target, kind, label_names, label_separator)
-        return cls._read(RecordSource(records, name), Plan.of(columns, shape, limit, on_error))
+        source = RecordSource(records, arguments.text("name", name, such_as="tickets"))
+        return cls._read(source, Plan.of(columns, shape, limit, on_error))
 
     @classmethod
     def from_pandas(cls, frame: pandas.DataFrame, *, name: str = "frame", **options: Any) -> Self:
@@ -230,7 +232,7 @@ class Reading(Examples):
         from tunekit.data.sources.huggingface import HubRecords
 
         records = HubRecords(repo, split, config, revision)
-        return cls.from_records(records, name=options.pop("name", repo.rpartition("/")[2]), **options)
+        return cls.from_records(records, **{"name": repo.rpartition("/")[2], **options})
 
     @classmethod
     def from_parallel(

@@ -149,9 +149,10 @@ def profile_of(target: str) -> Profile:
         >>> profile_of("openai:davinci-002").prompt_format
         'text'
     """
-    name, _, model = str(target).partition(":")
+    target = str(target)
+    name, _, model = target.partition(":")
     if name not in NAMES:
-        raise SpecError(f"unknown target {brief(target)}", hint=_instead(str(target)))
+        raise SpecError(f"unknown target {brief(target)}", hint=_instead(target))
     rules = dict(_file(name))
     models = rules.pop("models", {})
     model = base_model(model)

@@ -20,7 +20,8 @@ def opened(path: str) -> Iterator[io.BufferedReader]:
         DataError: Whatever the system has against that, also later while it is being read.
     """
     try:
-        with _open(path) as file:
+        file: io.BufferedReader = io.BufferedReader(io.FileIO(path), BUFFER_BYTES)
+        with file:
             yield file
     except FileNotFoundError:
         hint = "check the path; relative paths start where Python runs"
@@ -30,10 +31,3 @@ def opened(path: str) -> Iterator[io.BufferedReader]:
     except OSError as error:
         hint = "check its permissions, and the disk that it lies on"
         raise DataError(f"cannot be read: {error.strerror}", path=path, hint=hint) from error
-
-
-def _open(path: str) -> io.BufferedReader:
-    try:
-        return io.BufferedReader(io.FileIO(path), BUFFER_BYTES)
-    except ValueError as error:  # a NUL in the name
-        raise DataError(f"cannot be opened: {error}", path=path, hint="check the path") from None

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from tunekit.data.shapes.base import Shape
-from tunekit.data.wording import listed, nearest
+from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import SpecError
 
 _SHAPES: tuple[tuple[str, str], ...] = (
@@ -98,7 +98,7 @@ def shape(name: str) -> Shape:
         "tunekit's own rows"
     """
     known = {shape.name: shape for shape in shapes()}
-    if name not in known:
+    if name not in [*known]:  # a list also takes what has no hash
         hint = nearest(str(name), known) or f"shapes are {listed(known)}"
-        raise SpecError(f"unknown shape {name!r}", hint=hint)
+        raise SpecError(f"unknown shape {brief(name)}", hint=hint)
     return known[name]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
+from tunekit.data.arguments import optional_text
 from tunekit.data.shapes import fields
 from tunekit.data.wording import brief, listed
 from tunekit.errors import DataError, SpecError
@@ -61,8 +62,7 @@ class Columns:
         labels = bool(names) or label_separator is not None or isinstance(targets, tuple)
         if labels and kind not in (None, "labelled"):
             raise SpecError(f"kind={kind!r} has no labels", hint="leave kind out, or pass kind='labelled'")
-        if label_separator == "":
-            raise SpecError(f"label_separator is {label_separator!r}", hint="pass a text, such as ';'")
+        optional_text("label_separator", label_separator, such_as=";")
         found = "labelled" if labels else kind
         if found == "labelled" and targets is not None and input is None:
             raise SpecError("kind='labelled' needs input=", hint="name the column with the text to classify")
@@ -132,7 +132,7 @@ def _check(input: Any, targets: str | tuple[str, ...] | None, kind: str | None) 
 def _names(given: Any) -> dict[str, str]:
     if given is None:
         return {}
-    if isinstance(given, str) or not isinstance(given, (Mapping, Sequence)):
+    if isinstance(given, (str, bytes)) or not isinstance(given, (Mapping, Sequence)):
         hint = 'pass a list, such as ["no", "yes"], or a mapping, such as {0: "no", 1: "yes"}'
         raise SpecError(f"label_names is {brief(given)}", hint=hint)
     pairs = given.items() if isinstance(given, Mapping) else enumerate(given)

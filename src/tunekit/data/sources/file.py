@@ -88,7 +88,7 @@ def _check(
         raise SpecError(f"quoting is {brief(quoting)}", hint="use True or False")
     if header is not None and not isinstance(header, bool):
         _check_header(header)
-    if sheet is not None and not isinstance(sheet, str):
+    if sheet is not None and not (isinstance(sheet, str) and sheet):
         arguments.whole("sheet", sheet, least=1)
     arguments.optional_text("part", part, such_as="train")
     if unit is not None:

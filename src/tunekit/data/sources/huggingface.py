@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
+from tunekit.data import arguments
 from tunekit.data.readers.plain import plain
-from tunekit.data.wording import listed
+from tunekit.data.wording import brief, listed
 from tunekit.errors import DataError, MissingExtraError, NotFoundError, SpecError, TunekitError
 
 _SUFFIXES = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz", ".jsonl.zst", ".json.gz")
@@ -32,7 +33,7 @@ class HuggingFaceRecords:
     """
 
     def __init__(self, dataset: Any, split: str | None) -> None:
-        self._dataset = _split_of(dataset, split)
+        self._dataset = _split_of(dataset, arguments.optional_text("split", split, such_as="train"))
         if not hasattr(self._dataset, "features") or not hasattr(self._dataset, "__iter__"):
             raise SpecError(
                 f"expected a dataset of the package `datasets`, found {type(dataset).__name__!r}",
@@ -56,7 +57,10 @@ class HubRecords:
     """
 
     def __init__(self, repo: str, split: str, config: str | None, revision: str | None) -> None:
-        self._repo, self._split, self._config, self._revision = repo, split, config, revision
+        self._repo = arguments.text("repo", repo, such_as="PolyAI/banking77")
+        self._split = arguments.text("split", split, such_as="train")
+        self._config = arguments.optional_text("config", config, such_as="default")
+        self._revision = arguments.optional_text("revision", revision, such_as="main")
 
     def __iter__(self) -> Iterator[Any]:
         from tunekit.data.readers.base import Notes, ReadOptions
@@ -124,6 +128,8 @@ def _split_of(dataset: Any, split: str | None) -> Any:
         if split is not None:
             raise SpecError(f"split is {split!r}, and this is one split", hint="leave split= out")
         return dataset
+    if not dataset:
+        raise SpecError(f"dataset is {brief(dataset)}, which has no split", hint="load it again")
     if split is None and len(dataset) == 1:
         return next(iter(dataset.values()))
     if split not in dataset:

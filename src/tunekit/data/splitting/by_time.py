@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
 
+from tunekit.data.arguments import text
 from tunekit.data.splitting.clusters import group_key
 from tunekit.data.splitting.split import held_out_size
 from tunekit.data.wording import brief, listed, nearest
@@ -18,6 +19,8 @@ When: TypeAlias = str | Callable[[Example], Any]
 def by_time(examples: Sequence[Example], by: When, test: float | int, groups: str | None) -> frozenset[int]:
     """Indices of the newest rows. The promises are in `Dataset.split_by_time`."""
     size = held_out_size(test, len(examples))
+    if not callable(by):
+        text("by", by, such_as="day")
     times = _comparable([_time(example, by) for example in examples], examples)
     if groups is not None:
         times = _latest_of_groups(times, [group_key(example, groups) for example in examples])
@@ -91,15 +94,15 @@ def _naive(value: datetime) -> tuple[str, float]:
     return "dates without a time zone", value.replace(tzinfo=UTC).timestamp()
 
 
-def _number(text: str) -> float | None:
+def _number(written: str) -> float | None:
     try:
-        return float(text)
+        return float(written)
     except ValueError:
         return None
 
 
-def _date(text: str) -> datetime | str:
+def _date(written: str) -> datetime | str:
     try:
-        return datetime.fromisoformat(text.strip())
+        return datetime.fromisoformat(written.strip())
     except ValueError:
-        return text
+        return written

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import ceil, inf, isfinite
 from typing import Any
 
-from tunekit.data.splitting.ranks import rank, ranks, whole
-from tunekit.data.wording import listed, nearest
+from tunekit.data.arguments import finite, mapping, text, whole
+from tunekit.data.splitting.ranks import rank, ranks
+from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import SpecError
 from tunekit.examples import Example
 
@@ -51,6 +52,7 @@ def mixed(
     seed: int,
 ) -> tuple[list[Example], tuple[MixPart, ...]]:
     """The rows of the mix, and what was taken of each part. The promises are in `Dataset.mix`."""
+    text("task_key", task_key, such_as="task")
     _check(parts, temperature, cap, max_repeats)
     shares = _shares(parts, weights, temperature, cap)
     # Without a size, every row that its share allows is used once: the part that is short of rows sets the size.
@@ -76,10 +78,10 @@ def mixed(
 def _check(parts: Mapping[str, Sequence[Example]], temperature: float, cap: int | None, most: int) -> None:
     empty = [task for task, rows in parts.items() if not len(rows)]
     if not parts or empty:
-        what = f"{listed(empty)} has no rows" if empty else "there is nothing to mix"
+        what = f"{listed(empty)} has no rows" if empty else "there is nothing to mix: parts is empty"
         raise SpecError(what, hint="pass datasets with rows, by the name of their task")
-    if not temperature > 0 or not isfinite(temperature):
-        raise SpecError(f"temperature is {temperature!r}", hint="use 1.0, or more to favour small tasks")
+    if not finite("temperature", temperature) > 0:
+        raise SpecError(f"temperature is {brief(temperature)}", hint="use 1.0, or more to favour small tasks")
     if cap is not None:
         whole("cap", cap, least=1)
     whole("max_repeats", most, least=1)
@@ -103,7 +105,8 @@ def _shares(
 
 
 def _checked_weights(parts: Mapping[str, Any], weights: Mapping[str, float]) -> dict[str, float]:
-    for task in weights:
+    for task, weight in mapping("weights", weights, such_as="{'faq': 0.7, 'chat': 0.3}").items():
+        finite(f"the weight of {brief(task)}", weight)
         if task not in parts:
             raise SpecError(
                 f"there is a weight for {task!r}, and no such part",
@@ -111,7 +114,9 @@ def _checked_weights(parts: Mapping[str, Any], weights: Mapping[str, float]) -> 
             )
     found = {task: float(weights.get(task, 0.0)) for task in parts}
     if min(found.values()) < 0 or not isfinite(sum(found.values())) or not sum(found.values()):
-        raise SpecError(f"weights are {dict(weights)!r}", hint="use numbers from 0 up, not all of them 0")
+        raise SpecError(
+            f"weights are {brief(dict(weights))}", hint="use numbers from 0 up, not all of them 0"
+        )
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tunekit._canonical import canonical_json
+from tunekit.data.arguments import whole
 from tunekit.data.views import asked
 from tunekit.errors import SpecError
 from tunekit.examples import (
@@ -19,13 +20,6 @@ from tunekit.examples import (
     message_to_dict,
     to_dict,
 )
-
-
-def whole(name: str, value: Any, *, least: int) -> int:
-    """The argument, if it is a whole number from `least` up."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SpecError(f"{name} is {value!r}", hint=f"use a whole number from {least} up")
-    return value
 
 
 def rank(seed: int, purpose: str, content: bytes, copy: int = 0) -> bytes:

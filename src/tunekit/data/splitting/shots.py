@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
+from tunekit.data.arguments import whole
 from tunekit.data.classes import targets
-from tunekit.data.splitting.ranks import input_key, rank, whole
+from tunekit.data.splitting.ranks import input_key, rank
 from tunekit.data.views import input_text
 from tunekit.errors import SpecError
 from tunekit.examples import Example

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
+from tunekit.data.arguments import whole
 from tunekit.data.classes import targets
 from tunekit.data.splitting.clusters import Cluster, clusters
-from tunekit.data.splitting.ranks import json_key, whole
+from tunekit.data.splitting.ranks import json_key
 from tunekit.data.splitting.shares import choose, dealt
 from tunekit.errors import SpecError
 from tunekit.examples import Example

@@ -13,10 +13,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from tunekit.data.profiles import Profile
 from tunekit.data.tokens.estimate import estimated_tokens
+from tunekit.data.wording import brief
+from tunekit.errors import SpecError
 from tunekit.examples import (
     ChatExample,
     CompletionExample,
@@ -62,6 +64,7 @@ class RowTokens(NamedTuple):
     longest: int
 
 
+@runtime_checkable
 class TokenCounter(Protocol):
     """Counts the tokens of a row."""
 
@@ -130,6 +133,20 @@ def counter_for(profile: Profile | None = None, *, prompt_format: PromptFormat =
         prompt_format=prompt_format,
         is_estimate=True,
         says=_instruction(tokenizer, profile),
+    )
+
+
+def checked_counter(counter: TokenCounter | None) -> TokenCounter | None:
+    """The counter that a caller passed.
+
+    Raises:
+        SpecError: It is none.
+    """
+    if counter is None or isinstance(counter, TokenCounter):
+        return counter
+    raise SpecError(
+        f"counter is {brief(counter)}, which is no TokenCounter",
+        hint="pass tunekit.data.tokens.TextCounter(name=..., tokens_of=...), or None",
     )
 
 
