@@ -8,8 +8,7 @@ import re
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
-from tunekit.data import signatures
-from tunekit.data.readers import dialect, encoding
+from tunekit.data.readers import dialect, encoding, signatures
 from tunekit.data.readers.base import ReadOptions
 from tunekit.data.readers.dialect import Fit
 from tunekit.data.wording import listed

@@ -191,7 +191,7 @@ def price_of(profile: Profile) -> Price | None:
 
 @cache
 def _prices() -> dict[str, dict[str, Price]]:
-    text = (resources.files("tunekit.data") / "prices.toml").read_text(encoding="utf-8")
+    text = (resources.files("tunekit.data.advice") / "prices.toml").read_text(encoding="utf-8")
     return msgspec.convert(tomllib.loads(text), dict[str, dict[str, Price]])
 
 
