@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tunekit.data.checks.base import Check, CheckContext
+from tunekit.data.checks.occurrences import Occurrences
+from tunekit.data.classes.stand_ins import StandIns
 from tunekit.data.exchanges import Exchange, exchanges
 from tunekit.data.findings import Finding, Rows, Severity, evidence
 from tunekit.data.fixes import answers as fixes
@@ -21,9 +23,6 @@ MIN_ECHO_CHARS = 30
 """Of a question that its answer repeats: shorter ones are names and terms, which answers do begin with."""
 MANY_ECHOES = 0.5
 """Share of rows from which on repeating the question is how the data were made, and not what some answers say."""
-MAX_CLASSES = 200
-"""Distinct answers up to which "none" or "N/A" may be one of the classes."""
-MAX_CLASS_CHARS = 64
 
 
 class _Sort(NamedTuple):
@@ -90,7 +89,8 @@ class Answers(Check):
         super().__init__(context)
         self._rows = {code: Rows() for code in self.codes}
         self._number = 0
-        self._classes: set[str] | None = set()
+        self._stand_ins = StandIns()
+        self._missing = Occurrences()
 
     def see(self, example: Example) -> None:
         """Look at its answers."""
@@ -104,10 +104,9 @@ class Answers(Check):
 
     def _see_answer(self, row: str, exchange: Exchange) -> None:
         asked, field, said = exchange
-        if self._classes is not None:
-            self._see_class(said)
+        self._stand_ins.add(said)
         if placeholders.is_missing(said):
-            self._rows["missing-answers"].add(row, field, evidence(said))
+            self._missing.add(row, [(field, said)])
             return
         for code, place in (
             ("placeholder-answers", placeholders.template(said)),
@@ -121,14 +120,9 @@ class Answers(Check):
         if len(asked) >= MIN_ECHO_CHARS and said.startswith(asked) and said[len(asked) :].strip():
             self._rows["echoed-prompts"].add(row, field, evidence(said, 0, 40))
 
-    def _see_class(self, said: str) -> None:
-        if self._classes is None or len(said) > MAX_CLASS_CHARS or len(self._classes) > MAX_CLASSES:
-            self._classes = None  # these are no classes
-        else:
-            self._classes.add(said)
-
     def findings(self) -> Iterable[Finding]:
         """What is wrong with how many of them."""
+        self._rows["missing-answers"] = self._missing.of(self._is_stray)
         for sort in _SORTS:
             rows = self._rows[sort.code]
             if rows:
@@ -141,8 +135,11 @@ class Answers(Check):
                     fix=sort.fix.proposed() if sort.fix else None,
                 )
 
+    def _is_stray(self, said: str) -> bool:
+        return placeholders.is_missing(said) and not self._stand_ins.is_class(said)
+
     def _severity(self, sort: _Sort) -> Severity:
-        if sort.code == "missing-answers" and self._classes is not None:
+        if sort.code == "missing-answers" and self._stand_ins.are_classes:
             return "info"
         if sort.code == "echoed-prompts" and len(self._rows[sort.code]) < MANY_ECHOES * self._number:
             return "info"

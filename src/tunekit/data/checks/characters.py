@@ -170,7 +170,7 @@ _DECOMPOSED = _Flaw(
     "decomposed-characters",
     "info",
     re.compile(""),
-    "letters and accents as separate characters (not Unicode form C)",
+    "letters with accents or marks that Unicode's form C writes otherwise",
     "texts that look the same differ",
     fixes.Nfc,
 )

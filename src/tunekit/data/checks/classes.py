@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tunekit.data.checks.base import Check, CheckContext
+from tunekit.data.checks.occurrences import Occurrences
 from tunekit.data.classes.names import Spellings
 from tunekit.data.classes.targets import MAX_CLASSES
 from tunekit.data.classes.variants import Respelling, case_variants, space_variants, typo_variants
-from tunekit.data.compact import RowIds
-from tunekit.data.findings import Finding, ProposedFix, Rows, evidence
+from tunekit.data.findings import Finding, ProposedFix
 from tunekit.data.fixes.labels import MergeLabelCase, MergeLabelSpaces, MergeLabelTypos
 from tunekit.data.statistics import by_frequency
 from tunekit.data.wording import brief, counted, listed
@@ -45,7 +44,7 @@ class Classes(Check):
         super().__init__(context)
         self._spellings = Spellings()
         self._kinds: set[str] = set()
-        self._where = _Occurrences()
+        self._where = Occurrences()
 
     def see(self, example: Example) -> None:
         """Count its classes."""
@@ -104,7 +103,7 @@ class Classes(Check):
     def _variants(self, code: str, found: Respelling, how: str, fix: ProposedFix) -> Iterator[Finding]:
         if not found:
             return
-        rows = self._where.of(found)
+        rows = self._where.of(found.__contains__)
         counts = self._spellings.counts
         named = [f"{brief(text)} for {brief(best)}" for text, best in list(found.items())[:5]]
         yield Finding(
@@ -127,7 +126,7 @@ class Classes(Check):
         rare = {name: count for name, count in by_frequency(classes).items() if count < FEWEST_ROWS}
         if len(classes) < 2 or not rare:
             return
-        rows = self._where.of({text for text in self._spellings.counts if text.strip() in rare})
+        rows = self._where.of(lambda text: text.strip() in rare)
         verb = "has" if len(rare) == 1 else "have"
         yield Finding(
             code="rare-classes",
@@ -165,31 +164,3 @@ def _evenness(counts: Sequence[int]) -> float:
         return 1.0
     total = sum(counts)
     return -sum(count / total * math.log(count / total) for count in counts) / math.log(len(counts))
-
-
-class _Occurrences:
-    """Where each class text occurs, in a few bytes each."""
-
-    def __init__(self) -> None:
-        self._ids = RowIds()
-        self._numbers: dict[str, int] = {}
-        self._rows = array("I")
-        self._texts = array("I")
-        self._fields = array("I")
-
-    def add(self, row: str, found: Iterable[tuple[str, str]]) -> None:
-        self._ids.append(row)
-        for field, text in found:
-            self._rows.append(len(self._ids) - 1)
-            self._fields.append(self._numbers.setdefault(field, len(self._numbers)))
-            self._texts.append(self._numbers.setdefault(text, len(self._numbers)))
-
-    def of(self, texts: Container[str]) -> Rows:
-        """The rows that have one of these texts."""
-        names = list(self._numbers)
-        wanted = {number for number, name in enumerate(names) if name in texts}
-        found = Rows()
-        for row, field, text in zip(self._rows, self._fields, self._texts, strict=True):
-            if text in wanted:
-                found.add(self._ids[row], names[field], evidence(names[text]))
-        return found

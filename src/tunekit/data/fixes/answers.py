@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from tunekit.data import turns
 from tunekit.data.answer_endings import AnswerEndings
 from tunekit.data.checks.base import CheckContext
+from tunekit.data.classes.stand_ins import StandIns
 from tunekit.data.exchanges import exchanges
 from tunekit.data.fixes.base import Fix
 from tunekit.data.patterns import placeholders, repetition
@@ -101,11 +102,18 @@ class DropMissingAnswers(_DropByAnswer):
     """Leaves out rows whose answer is a missing value spelled out."""
 
     name = "drop-missing-answers"
-    says = "Leaves out rows whose answer is only 'N/A', 'null', '-' or the like."
+    says = "Leaves out rows whose answer is only 'N/A', 'null', '-' or the like, where that is no class."
+
+    def prepare(self, examples: Iterable[Example]) -> None:
+        """Learn which spellings are a class."""
+        self._stand_ins = StandIns()
+        for example in examples:
+            for _, _, said in exchanges(example):
+                self._stand_ins.add(said)
 
     def teaches_nothing(self, said: str) -> bool:
         """Whether it is a missing value."""
-        return placeholders.is_missing(said)
+        return placeholders.is_missing(said) and not self._stand_ins.is_class(said)
 
 
 class DropPlaceholderAnswers(_DropByAnswer):

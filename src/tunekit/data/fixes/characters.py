@@ -124,9 +124,9 @@ class NormaliseNewlines(CharacterFix):
 
 
 class Nfc(CharacterFix):
-    """One form of accented letters."""
+    """One form of letters with accents or marks. A few of them, of Indic scripts, it takes apart."""
 
     name = "nfc"
     safety = "lossless"
-    says = "Joins letters and accents into one character (Unicode form C)."
+    says = "Writes letters with accents or marks in one way (Unicode's form C)."
     change = staticmethod(characters.compose)

@@ -46,7 +46,12 @@ def is_missing(text: str) -> bool:
         >>> is_missing(" N/A "), is_missing("nan"), is_missing("No, there is none.")
         (True, True, False)
     """
-    return len(text) <= MISSING_CHARS + 8 and text.strip().casefold() in _MISSING
+    return len(text) <= MISSING_CHARS + 8 and spelling(text) in _MISSING
+
+
+def spelling(text: str) -> str:
+    """The text as it is compared: without case, and without spaces around."""
+    return text.strip().casefold()
 
 
 # One set of first characters, so that the rest of a text is passed over quickly.

@@ -149,9 +149,23 @@ def test_a_missing_value_is_no_answer(answer: str) -> None:
     assert fixed(rows, finding) == rows[:-1]
 
 
-def test_a_missing_value_may_be_a_class() -> None:
-    rows = pairs(*["NA", "DE", "FR"] * 20)  # Namibia
+def test_a_missing_value_that_is_a_class_like_the_others_is_none() -> None:
+    labels = [*["NA", "DE", "FR"] * 20, "NA ", *["n/a"] * 3]  # Namibia, and three strays
+    rows = [LabelledExample(id=f"a:{n}", text=f"Parcel {n}", label=label) for n, label in enumerate(labels)]
+    assert "missing-answers" not in check(rows[:61])
+    finding = check(rows)["missing-answers"]
+    assert (finding.severity, finding.rows) == ("info", ("a:61", "a:62", "a:63"))
+    assert fixed(rows, finding) == rows[:61]
+
+
+def test_a_missing_value_among_few_rows_may_be_a_class_or_not() -> None:
+    rows = pairs(*["NA", "DE", "FR"] * 5)
     assert check(rows)["missing-answers"].severity == "info"
+
+
+def test_many_missing_values_among_free_answers_are_no_class() -> None:
+    rows = pairs(*GOOD, *["None"] * 40)
+    assert len(check(rows)["missing-answers"].rows) == 40
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def mended(text: str, name: str) -> str:
         ("half \ud83d", "unpaired-surrogates", "half \ufffd"),
         ("\ud83d\ude00", "unpaired-surrogates", "😀"),
         ("cafe\u0301", "decomposed-characters", "café"),
+        ("\u0958\u0932\u092e", "decomposed-characters", "\u0915\u093c\u0932\u092e"),  # form C takes it apart
         ("Tom &amp; Jerry", "html-entities", "Tom & Jerry"),
         ("&amp;amp;lt;", "html-entities", "<"),
         ("caf&eacute; &#39;X&#39;", "html-entities", "café 'X'"),
@@ -202,7 +203,8 @@ def words_in(language: str) -> st.SearchStrategy[str]:
     syllables = st.lists(st.tuples(st.sampled_from("bcdlmnrst"), letters).map("".join), max_size=4).map(
         "".join
     )
-    return st.tuples(st.just("") | letters, syllables, st.sampled_from(["", "n", "t"])).map("".join)
+    words = st.tuples(st.just("") | letters, syllables, st.sampled_from(["", "n", "t"])).map("".join)
+    return words.filter(lambda word: word not in ("â", "ã"))  # words of no language, and half a misread quote
 
 
 @settings(max_examples=300)
