@@ -10,6 +10,7 @@ import torch
 
 from tunekit.errors import ModelError
 from tunekit.spec import Adapter, LoRA
+from tunekit.training.families import family_of
 
 
 def make_trainable(
@@ -31,12 +32,12 @@ def make_trainable(
     """
     if not isinstance(adapter, LoRA):
         return model.requires_grad_(True)
-    from peft import LoraConfig, TaskType, get_peft_model
+    from peft import LoraConfig, get_peft_model
 
     # PEFT declares alpha as int and computes with any number.
     alpha: Any = adapter.alpha if adapter.alpha is not None else 2 * adapter.rank
     config = LoraConfig(
-        task_type=TaskType.CAUSAL_LM,
+        task_type=_task_type(model.config),
         r=adapter.rank,
         lora_alpha=alpha,
         lora_dropout=adapter.dropout,
@@ -63,6 +64,12 @@ def make_trainable(
         if "is_gradient_checkpointing" not in str(item.message):
             warn(str(item.message))
     return tuned
+
+
+def _task_type(config: Any) -> Any:
+    from peft import TaskType
+
+    return TaskType.SEQ_2_SEQ_LM if family_of(config) == "encoder-decoder" else TaskType.CAUSAL_LM
 
 
 def trainable_parameters(model: Any) -> dict[str, torch.nn.Parameter]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from tunekit import _files
 from tunekit.errors import ModelError
 from tunekit.spec import TuneSpec, parse_model
+from tunekit.training.families import Family
 
 CARD_NAME = "tunekit.json"
 ADAPTER_CONFIG_NAME = "adapter_config.json"
@@ -30,6 +31,7 @@ class Card(BaseModel):
 
     Attributes:
         kind: "adapter" needs its base model to run; "full" stands alone.
+        family: What kind of model it is.
         base_model: Absolute path or hub id of the model that was tuned.
         revision: Hub commit of the base model, so that the adapter is served on the same one.
         base_fingerprint: What `fingerprint.of_base` gave for it; "" if that is not known. Checked again at load.
@@ -50,6 +52,7 @@ class Card(BaseModel):
 
     schema_version: Literal[1] = 1
     kind: Literal["adapter", "full"]
+    family: Family = "decoder"
     base_model: str
     revision: str | None = None
     base_fingerprint: str = ""

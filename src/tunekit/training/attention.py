@@ -1,17 +1,20 @@
 """Attention over rows laid end to end, each seeing only itself. Knows transformers' attention seam; knows no loss.
 
 A batch of rows of different lengths becomes one long row without padding: every linear layer works on real tokens only,
-and attention is computed row by row. That is exact (no document mask whose bugs could leak), and on a CPU, where a
-kernel launch costs nothing, it is also the fastest layout.
+and attention is computed piece by piece. That is exact (no document mask whose bugs could leak), and on a CPU, where a
+kernel launch costs nothing, it is also the fastest layout. Answers to one prompt share its keys and values.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from tunekit.training.layouts import Piece, positions
 
 NAME = "tunekit_end_to_end"
 _TOLERANCE = 1e-4
@@ -24,10 +27,10 @@ def end_to_end_attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
-    row_lengths: tuple[int, ...] = (),
+    pieces: tuple[Piece, ...] = (),
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention within each row.
+    """Attention within each piece and to its prompt; causal where the layer is.
 
     Args:
         module: The attention layer.
@@ -35,25 +38,43 @@ def end_to_end_attention(
         key: Shape (1, key heads, tokens, size).
         value: Shape (1, key heads, tokens, size).
         attention_mask: Never used; there is nothing to mask.
-        row_lengths: Tokens of each row, adding up to `tokens`; empty for an ordinary batch.
+        pieces: The parts of the row, in order and without gaps; empty for an ordinary batch.
         options: What transformers hands to any attention function.
 
     Returns:
         Shape (1, tokens, heads, size), and no attention weights.
     """
-    lengths = list(row_lengths or (query.shape[2],))
-    rows = zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
-    return torch.cat([sdpa_attention_forward(module, *row, None, **options)[0] for row in rows], dim=1), None
+    found = []
+    for piece in pieces or (Piece(start=0, stop=query.shape[2]),):
+        asked = query[:, :, piece.start : piece.stop]
+        keys, values, mask = _seen(key, piece), _seen(value, piece), _mask(piece, query.device)
+        found.append(sdpa_attention_forward(module, asked, keys, values, mask, **options)[0])
+    return torch.cat(found, dim=1), None
 
 
-def supports_end_to_end(model: Any, *, longest: int) -> bool:
+def _seen(states: torch.Tensor, piece: Piece) -> torch.Tensor:
+    own = states[:, :, piece.start : piece.stop]
+    return torch.cat([states[:, :, slice(*piece.seen)], own], dim=2) if piece.position else own
+
+
+def _mask(piece: Piece, device: torch.device) -> torch.Tensor | None:
+    """Which keys an answer sees beside its prompt's: what stands before. None is plain causal attention, and faster."""
+    if not piece.position:
+        return None
+    length = piece.stop - piece.start
+    mask = torch.ones((length, piece.position + length), dtype=torch.bool, device=device)
+    return mask.tril(piece.position)[None, None]
+
+
+def supports_end_to_end(model: Any, *, longest: int, causal: bool = True) -> bool:
     """Switch a model to `end_to_end_attention` if that changes none of its answers, else leave it as it was.
 
     Tried out rather than looked up: models with sinks, soft caps, windows or position biases of their own would differ.
 
     Args:
-        model: A causal language model in evaluation mode.
-        longest: Longest row of the run in tokens; a window shorter than that cannot be left out.
+        model: A decoder or encoder in evaluation mode.
+        longest: Longest text of the run in tokens; a window shorter than that cannot be left out.
+        causal: Whether tokens see only what stands before them, so that answers may share a prompt.
     """
     config = model.config.get_text_config()
     window = getattr(config, "sliding_window", None)
@@ -62,7 +83,7 @@ def supports_end_to_end(model: Any, *, longest: int) -> bool:
     AttentionInterface.register(NAME, end_to_end_attention)
     AttentionMaskInterface.register(NAME, _no_mask)
     try:
-        same = _same_answers(model)
+        same = _same_answers(model, causal=causal)
     except (TypeError, ValueError, RuntimeError):
         same = False
     if not same:
@@ -71,21 +92,45 @@ def supports_end_to_end(model: Any, *, longest: int) -> bool:
 
 
 @torch.no_grad()
-def _same_answers(model: Any) -> bool:
-    """Switches the model over and compares two short rows apart with the same rows end to end."""
-    device = next(model.parameters()).device
-    vocabulary = model.config.get_text_config().vocab_size
-    first, second = (torch.arange(1, size, device=device)[None] % vocabulary for size in (5, 8))
-    apart = torch.cat([model(input_ids=row, use_cache=False).logits for row in (first, second)], dim=1)
+def _same_answers(model: Any, *, causal: bool) -> bool:
+    """Switches the model over and compares short texts, each alone, with the same texts end to end."""
+    first, second, third = (0, 1, 2, 3), (4, 5, 6, 7, 8), (4, 5, 6, 9)  # the last two begin alike
+    apart = torch.cat([_output(model, [text]) for text in (first, second, third)])
     _switch(model, NAME)
-    joined = model(**inputs(torch.cat([first, second], dim=1), (4, 7)), use_cache=False).logits
-    return torch.allclose(joined, apart, atol=_TOLERANCE, rtol=_TOLERANCE)
+    pieces = [Piece(start=0, stop=4), Piece(start=4, stop=9), Piece(start=9, stop=13)]
+    if not _close(_output(model, [first, second, third], pieces), apart):
+        return False
+    if not causal:
+        return True
+    pieces = [Piece(start=0, stop=4), Piece(start=4, stop=7)]
+    pieces += [Piece(start=7, stop=9, seen=(4, 7)), Piece(start=9, stop=10, seen=(4, 7))]
+    return _close(_output(model, [first, second, third[3:]], pieces), torch.cat([apart[:9], apart[12:]]))
 
 
-def inputs(ids: torch.Tensor, row_lengths: tuple[int, ...]) -> dict[str, Any]:
-    """What a model needs to be told about rows laid end to end: their positions and lengths."""
-    positions = torch.cat([torch.arange(length, device=ids.device) for length in row_lengths])
-    return {"input_ids": ids, "position_ids": positions[None], "row_lengths": row_lengths}
+def _output(model: Any, texts: Sequence[Sequence[int]], pieces: Sequence[Piece] = ()) -> torch.Tensor:
+    """Logits or states of texts end to end, shape (tokens, width)."""
+    vocabulary = model.config.get_text_config().vocab_size
+    ids = torch.tensor([[token % vocabulary for text in texts for token in text]])
+    told = inputs(ids, pieces) if pieces else {"input_ids": ids}
+    moved = {
+        name: value.to(model.device) if isinstance(value, torch.Tensor) else value
+        for name, value in told.items()
+    }
+    found: torch.Tensor = model(**moved, use_cache=False)[0][0]
+    return found
+
+
+def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.allclose(one, other, atol=_TOLERANCE, rtol=_TOLERANCE)
+
+
+def inputs(ids: torch.Tensor, pieces: Sequence[Piece]) -> dict[str, Any]:
+    """What a model needs to be told about rows laid end to end: their positions and pieces."""
+    return {
+        "input_ids": ids,
+        "position_ids": positions(pieces).to(ids.device, non_blocking=True),
+        "pieces": tuple(pieces),
+    }
 
 
 def _switch(model: Any, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Which examples go into which step, and how they are laid out as tensors. Knows lengths; not what they mean.
+"""Which rows go into which step, and into which forward pass of it. Knows lengths; not what the rows mean.
 
 The order is a pure function of (seed, epoch), so "where were we" after a restart is one number: the step.
 """
@@ -8,37 +8,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TypeVar
 
-import torch
-
-from tunekit.training.render import Tokens
+from tunekit.training.rows import Row
 
 _BUCKET_BATCHES = 8
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Examples laid out for one forward pass: padded on the right, or end to end in one row without padding.
-
-    Attributes:
-        ids: Token ids, int64, shape (rows, length), or (1, tokens) end to end.
-        weights: Weight of predicting the *next* token at each position, fp32, same shape. The last position of every
-            example has weight 0.
-        row_lengths: Tokens of each example if they lie end to end, else empty.
-    """
-
-    ids: torch.Tensor
-    weights: torch.Tensor
-    row_lengths: tuple[int, ...] = ()
-
-    def to(self, device: str) -> Batch:
-        """The same batch on another device."""
-        return Batch(
-            ids=self.ids.to(device, non_blocking=True),
-            weights=self.weights.to(device, non_blocking=True),
-            row_lengths=self.row_lengths,
-        )
+R = TypeVar("R", bound=Row)
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -99,51 +75,21 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     return batches
 
 
-def micro_batches(examples: Sequence[Tokens], *, max_rows: int, max_tokens: int) -> list[list[Tokens]]:
-    """Cut the examples of one step into forward passes of similar length, longest first.
+def micro_batches(rows: Sequence[R], *, max_rows: int, max_tokens: int) -> list[list[R]]:
+    """Cut the rows of one step into forward passes of similar length, longest first.
 
     The longest first means that a pass too large for memory fails at once.
 
     Args:
-        examples: All examples of the step.
-        max_rows: Most examples per pass.
-        max_tokens: Most tokens per pass, padding counted; a longer single example goes alone.
+        rows: All rows of the step.
+        max_rows: Most rows per pass.
+        max_tokens: Most tokens per pass, padding counted; a longer single row goes alone.
     """
-    cuts: list[list[Tokens]] = []
-    for example in sorted(examples, key=lambda example: -len(example.ids)):
+    cuts: list[list[R]] = []
+    for row in sorted(rows, key=lambda row: -row.length):
         # Sorted, so the first of a pass is its longest.
-        if cuts and len(cuts[-1]) < max_rows and (len(cuts[-1]) + 1) * len(cuts[-1][0].ids) <= max_tokens:
-            cuts[-1].append(example)
+        if cuts and len(cuts[-1]) < max_rows and (len(cuts[-1]) + 1) * cuts[-1][0].length <= max_tokens:
+            cuts[-1].append(row)
         else:
-            cuts.append([example])
+            cuts.append([row])
     return cuts
-
-
-def collate(examples: Sequence[Tokens], *, pad_id: int, multiple: int = 1) -> Batch:
-    """Lay examples out as tensors, padded on the right to a multiple of `multiple` tokens.
-
-    Padding on the right lies behind every real token, where a causal model cannot see it: no attention mask is needed.
-    """
-    longest = max(len(example.ids) for example in examples)
-    width = -(-longest // multiple) * multiple
-    ids = torch.full((len(examples), width), pad_id, dtype=torch.int64)
-    weights = torch.zeros((len(examples), width), dtype=torch.float32)
-    for row, example in enumerate(examples):
-        length = len(example.ids)
-        ids[row, :length] = torch.tensor(example.ids, dtype=torch.int64)
-        weights[row, : length - 1] = torch.tensor(example.weights[1:], dtype=torch.float32)
-    return Batch(
-        ids=ids,
-        weights=weights,
-    )
-
-
-def lay_end_to_end(examples: Sequence[Tokens]) -> Batch:
-    """Lay examples out in one row, one behind the other, for attention that keeps them apart."""
-    return Batch(
-        ids=torch.tensor([[token for example in examples for token in example.ids]], dtype=torch.int64),
-        weights=torch.tensor(
-            [[weight for example in examples for weight in (*example.weights[1:], 0.0)]], dtype=torch.float32
-        ),
-        row_lengths=tuple(len(example.ids) for example in examples),
-    )

@@ -5,7 +5,9 @@ Process-wide settings of torch are made here and only in a child process, never 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -28,6 +30,12 @@ class Device:
     def is_cpu(self) -> bool:
         """Whether this is the host's processor."""
         return self.name == "cpu"
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Around a forward pass: matrix products in `compute_dtype`."""
+        if self.compute_dtype is None:
+            return nullcontext()
+        return torch.autocast(self.name.partition(":")[0], dtype=self.compute_dtype)
 
 
 def choose_device() -> Device:

@@ -20,6 +20,7 @@ import torch
 from tunekit.errors import ModelError
 from tunekit.training import fingerprint, hub, render
 from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card, template_sha256
+from tunekit.training.families import Head, auto_class
 from tunekit.training.template import Template, stop_ids
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -112,19 +113,51 @@ def load_tokenizer(source: str | Path, *, revision: str | None = None) -> Any:
         )
 
 
-def load_base(source: str | Path, *, revision: str | None = None, dtype: torch.dtype = torch.float32) -> Any:
-    """The causal language model of a directory or hub id, in `dtype`, in evaluation mode, with no gradient anywhere.
+def load_config(source: str | Path, *, revision: str | None = None) -> Any:
+    """The transformers configuration of a model directory or hub id.
 
     Raises:
-        ModelError: It is not a model directory, its weights are pickles, or its architecture is unknown.
+        ModelError: There is none, or it cannot be read.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
     directory = local_directory(source)
     if directory is not None:
+        _require_directory(directory)
+    with _loading(source, "configuration"):
+        return AutoConfig.from_pretrained(
+            str(directory or source),
+            revision=revision,
+            trust_remote_code=False,
+            local_files_only=directory is not None or not hub.is_reachable(),
+        )
+
+
+def load_base(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    head: Head = "tokens",
+) -> Any:
+    """The model of a directory or hub id, in `dtype`, in evaluation mode, with no gradient anywhere.
+
+    Args:
+        source: A directory, or a hub id.
+        revision: Hub revision.
+        dtype: Of the weights.
+        head: What it must end in.
+
+    Raises:
+        ModelError: It is not a model directory, its weights are pickles, its architecture is unknown, or it has no
+            such head.
+    """
+    directory = local_directory(source)
+    if directory is not None:
         _require_weights(directory)
+    config = load_config(source, revision=revision)
     with _loading(source, "model"):
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = auto_class(config, head).from_pretrained(
             str(directory or source),
             revision=revision,
             dtype=dtype,

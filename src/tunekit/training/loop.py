@@ -1,7 +1,7 @@
 """The training loop. Knows steps; knows neither files nor processes, which it reaches through `Hooks` alone.
 
-One step: take the examples that the sampler deals, run them in a few forward passes, add up gradients of
-weight times cross-entropy divided by the weights of the whole step, look at them, clip, step. So the result does not
+One step: take the rows that the sampler deals, run them in a few forward passes, add up gradients of
+the loss divided by the weights of the whole step, look at them, clip, step. So the result does not
 depend on how a step was cut into passes. Every random draw of a step comes from (seed, step), so it does not depend on
 where a run was interrupted either.
 """
@@ -12,7 +12,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -21,13 +20,12 @@ import torch
 
 from tunekit.errors import JobFailedError
 from tunekit.spec import TuneSpec
-from tunekit.training.batches import Batch, Sampler, collate, lay_end_to_end, micro_batches
+from tunekit.training.batches import Sampler, micro_batches
 from tunekit.training.checkpoint import TrainingState
-from tunekit.training.device import Device
 from tunekit.training.events_log import EventLog
-from tunekit.training.objectives.sft import Loss
+from tunekit.training.objectives.base import Learner
 from tunekit.training.recipe import Recipe
-from tunekit.training.render import Tokens
+from tunekit.training.rows import Row
 from tunekit.training.schedule import learning_rate
 
 _CHECKPOINT_EVERY_S = 60.0
@@ -51,12 +49,9 @@ class Training:
         model: In training mode, on the device.
         parameters: What is trained, by name.
         optimizer: Over exactly these parameters.
-        loss: Loss of one forward pass.
-        examples: Training rows.
+        learner: Loss of the rows of one forward pass.
+        rows: Training rows.
         validation: Held-out rows; may be empty.
-        pad_id: Fills the space behind shorter rows.
-        end_to_end: Lay rows behind each other without padding; the model must be able to keep them apart.
-        device: Where to compute.
     """
 
     spec: TuneSpec
@@ -64,12 +59,9 @@ class Training:
     model: Any
     parameters: dict[str, torch.nn.Parameter]
     optimizer: torch.optim.Optimizer
-    loss: Callable[[Any, Batch], Loss]
-    examples: Sequence[Tokens]
-    validation: Sequence[Tokens]
-    pad_id: int
-    end_to_end: bool
-    device: Device
+    learner: Learner[Any]
+    rows: Sequence[Row]
+    validation: Sequence[Row]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +85,7 @@ class StepResult:
     gradient_norm: float
     real_tokens: int
     target_tokens: int
+    metrics: dict[str, float]
 
 
 def train(
@@ -110,7 +103,7 @@ def train(
         StorageError: An event or a checkpoint cannot be written.
     """
     recipe, spec = training.recipe, training.spec
-    sampler = Sampler([len(example.ids) for example in training.examples], recipe.batch_size, spec.seed)
+    sampler = Sampler([row.length for row in training.rows], recipe.batch_size, spec.seed)
     began, saved_at = time.monotonic() - state.seconds, time.monotonic()
     while state.step < recipe.total_steps:
         started = time.monotonic()
@@ -128,7 +121,7 @@ def train(
             learning_rate=rate,
             gradient_norm=result.gradient_norm,
             tokens_per_s=round(result.real_tokens / (now - started), 1),
-            metrics={"target_tokens": float(result.target_tokens)},
+            metrics={"target_tokens": float(result.target_tokens), **result.metrics},
         )
         if training.validation and _evaluation_due(recipe, state.step):
             state = _evaluated(state, evaluate(training), log)
@@ -140,48 +133,46 @@ def train(
     return state, None
 
 
-def evaluate(training: Training) -> float:
-    """Loss on the validation rows in nats per target token; no logits are kept between passes."""
-    recipe = training.recipe
-    total = weight = 0.0
+def evaluate(training: Training) -> dict[str, float]:
+    """Loss (for language models in nats per target token) and metrics of the validation rows.
+
+    Sums are kept and nothing else, so memory does not grow with the rows.
+    """
+    recipe, rows = training.recipe, training.validation
+    sums: dict[str, float] = {}
     training.model.eval()
     with torch.no_grad():
-        rows = training.validation
         for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
-            loss = _forward(training, cut)
-            total += float(loss.total)
-            weight += loss.weight
+            loss = training.learner.loss(cut)
+            for name, value in {"loss": loss.total, **loss.metrics}.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
     training.model.train()
-    return total / weight
+    weight = math.fsum(row.weight for row in rows)
+    return {name: total / (weight if name == "loss" else len(rows)) for name, total in sums.items()}
 
 
 def _take_step(training: Training, indices: Sequence[int], step: int, hooks: Hooks) -> StepResult | Stop:
-    rows = [training.examples[index] for index in indices]
-    step_weight = math.fsum(weight for row in rows for weight in row.weights)
     torch.manual_seed(step_seed(training.spec.seed, step))
     training.optimizer.zero_grad(set_to_none=True)
-    losses: list[torch.Tensor] = []
+    rows = training.learner.drawn([training.rows[index] for index in indices])
+    step_weight = math.fsum(row.weight for row in rows)
+    sums: dict[str, list[torch.Tensor]] = {}
     recipe = training.recipe
     for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
         reason = hooks.stop()
         if reason is not None:
             return reason
-        loss = _forward(training, cut)
+        loss = training.learner.loss(cut)
         (loss.total / step_weight).backward()
-        losses.append(loss.total.detach())
-    return _update(training, rows, float(torch.stack(losses).sum()) / step_weight)
+        for name, value in {"loss": loss.total, **loss.metrics}.items():
+            sums.setdefault(name, []).append(value.detach())
+    totals = {name: float(torch.stack(values).sum()) for name, values in sums.items()}
+    total = totals.pop("loss")
+    metrics = {name: value / len(rows) for name, value in totals.items()}
+    return _update(training, rows, total / step_weight, metrics)
 
 
-def _forward(training: Training, examples: Sequence[Tokens]) -> Loss:
-    if training.end_to_end:
-        batch = lay_end_to_end(examples)
-    else:
-        batch = collate(examples, pad_id=training.pad_id, multiple=1 if training.device.is_cpu else 8)
-    with _autocast(training.device):
-        return training.loss(training.model, batch.to(training.device.name))
-
-
-def _update(training: Training, rows: Sequence[Tokens], loss: float) -> StepResult:
+def _update(training: Training, rows: Sequence[Row], loss: float, metrics: dict[str, float]) -> StepResult:
     gradients = [value.grad for value in training.parameters.values() if value.grad is not None]
     norm_tensor = torch.nn.utils.get_total_norm(gradients)
     norm = float(norm_tensor)
@@ -200,8 +191,9 @@ def _update(training: Training, rows: Sequence[Tokens], loss: float) -> StepResu
     return StepResult(
         loss=loss,
         gradient_norm=norm,
-        real_tokens=sum(len(row.ids) for row in rows),
+        real_tokens=sum(row.length for row in rows),
         target_tokens=sum(row.target_count for row in rows),
+        metrics=metrics,
     )
 
 
@@ -234,16 +226,19 @@ def _after(state: TrainingState, result: StepResult, *, seconds: float) -> Train
     )
 
 
-def _evaluated(state: TrainingState, loss: float, log: EventLog) -> TrainingState:
-    if not math.isfinite(loss):
+def _evaluated(state: TrainingState, found: dict[str, float], log: EventLog) -> TrainingState:
+    finite = {name: value for name, value in found.items() if math.isfinite(value)}
+    for name in sorted(found.keys() - finite.keys()):
         log.notice(
-            f"the validation loss after step {state.step} is {loss} and is left out",
+            f"the validation {name} after step {state.step} is {found[name]} and is left out",
             level="warning",
             data={"step": state.step},
         )
+    if not finite:
         return state
-    log.evaluated(state.step, {"loss": loss})
-    return state.model_copy(update={"metrics": {**state.metrics, "validation_loss": loss}})
+    log.evaluated(state.step, finite)
+    held_out = {f"validation_{name}": value for name, value in finite.items()}
+    return state.model_copy(update={"metrics": {**state.metrics, **held_out}})
 
 
 def _evaluation_due(recipe: Recipe, step: int) -> bool:
@@ -268,16 +263,10 @@ def _check_budget(spec: TuneSpec, state: TrainingState) -> None:
         )
 
 
-def _not_finite(rows: Sequence[Tokens], loss: float, norm: float) -> JobFailedError:
-    names = [row.row for row in rows]
+def _not_finite(rows: Sequence[Row], loss: float, norm: float) -> JobFailedError:
+    names = [row.id for row in rows]
     return JobFailedError(
         f"loss {loss} with gradient norm {norm} in rows {names[:16]!r}; the step was not applied",
         hint="lower the learning rate, or look at these rows",
         details={"rows": names},
     )
-
-
-def _autocast(device: Device) -> AbstractContextManager[Any]:
-    if device.compute_dtype is None:
-        return nullcontext()
-    return torch.autocast(device.name.partition(":")[0], dtype=device.compute_dtype)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tunekit.spec import LoRA, TuneSpec
 from tunekit.training.batches import steps_per_epoch, total_steps
+from tunekit.training.families import Family
 
 _MIN_STEPS = 100
 _LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
@@ -18,7 +19,8 @@ class Facts:
     Attributes:
         rows: Training examples with a target.
         hidden_size: Width of the model.
-        model_type: Family, such as "llama".
+        model_type: Architecture, such as "llama".
+        family: What kind of model that is.
         vocabulary: Rows of the output head.
         max_length: Longest sequence the model has positions for.
     """
@@ -26,6 +28,7 @@ class Facts:
     rows: int
     hidden_size: int
     model_type: str
+    family: Family = "decoder"
     vocabulary: int
     max_length: int
 

@@ -10,38 +10,15 @@ quality without noticing, so there is no second implementation of any of this.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from tunekit.errors import DataError, ModelError, SpecError
 from tunekit.examples import ChatExample, CompletionExample, Example, Message
 from tunekit.training.control_tokens import Part, parts_of
+from tunekit.training.rows import Tokens
 from tunekit.training.template import Template, Tokenizer, Tools
 
 ResolvedFormat = Literal["chat", "text"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """One example as the model sees it.
-
-    Attributes:
-        ids: Token ids, shape (length,).
-        weights: How much predicting each token counts in the loss, shape (length,); 0.0 is context only. The first
-            token has no context to be predicted from, so its weight is always 0.0.
-        row: Id of the example, for error messages.
-        silent_turns: Assistant turns that are not learned because their weight is 0.
-    """
-
-    ids: tuple[int, ...]
-    weights: tuple[float, ...]
-    row: str = ""
-    silent_turns: int = 0
-
-    @property
-    def target_count(self) -> int:
-        """How many tokens carry loss."""
-        return sum(weight != 0.0 for weight in self.weights)
 
 
 def resolve_format(tokenizer: Tokenizer | Template, prompt_format: str) -> ResolvedFormat:
@@ -178,6 +155,36 @@ def render_example(tokenizer: Tokenizer | Template, example: Example, prompt_for
         raise
 
 
+def render_pair(tokenizer: Tokenizer | Template, example: Example) -> tuple[tuple[int, ...], Tokens]:
+    """Token ids of a prompt for an encoder, and of its answer for the decoder, which ends it with a stop token.
+
+    Args:
+        tokenizer: The model's own tokenizer, or its `Template`.
+        example: A `CompletionExample`.
+
+    Raises:
+        DataError: It is of another kind; the message names the row.
+    """
+    template = Template.of(tokenizer)
+    if not isinstance(example, CompletionExample):
+        raise DataError(
+            f"row {example.id!r}: an encoder-decoder learns from a prompt and its completion, not from a "
+            f"{example.kind} example",
+            hint="data.to_completion() makes them of chats with one question and one answer",
+        )
+    answer = _ended(template, template.encode(example.completion))
+    return tuple(render_source(template, example.prompt)), _tokens(
+        answer, [1.0] * len(answer), example.id, first=1.0
+    )
+
+
+def render_source(tokenizer: Tokenizer | Template, prompt: str) -> list[int]:
+    """Token ids of a prompt as an encoder reads it, with the special tokens that its tokenizer puts around a text."""
+    template = Template.of(tokenizer)
+    template.encode(prompt)  # refuses what is no Unicode
+    return list(template.tokenizer(prompt)["input_ids"])
+
+
 def is_served_as_trained(
     tokenizer: Tokenizer | Template, example: Example, prompt_format: str = "auto"
 ) -> bool:
@@ -199,10 +206,19 @@ def is_served_as_trained(
     return list(render_example(template, example, prompt_format).ids[: len(served)]) == served
 
 
-def _tokens(ids: list[int], weights: list[float], row: str, silent_turns: int = 0) -> Tokens:
+def _tokens(
+    ids: list[int], weights: list[float], row: str, silent_turns: int = 0, *, first: float = 0.0
+) -> Tokens:
+    """`first` is the weight of the first token: 0 unless something stands before it."""
     return Tokens(
-        ids=tuple(ids), weights=(0.0, *weights[1:]) if weights else (), row=row, silent_turns=silent_turns
+        ids=tuple(ids), weights=(first, *weights[1:]) if weights else (), row=row, silent_turns=silent_turns
     )
+
+
+def _ended(template: Template, ids: list[int]) -> list[int]:
+    """With the end-of-sequence token behind them, once."""
+    eos = template.tokenizer.eos_token_id
+    return ids if eos is None or ids[-1:] == [eos] else [*ids, eos]
 
 
 def _text_prompt(template: Template, prompt: str) -> list[int]:
@@ -219,10 +235,7 @@ def _completion(template: Template, example: CompletionExample, prompt_format: s
         return _chat(template, ChatExample(id=example.id, messages=turns))
     prompt = _text_prompt(template, example.prompt)
     # Encoded apart from the prompt: at serving time the prompt is encoded alone, too.
-    completion = template.encode(example.completion)
-    eos = template.tokenizer.eos_token_id
-    if eos is not None and completion[-1:] != [eos]:
-        completion.append(eos)
+    completion = _ended(template, template.encode(example.completion))
     return _tokens(prompt + completion, [0.0] * len(prompt) + [1.0] * len(completion), example.id)
 
 

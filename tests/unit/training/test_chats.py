@@ -14,7 +14,8 @@ from tunekit.examples import ChatExample, CompletionExample, Message, ToolCall
 from tunekit.spec import Sampling
 from tunekit.testing.tiny_models import CHAT_TEMPLATE
 from tunekit.training import generate, load
-from tunekit.training.render import Tokens, render_answer, render_example, render_prompt
+from tunekit.training.render import render_answer, render_example, render_prompt
+from tunekit.training.rows import Tokens
 from tunekit.training.template import Template
 
 PLAIN = CHAT_TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")

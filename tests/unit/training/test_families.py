@@ -14,7 +14,7 @@ from tunekit.events import JobState
 from tunekit.spec import SFT, FullWeights, LoRA
 from tunekit.training import load
 from tunekit.training.attention import supports_end_to_end
-from tunekit.training.objectives.sft import head_selects_rows
+from tunekit.training.language_model import head_selects_rows
 
 SHAPE = {
     "vocab_size": 260,

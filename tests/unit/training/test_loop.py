@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,16 @@ from tunekit.errors import JobFailedError
 from tunekit.events import JobState
 from tunekit.examples import ChatExample, CompletionExample, Message
 from tunekit.spec import SFT, Budget, FullWeights, LoRA
-from tunekit.training import attention, load, render
+from tunekit.training import attention, layouts, load, render
 from tunekit.training.attention import supports_end_to_end
-from tunekit.training.batches import collate, epoch_batches, lay_end_to_end, micro_batches
-from tunekit.training.objectives.sft import head_selects_rows, sft_loss
+from tunekit.training.batches import epoch_batches, micro_batches
+from tunekit.training.device import Device
+from tunekit.training.language_model import Decoder, head_selects_rows
+from tunekit.training.objectives.sft import SupervisedLearner
+from tunekit.training.rows import Answers, Tokens
 from tunekit.training.schedule import learning_rate
 
+CPU = Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
 LORA = SFT(adapter=LoRA(rank=4))
 FULL = SFT(adapter=FullWeights())
 DROPOUT = SFT(adapter=LoRA(rank=4, dropout=0.2))
@@ -74,7 +77,7 @@ def test_steps_match_a_loop_written_by_hand(make_run: MakeRun) -> None:
     assert [event.gradient_norm for event in seen] == pytest.approx([norm for _, norm in expected], rel=1e-4)
 
 
-def reference(model_path: str, examples: list[render.Tokens], *, seed: int) -> list[tuple[float, float]]:
+def reference(model_path: str, examples: list[Tokens], *, seed: int) -> list[tuple[float, float]]:
     """The same training with nothing of ours in it but the order of the rows: full logits, one row at a time."""
     model = load.load_base(model_path).requires_grad_(True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1, fused=False, foreach=False)
@@ -112,24 +115,20 @@ def test_accumulated_is_whole(make_run: MakeRun, micro: int) -> None:
 
 def test_target_rows_give_what_full_logits_give(llama: Path) -> None:
     model = load.load_base(llama).requires_grad_(True)
-    batch = collate(tokens(str(llama))[:5], pad_id=0)
+    examples = answers(str(llama))[:5]
     assert head_selects_rows(model)
-    selected, selected_gradient = loss_and_gradient(model, batch, selects_rows=True)
-    full, full_gradient = loss_and_gradient(model, batch, selects_rows=False)
+    selected, selected_gradient = loss_and_gradient(learner(model), examples)
+    full, full_gradient = loss_and_gradient(learner(model, selects_rows=False), examples)
     assert selected == pytest.approx(full, rel=1e-7)
     torch.testing.assert_close(selected_gradient, full_gradient, rtol=1e-5, atol=1e-7)
 
 
 def test_padded_batch_gives_what_single_rows_give(llama: Path) -> None:
     model = load.load_base(llama).requires_grad_(True)
-    examples = tokens(str(llama))[:5]
-    assert len({len(example.ids) for example in examples}) > 1, (
-        "the rows must differ in length to need padding"
-    )
-    whole, whole_gradient = loss_and_gradient(
-        model, collate(examples, pad_id=0, multiple=8), selects_rows=True
-    )
-    singles = [loss_and_gradient(model, collate([item], pad_id=0), selects_rows=True) for item in examples]
+    examples = answers(str(llama))[:5]
+    assert len({row.length for row in examples}) > 1, "the rows must differ in length to need padding"
+    whole, whole_gradient = loss_and_gradient(learner(model), examples)
+    singles = [loss_and_gradient(learner(model), [row]) for row in examples]
     assert whole == pytest.approx(sum(loss for loss, _ in singles), rel=1e-6)
     total = torch.stack([gradient for _, gradient in singles]).sum(0)
     torch.testing.assert_close(whole_gradient, total, rtol=1e-4, atol=1e-6)
@@ -137,29 +136,73 @@ def test_padded_batch_gives_what_single_rows_give(llama: Path) -> None:
 
 def test_rows_laid_end_to_end_give_what_single_rows_give(llama: Path) -> None:
     model = load.load_base(llama).requires_grad_(True)
-    examples = tokens(str(llama))[:5]
-    singles = [loss_and_gradient(model, collate([item], pad_id=0), selects_rows=True) for item in examples]
+    examples = answers(str(llama))[:5]
+    singles = [loss_and_gradient(learner(model), [row]) for row in examples]
     assert supports_end_to_end(model.eval(), longest=256)
     for selects_rows in (True, False):
-        loss, gradient = loss_and_gradient(model, lay_end_to_end(examples), selects_rows=selects_rows)
+        joined = learner(model, selects_rows=selects_rows, end_to_end=True)
+        loss, gradient = loss_and_gradient(joined, examples)
         assert loss == pytest.approx(sum(loss for loss, _ in singles), rel=1e-6)
         total = torch.stack([gradient for _, gradient in singles]).sum(0)
         torch.testing.assert_close(gradient, total, rtol=1e-4, atol=1e-6)
+
+
+def test_answers_that_share_a_prompt_give_what_whole_texts_give(llama: Path) -> None:
+    """A prompt computed once, before all of its answers, against one text for each answer; gradients too."""
+    model = load.load_base(llama).requires_grad_(True)
+    shared = [
+        Answers(
+            id="shared",
+            prompt=(5, 6, 7, 8),
+            answers=(said(9, 10, 11), said(12), said(13, 14)),
+            weight=1.0,
+        ),
+        Answers(id="alone", answers=(Tokens(ids=(5, 6, 7), weights=(0.0, 1.0, 0.5)),), weight=1.0),
+    ]
+    apart, apart_gradient = by_answer_and_gradient(learner(model), shared)
+    assert supports_end_to_end(model.eval(), longest=256)
+    joined, joined_gradient = by_answer_and_gradient(learner(model, end_to_end=True), shared)
+    torch.testing.assert_close(joined, apart, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(joined_gradient, apart_gradient, rtol=1e-4, atol=1e-6)
+    text = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
+    with torch.no_grad():
+        logits = load.load_base(llama)(input_ids=text).logits.log_softmax(-1)
+    by_hand = sum(float(logits[0, at - 1, text[0, at]]) for at in (4, 5, 6))
+    assert float(joined[0]) == pytest.approx(by_hand, rel=1e-5)
 
 
 def test_rows_laid_end_to_end_never_see_each_other(llama: Path) -> None:
     """Changing the first row leaves the logits of the second as they were, to the bit."""
     model = load.load_base(llama)
     assert supports_end_to_end(model, longest=256)
-    first, second = tokens(str(llama))[:2]
-    changed = render.Tokens(ids=tuple(reversed(first.ids)), weights=first.weights)
+    first, second = answers(str(llama))[:2]
+    (tokens,) = first.answers
+    changed = Answers(id="", answers=(Tokens(ids=tokens.ids[::-1], weights=tokens.weights),), weight=1.0)
     with torch.no_grad():
         before, after = (
-            model(**attention.inputs(batch.ids, batch.row_lengths), use_cache=False).logits
-            for batch in (lay_end_to_end([first, second]), lay_end_to_end([changed, second]))
+            model(**attention.inputs(batch.ids, batch.pieces), use_cache=False).logits
+            for batch in (layouts.end_to_end([first, second]), layouts.end_to_end([changed, second]))
         )
-    assert torch.equal(before[:, len(first.ids) :], after[:, len(first.ids) :])
-    assert not torch.equal(before[:, : len(first.ids)], after[:, : len(first.ids)])
+    assert torch.equal(before[:, first.length :], after[:, first.length :])
+    assert not torch.equal(before[:, : first.length], after[:, : first.length])
+
+
+def test_answers_that_share_a_prompt_never_see_each_other(llama: Path) -> None:
+    model = load.load_base(llama)
+    assert supports_end_to_end(model, longest=256)
+    one, other = (
+        layouts.end_to_end(
+            [Answers(id="", prompt=(5, 6, 7), answers=(said(*first), said(10, 11)), weight=1.0)]
+        )
+        for first in ((8, 9), (20, 21))
+    )
+    with torch.no_grad():
+        before, after = (
+            model(**attention.inputs(batch.ids, batch.pieces), use_cache=False).logits
+            for batch in (one, other)
+        )
+    assert torch.equal(before[:, [0, 1, 2, 5, 6]], after[:, [0, 1, 2, 5, 6]])
+    assert not torch.equal(before[:, 3:5], after[:, 3:5])
 
 
 @pytest.mark.parametrize("change", [{"attn_implementation": "eager"}, {"sliding_window": 100}])
@@ -174,11 +217,9 @@ def test_models_that_could_answer_differently_keep_their_padding(llama: Path, ch
 
 
 def test_what_stands_in_the_padding_is_never_seen(llama: Path) -> None:
-    model = load.load_base(llama)
-    examples = tokens(str(llama))[:5]
+    model, examples = load.load_base(llama), answers(str(llama))[:5]
     with torch.no_grad():
-        first = sft_loss(model, collate(examples, pad_id=0), selects_rows=True).total
-        other = sft_loss(model, collate(examples, pad_id=77), selects_rows=True).total
+        first, other = (learner(model, pad_id=pad_id).loss(examples).total for pad_id in (0, 77))
     assert torch.equal(first, other)
 
 
@@ -195,10 +236,10 @@ def test_weights_weigh(llama: Path) -> None:
                 Message(role="assistant", content="second"),
             )
         )
-        batch = collate([render.render_example(tokenizer, chat)], pad_id=0)
+        row = as_answers(render.render_example(tokenizer, chat))
         with torch.no_grad():
-            found = sft_loss(model, batch, selects_rows=True)
-        return float(found.total), found.weight
+            found = learner(model).loss([row])
+        return float(found.total), row.weight
 
     none, half, whole = loss(0.0), loss(0.5), loss(1.0)
     assert half[0] == pytest.approx((none[0] + whole[0]) / 2, rel=1e-6)
@@ -262,17 +303,51 @@ def test_fractions_of_an_epoch(make_run: MakeRun) -> None:
     assert [event.total_steps for event in events(run, "step")] == [3] * 3
 
 
-def tokens(model: str) -> list[render.Tokens]:
+def tokens(model: str) -> list[Tokens]:
     tokenizer = load.load_tokenizer(Path(model))
     return [render.render_example(tokenizer, example) for example in rows()]
 
 
-def loss_and_gradient(model: Any, batch: Any, *, selects_rows: bool) -> tuple[float, torch.Tensor]:
-    model.zero_grad()
-    loss = sft_loss(model, batch, selects_rows=selects_rows)
+def learner(
+    module: Any, *, pad_id: int = 0, selects_rows: bool = True, end_to_end: bool = False
+) -> SupervisedLearner:
+    return SupervisedLearner(
+        Decoder(module=module, device=CPU, pad_id=pad_id, end_to_end=end_to_end, selects_rows=selects_rows)
+    )
+
+
+def as_answers(text: Tokens) -> Answers:
+    return Answers(id=text.row, answers=(text,), weight=sum(text.weights))
+
+
+def answers(model: str) -> list[Answers]:
+    return [as_answers(text) for text in tokens(model)]
+
+
+def said(*ids: int) -> Tokens:
+    """An answer whose every token is learned."""
+    return Tokens(ids=ids, weights=(1.0,) * len(ids))
+
+
+def loss_and_gradient(learner: SupervisedLearner, examples: list[Answers]) -> tuple[float, torch.Tensor]:
+    learner.model.module.zero_grad()
+    loss = learner.loss(examples)
     loss.total.backward()
-    gradient = torch.cat([value.grad.flatten() for value in model.parameters()])
-    return float(loss.total.detach()), copy.deepcopy(gradient)
+    return float(loss.total.detach()), gradient_of(learner)
+
+
+def by_answer_and_gradient(
+    learner: SupervisedLearner, examples: list[Answers]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability of each answer, and the gradient of a sum in which no two answers count alike."""
+    learner.model.module.zero_grad()
+    found = learner.model.score(examples).by_answer()
+    (found * torch.arange(1, len(found) + 1)).sum().backward()
+    return found.detach(), gradient_of(learner)
+
+
+def gradient_of(learner: SupervisedLearner) -> torch.Tensor:
+    return torch.cat([value.grad.flatten().clone() for value in learner.model.module.parameters()])
 
 
 def copy_model(source: Path, target: Path) -> Path:
@@ -283,8 +358,11 @@ def copy_model(source: Path, target: Path) -> Path:
 
 
 def test_passes_are_cut_by_rows_and_by_tokens() -> None:
-    examples = [render.Tokens(ids=(0,) * n, weights=(1.0,) * n, row=str(n)) for n in (3, 9, 4, 4)]
-    cut = [[item.row for item in part] for part in micro_batches(examples, max_rows=2, max_tokens=100)]
+    examples = [
+        Answers(id=str(n), answers=(Tokens(ids=(0,) * n, weights=(1.0,) * n),), weight=1.0)
+        for n in (3, 9, 4, 4)
+    ]
+    cut = [[item.id for item in part] for part in micro_batches(examples, max_rows=2, max_tokens=100)]
     assert cut == [["9", "4"], ["4", "3"]]
-    cut = [[item.row for item in part] for part in micro_batches(examples, max_rows=9, max_tokens=8)]
+    cut = [[item.id for item in part] for part in micro_batches(examples, max_rows=9, max_tokens=8)]
     assert cut == [["9"], ["4", "4"], ["3"]]

@@ -12,18 +12,23 @@ from hypothesis import strategies as st
 from tests.unit.training.conftest import MakeRun, events, rows, train
 from tunekit.examples import ChatExample, Message
 from tunekit.spec import SFT, FullWeights, TuneSpec
-from tunekit.training import load, preflight, render
-from tunekit.training.batches import Sampler, collate, epoch_batches, micro_batches, total_steps
+from tunekit.training import load, render
+from tunekit.training.batches import Sampler, epoch_batches, micro_batches, total_steps
+from tunekit.training.layouts import end_to_end, padded, positions
+from tunekit.training.objectives.sft import Supervised
+from tunekit.training.objectives.texts import Texts
 from tunekit.training.recipe import Facts, auto_batch_size, auto_learning_rate, resolve
-from tunekit.training.render import Tokens
+from tunekit.training.rows import Answers, Tokens
 from tunekit.training.schedule import learning_rate
+from tunekit.training.template import Template
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=200)
 FACTS = Facts(rows=1000, hidden_size=2000, model_type="llama", vocabulary=32_000, max_length=2048)
 
 
-def example(length: int) -> Tokens:
-    return Tokens(ids=tuple(range(length)), weights=(0.0, *[1.0] * (length - 1)), row=str(length))
+def example(length: int) -> Answers:
+    text = Tokens(ids=tuple(range(length)), weights=(0.0, *[1.0] * (length - 1)))
+    return Answers(id=str(length), answers=(text,), weight=length - 1.0)
 
 
 class TestOrder:
@@ -63,15 +68,28 @@ class TestOrder:
         cuts = micro_batches(
             [example(length) for length in lengths], max_rows=max_rows, max_tokens=max_tokens
         )
-        assert sorted(len(item.ids) for cut in cuts for item in cut) == sorted(lengths)
+        assert sorted(item.length for cut in cuts for item in cut) == sorted(lengths)
         for cut in cuts:
             assert len(cut) <= max_rows
-            assert len(cut) == 1 or len(cut) * max(len(item.ids) for item in cut) <= max_tokens
+            assert len(cut) == 1 or len(cut) * max(item.length for item in cut) <= max_tokens
 
-    def test_layout(self) -> None:
-        batch = collate([example(3), example(5)], pad_id=9, multiple=4)
+    def test_padded_layout(self) -> None:
+        batch = padded([example(3), example(5)], pad_id=9, multiple=4)
         assert batch.ids.tolist() == [[0, 1, 2, 9, 9, 9, 9, 9], [0, 1, 2, 3, 4, 9, 9, 9]]
-        assert batch.weights.tolist() == [[1, 1, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0]]
+        assert batch.keep.tolist() == [[True] * 2 + [False] * 6, [True] * 4 + [False] * 4]
+        assert batch.targets.tolist() == [1, 2, 1, 2, 3, 4]
+        assert batch.kept.tolist() == list(range(6))
+        assert batch.answers.tolist() == [0, 0, 1, 1, 1, 1]
+
+    def test_answers_share_the_last_position_of_their_prompt(self) -> None:
+        two = tuple(Tokens(ids=ids, weights=(1.0,) * len(ids)) for ids in ((7,), (8, 9)))
+        batch = end_to_end([example(2), Answers(id="", prompt=(4, 5), answers=two, weight=1.0)])
+        assert batch.ids.tolist() == [[0, 1, 4, 5, 7, 8, 9]]
+        assert positions(batch.pieces).tolist() == [[0, 1, 0, 1, 2, 2, 3]]
+        assert batch.keep[0].nonzero()[:, 0].tolist() == [0, 3, 5]
+        assert batch.targets.tolist() == [1, 7, 8, 9]
+        assert batch.kept.tolist() == [0, 1, 1, 2]
+        assert batch.answers.tolist() == [0, 1, 2, 2]
 
 
 class TestSchedule:
@@ -190,7 +208,8 @@ class TestReport:
 
     def test_the_sample_shows_what_is_learned(self, llama: Path) -> None:
         tokenizer = load.load_tokenizer(llama)
-        sample = preflight.masked_sample(render.render_example(tokenizer, rows()[0]), tokenizer)
+        texts = Texts(template=Template.of(tokenizer), prompt_format="chat", family="decoder")
+        sample = texts.sample(Supervised(texts).row(rows()[0]))
         assert sample == ("<|im_start|>user\nask 0<|im_end|>\n<|im_start|>assistant\n⟦answer 0<|im_end|>⟧\n")
 
     def test_rows_that_never_stop_are_warned_about(

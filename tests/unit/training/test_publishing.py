@@ -17,6 +17,7 @@ from tunekit.examples import ChatExample, CompletionExample, Message
 from tunekit.spec import SFT, Budget, FullWeights, LoRA
 from tunekit.training import load, loop, recipe
 from tunekit.training.artifacts import read_card
+from tunekit.training.objectives.sft import SupervisedLearner
 
 ADAPTERS = {"lora": SFT(adapter=LoRA(rank=4)), "full": SFT(adapter=FullWeights())}
 
@@ -98,7 +99,7 @@ def test_a_rule_told_in_other_words_keeps_the_checkpoints(
         assert found.sources
         return dataclasses.replace(found, sources=dict.fromkeys(found.sources, "for a reason"))
 
-    monkeypatch.setattr("tunekit.training.trainer.resolve", reworded)
+    monkeypatch.setattr("tunekit.training.preparing.resolve", reworded)
     train(run)
     told = [event.message for event in events(run, "notice")]
     assert "resumed from the checkpoint of step 4" in told
@@ -110,7 +111,7 @@ class TestValidation:
     def test_a_loss_that_is_not_finite_is_told_and_left_out(
         self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(loop, "evaluate", lambda training: float("nan"))
+        monkeypatch.setattr(loop, "evaluate", lambda training: {"loss": float("nan")})
         run = make_run(validation=rows(3))
         result = train(run)
         assert result is not None
@@ -150,12 +151,12 @@ class TestValidation:
         self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen: list[int] = []
-        forward = loop._forward
+        loss = SupervisedLearner.loss
 
-        def note(training: Any, examples: Any) -> Any:
-            seen.append(len(examples))
-            return forward(training, examples)
+        def note(learner: SupervisedLearner, rows: Any) -> Any:
+            seen.append(len(rows))
+            return loss(learner, rows)
 
-        monkeypatch.setattr(loop, "_forward", note)
+        monkeypatch.setattr(SupervisedLearner, "loss", note)
         train(make_run(validation=rows(9), epochs=1, micro_batch_size=2))
         assert max(seen) == 2

@@ -14,13 +14,13 @@ from tunekit.examples import ChatExample, CompletionExample, LabelledExample, Me
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_llama
 from tunekit.training import load
 from tunekit.training.render import (
-    Tokens,
     is_served_as_trained,
     render_answer,
     render_example,
     render_prompt,
     resolve_format,
 )
+from tunekit.training.rows import Tokens
 from tunekit.training.template import Template, stop_ids
 
 PLAIN = CHAT_TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")

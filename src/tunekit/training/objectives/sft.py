@@ -1,72 +1,89 @@
-"""Supervised fine-tuning: weighted cross-entropy on target tokens. Knows logits; knows no optimizer and no file.
-
-The output head is applied only to positions that have a target. For a small model with a large vocabulary the head is
-most of the work, and on prompt/completion data most positions have none.
-"""
+"""Supervised fine-tuning: weighted cross-entropy on target tokens. Knows rows; knows no layout, optimizer or file."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-import torch
-from torch.nn import functional
-
-from tunekit.training.attention import inputs
-from tunekit.training.batches import Batch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
-    """Loss of one forward pass, as a sum, so that any split of a step into passes adds up to the same.
-
-    Attributes:
-        total: Sum over target tokens of weight times cross-entropy in nats; a scalar with a gradient.
-        weight: Sum of the weights.
-    """
-
-    total: torch.Tensor
-    weight: float
+from tunekit.examples import Example
+from tunekit.training import render
+from tunekit.training.device import Device
+from tunekit.training.families import Head
+from tunekit.training.language_model import LanguageModel
+from tunekit.training.objectives.base import Learner, Loss, Objective
+from tunekit.training.objectives.texts import Texts
+from tunekit.training.preflight import names
+from tunekit.training.rows import Answers
 
 
-def sft_loss(model: Any, batch: Batch, *, selects_rows: bool) -> Loss:
-    """Sum of weight times cross-entropy over the targets of a batch.
+@dataclass(frozen=True, slots=True)
+class Supervised(Objective[Answers]):
+    """SFT before there are weights."""
 
-    L = sum_t w_t * -log p(x_{t+1} | x_{<=t}); the caller divides by the weights of the whole optimizer step.
+    texts: Texts
+    head: ClassVar[Head] = "tokens"
 
-    Args:
-        model: A causal language model.
-        batch: Examples padded on the right.
-        selects_rows: Whether the model can apply its head to chosen positions (see `head_selects_rows`).
-    """
-    keep = batch.weights != 0.0
-    logits = _target_logits(model, batch, keep, selects_rows=selects_rows)
-    # Row-major order on both sides, so targets and logits line up.
-    targets = torch.roll(batch.ids, -1, dims=1)[keep]
-    each = functional.cross_entropy(logits.float(), targets, reduction="none")
-    weights = batch.weights[keep]
-    return Loss(total=(each * weights).sum(), weight=float(weights.sum()))
+    def row(self, example: Example) -> Answers:
+        """See `Objective.row`."""
+        if self.texts.family == "encoder-decoder":
+            prompt, answer = render.render_pair(self.texts.template, example)
+        else:
+            prompt, answer = (), render.render_example(self.texts.template, example, self.texts.prompt_format)
+        return Answers(id=example.id, prompt=prompt, answers=(answer,), weight=math.fsum(answer.weights))
+
+    def learner(self, module: Any, device: Device, *, longest: int) -> SupervisedLearner:
+        """See `Objective.learner`."""
+        return SupervisedLearner(self.texts.language_model(module, device, longest=longest))
+
+    def facts(self, rows: Sequence[Answers], stop_ids: Sequence[int]) -> dict[str, Any]:
+        """See `Objective.facts`."""
+        stops = set(stop_ids)
+        decode = self.texts.template.tokenizer.decode
+        return {
+            "turns_without_weight": _silent_turns(rows),
+            "rows_that_learn_to_stop": sum(_learns_to_stop(row, stops) for row in rows),
+            "stop_tokens": [decode([token]) for token in stop_ids],
+            "sample": self.texts.sample(rows[0]),
+        }
+
+    def warnings(self, rows: Sequence[Answers], stop_ids: Sequence[int], *, part: str) -> list[str]:
+        """See `Objective.warnings`."""
+        found = []
+        silent = [row for row in rows if _silent_turns([row])]
+        if silent:
+            found.append(
+                f"{_silent_turns(silent)} assistant turns of weight 0 in {part} rows are not learned: {names(silent)}"
+            )
+        endless = sum(not _learns_to_stop(row, set(stop_ids)) for row in rows)
+        if endless and part == "training":
+            found.append(
+                f"{endless} rows do not end in a stop token; the model may run on after such answers"
+            )
+        return found
 
 
-def head_selects_rows(model: Any) -> bool:
-    """Whether `logits_to_keep` takes a 2-D boolean mask: tried out on three tokens, since signatures do not tell."""
-    device = next(model.parameters()).device
-    ids = torch.zeros((1, 3), dtype=torch.int64, device=device)
-    keep = torch.tensor([[True, False, True]], device=device)
-    try:
-        with torch.no_grad():
-            logits = model(input_ids=ids, use_cache=False, logits_to_keep=keep).logits
-    except (TypeError, ValueError, IndexError, RuntimeError):
-        return False
-    return bool(logits.ndim == 2 and logits.shape[0] == 2)
+@dataclass(frozen=True, slots=True)
+class SupervisedLearner(Learner[Answers]):
+    """SFT with the model at hand."""
+
+    model: LanguageModel
+
+    def loss(self, rows: Sequence[Answers]) -> Loss:
+        """Sum of weight times cross-entropy over the targets.
+
+        L = sum_t w_t * -log p(x_t | x_{<t}); divided by the weights of the whole step, it is the mean over targets.
+        """
+        scored = self.model.score(rows)
+        return Loss(total=-(scored.log_probs * scored.weights).sum())
 
 
-def _target_logits(model: Any, batch: Batch, keep: torch.Tensor, *, selects_rows: bool) -> torch.Tensor:
-    # No attention mask: padding on the right is out of sight of every real token, and a mask would cost the causal
-    # fast path. No cache: with one, transformers lets rows that lie end to end attend to each other.
-    told = inputs(batch.ids, batch.row_lengths) if batch.row_lengths else {"input_ids": batch.ids}
-    if selects_rows:
-        logits: torch.Tensor = model(**told, use_cache=False, logits_to_keep=keep).logits
-        return logits
-    full: torch.Tensor = model(**told, use_cache=False).logits
-    return full[keep]
+def _silent_turns(rows: Sequence[Answers]) -> int:
+    return sum(answer.silent_turns for row in rows for answer in row.answers)
+
+
+def _learns_to_stop(row: Answers, stops: set[int]) -> bool:
+    (answer,) = row.answers
+    last = max(at for at, weight in enumerate(answer.weights) if weight != 0.0)
+    return answer.ids[last] in stops

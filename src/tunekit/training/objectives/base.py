@@ -1,0 +1,97 @@
+"""What a method of fine-tuning is to the loop: rows made of examples, and a loss of rows. Knows no step and no file.
+
+An `Objective` is a method before there are weights: it turns examples into rows, so that what is wrong with the data is
+said within seconds. A `Learner` is the same with the model at hand.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from tunekit.examples import Example
+from tunekit.training.device import Device
+from tunekit.training.families import Head
+from tunekit.training.rows import Row
+
+if TYPE_CHECKING:
+    import torch
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Loss of one forward pass, as a sum, so that any split of a step into passes adds up to the same.
+
+    Attributes:
+        total: Sum over the rows; a scalar with a gradient. The caller divides by the weights of the whole step.
+        metrics: Sums over the rows of what else is worth knowing, such as how many pairs are in order; scalars. The
+            caller divides by the rows.
+    """
+
+    total: torch.Tensor
+    metrics: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
+class Learner(ABC, Generic[R]):
+    """A method with the model at hand."""
+
+    def prepared(self, rows: Sequence[R]) -> list[R]:
+        """The rows with what only the untrained model can tell, such as a reference's log-probabilities.
+
+        Called once for all rows of a run, before the first step, with the model in evaluation mode and no gradients. A
+        run that is resumed has the untrained weights at that moment too.
+        """
+        return list(rows)
+
+    def drawn(self, rows: Sequence[R]) -> list[R]:
+        """What a step learns from, given the rows that fell to it. RFT draws answers here."""
+        return list(rows)
+
+    @abstractmethod
+    def loss(self, rows: Sequence[R]) -> Loss:
+        """Loss of the rows of one forward pass."""
+
+
+class Objective(ABC, Generic[R]):
+    """A method of fine-tuning, before there are weights.
+
+    Class attributes:
+        head: What the model must end in.
+    """
+
+    head: ClassVar[Head]
+
+    @abstractmethod
+    def row(self, example: Example) -> R:
+        """An example in tokens.
+
+        Raises:
+            DataError: It cannot be learned from this way; the message names the row.
+        """
+
+    @abstractmethod
+    def learner(self, module: Any, device: Device, *, longest: int) -> Learner[R]:
+        """The method with a model.
+
+        Args:
+            module: The model on its device, with its trainable parameters marked.
+            device: That device.
+            longest: Longest text of the run in tokens.
+        """
+
+    def facts(self, rows: Sequence[R], stop_ids: Sequence[int]) -> dict[str, Any]:
+        """What the report before the first step says of the rows beside their number and length; JSON-ready.
+
+        Args:
+            rows: The training rows.
+            stop_ids: Tokens that end an answer.
+        """
+        return {}
+
+    def warnings(self, rows: Sequence[R], stop_ids: Sequence[int], *, part: str) -> list[str]:
+        """What is doubtful about the rows; `part` is "training" or "validation"."""
+        return []

@@ -1,0 +1,286 @@
+"""From a run directory to everything that the loop works with: rows, weights, recipe, report. It knows the order.
+
+Rows come before weights, so that what is wrong with the data is found in seconds; and what the artifact will consist of
+is tried out before the first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from itertools import islice
+from typing import Any, Literal, TypeAlias
+
+import torch
+
+from tunekit import _files
+from tunekit._version import __version__
+from tunekit.examples import from_dict
+from tunekit.spec import Adapter, LoRA
+from tunekit.training import artifacts, fingerprint, load, preflight, render
+from tunekit.training.adapters import make_trainable, trainable_parameters
+from tunekit.training.checkpoint import recorded_base
+from tunekit.training.device import Device, choose_device
+from tunekit.training.events_log import EventLog
+from tunekit.training.families import Family, Head, family_of
+from tunekit.training.loop import Stop, Training
+from tunekit.training.objectives.base import Objective
+from tunekit.training.objectives.catalogue import objective_of
+from tunekit.training.objectives.texts import Texts
+from tunekit.training.recipe import Facts, Recipe, resolve
+from tunekit.training.rows import Row
+from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training.template import Template, stop_ids
+
+_ROWS_LOOKED_AT = 20  # a template does not change from row to row, but tools and system prompts may
+_LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
+
+
+Limit: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""Bounds the time of what happens inside; told what that is, for the error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that can begin.
+
+    Attributes:
+        training: What the loop works with.
+        card: Of the artifact to be.
+        tokenizer: Saved with it.
+    """
+
+    training: Training
+    card: artifacts.Card
+    tokenizer: Any
+
+
+class _Stopped(Exception):
+    """Told to stop before the first step."""
+
+    def __init__(self, reason: Stop) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Base:
+    """The model that is tuned, before its weights are there."""
+
+    plan: RunPlan
+    revision: str | None
+    tokenizer: Any
+    family: Family
+
+
+def prepare(
+    run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None], limit: Limit
+) -> Prepared | Stop:
+    """Get a run ready, unless told to stop.
+
+    Args:
+        run: The run directory; the caller holds its lock.
+        log: Gets the report.
+        stop: Asked often; why to leave, or None.
+        limit: Put around each use of the model's chat template, which is somebody else's program.
+
+    Raises:
+        TunekitError: Whatever keeps the run from beginning.
+    """
+    try:
+        return _prepared(run, log, stop, limit)
+    except _Stopped as stopped:
+        return stopped.reason
+
+
+def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None], limit: Limit) -> Prepared:
+    base, device = _base(run), choose_device()
+    spec = base.plan.spec
+    _raise_if_stopped(stop)
+    with limit("the model's chat template"):
+        template = Template.of(base.tokenizer)
+    prompt_format = render.resolve_format(template, getattr(spec.method, "prompt_format", "auto"))
+    texts = Texts(template=template, prompt_format=prompt_format, family=base.family)
+    objective = objective_of(spec.method, texts)
+    rows = _rows(run, "train", objective, stop, limit)
+    held_out = _rows(run, "validation", objective, stop, limit) if base.plan.validation else []
+    kept = preflight.with_target(rows, part="training")
+    validation = preflight.with_target(held_out, part="validation") if held_out else []
+    _raise_if_stopped(stop)
+    model = _model(base, objective.head, device)
+    stops = stop_ids(template, load.config_stop_ids(model))
+    recipe = resolve(spec, _facts(model, base.family, rows=len(kept)))
+    preflight.refuse_longer(kept, max_length=recipe.max_length, part="training")
+    preflight.refuse_longer(validation, max_length=recipe.max_length, part="validation")
+    card = _card(run, base, recipe, texts, stops, model)
+    warn = partial(log.notice, level="warning")
+    model = make_trainable(model, _adapter(base), seed=spec.seed, warn=warn).to(device.name)
+    artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, base.tokenizer, card)
+    training = _training(base.plan, recipe, objective, model, kept, validation, device)
+    report = preflight.report(
+        rows,
+        kept,
+        validation=held_out,
+        recipe=recipe,
+        template_sha256=card.chat_template_sha256,
+        trainable=sum(value.numel() for value in training.parameters.values()),
+        parameters=sum(value.numel() for value in model.parameters()),
+        memory_bytes=_memory(training),
+        device=device.name,
+    )
+    report |= objective.facts(kept, stops)
+    report["warnings"] += [
+        *objective.warnings(kept, stops, part="training"),
+        *objective.warnings(validation, stops, part="validation"),
+        *preflight.served_differently(_served_differently(run, texts)),
+    ]
+    log.preflight(report, message=_headline(report))
+    return Prepared(training=training, card=card, tokenizer=base.tokenizer)
+
+
+def _raise_if_stopped(stop: Callable[[], Stop | None]) -> None:
+    reason = stop()
+    if reason is not None:
+        raise _Stopped(reason)
+
+
+def _base(run: RunDirectory) -> _Base:
+    """The tokenizer, and the hub commit for the rest: that of the first start, wherever a branch points by now."""
+    plan = run.plan()
+    revision = fingerprint.commit_in(recorded_base(run.checkpoints_path)) or plan.revision
+    tokenizer = load.load_tokenizer(plan.model, revision=revision)
+    if load.local_directory(plan.model) is None:
+        revision = fingerprint.cached_commit(plan.model, revision) or revision
+    family = family_of(load.load_config(plan.model, revision=revision))
+    return _Base(plan=plan, revision=revision, tokenizer=tokenizer, family=family)
+
+
+def _adapter(base: _Base) -> Adapter:
+    return base.plan.spec.method.adapter  # type: ignore[union-attr]  # Probe has none and is not trained here
+
+
+def _model(base: _Base, head: Head, device: Device) -> Any:
+    # Weights that are trained stay fp32: bf16 weights swallow small updates.
+    dtype = device.frozen_dtype if isinstance(_adapter(base), LoRA) else torch.float32
+    return load.load_base(base.plan.model, revision=base.revision, dtype=dtype, head=head)
+
+
+def _rows(
+    run: RunDirectory,
+    part: Literal["train", "validation"],
+    objective: Objective[Any],
+    stop: Callable[[], Stop | None],
+    limit: Limit,
+) -> list[Row]:
+    found = []
+    for body in run.examples(part):
+        _raise_if_stopped(stop)
+        example = from_dict(body)
+        with limit(f"writing row {example.id!r} with the model's chat template"):
+            found.append(objective.row(example))
+    return found
+
+
+def _served_differently(run: RunDirectory, texts: Texts) -> list[str]:
+    if texts.family == "encoder-decoder":
+        return []  # prompt and answer are read apart
+    looked_at = (from_dict(row) for row in islice(run.examples("train"), _ROWS_LOOKED_AT))
+    return [
+        row.id
+        for row in looked_at
+        if not render.is_served_as_trained(texts.template, row, texts.prompt_format)
+    ]
+
+
+def _facts(model: Any, family: Family, *, rows: int) -> Facts:
+    config = model.config.get_text_config()
+    return Facts(
+        rows=rows,
+        hidden_size=config.hidden_size,
+        model_type=config.model_type,
+        family=family,
+        vocabulary=config.vocab_size,
+        max_length=load.model_max_length(model),
+    )
+
+
+def _training(
+    plan: RunPlan,
+    recipe: Recipe,
+    objective: Objective[Any],
+    model: Any,
+    rows: list[Row],
+    validation: list[Row],
+    device: Device,
+) -> Training:
+    parameters = trainable_parameters(model)
+    longest = max(row.longest for row in (*rows, *validation))
+    learner = objective.learner(model, device, longest=longest)
+    model.eval()
+    with torch.no_grad():
+        rows, validation = learner.prepared(rows), learner.prepared(validation)
+    model.train()
+    return Training(
+        spec=plan.spec,
+        recipe=recipe,
+        model=model,
+        parameters=parameters,
+        optimizer=torch.optim.AdamW(
+            parameters.values(), lr=recipe.learning_rate, weight_decay=plan.spec.weight_decay, fused=True
+        ),
+        learner=learner,
+        rows=rows,
+        validation=validation,
+    )
+
+
+def _card(
+    run: RunDirectory, base: _Base, recipe: Recipe, texts: Texts, stops: tuple[int, ...], model: Any
+) -> artifacts.Card:
+    plan = base.plan
+    return artifacts.Card(
+        kind="adapter" if isinstance(_adapter(base), LoRA) else "full",
+        family=base.family,
+        base_model=plan.model,
+        revision=base.revision,
+        base_fingerprint=fingerprint.of_base(load.local_directory(plan.model), base.revision),
+        method=plan.spec.method.type,
+        prompt_format=texts.prompt_format,
+        chat_template_sha256=artifacts.template_sha256(base.tokenizer),
+        stop_token_ids=stops,
+        max_length=load.model_max_length(model),
+        spec=plan.spec,
+        resolved={
+            "learning_rate": recipe.learning_rate,
+            "batch_size": recipe.batch_size,
+            "total_steps": recipe.total_steps,
+        },
+        run_id=plan.run_id,
+        key=plan.key,
+        data_sha256=_files.sha256_file(run.path / "data" / "train.jsonl"),
+        versions={"tunekit": __version__, **{name: version(name) for name in _LIBRARIES}},
+    )
+
+
+def _memory(training: Training) -> int:
+    config = training.model.config.get_text_config()
+    longest = max(row.length for row in training.rows)
+    rows = max(1, min(training.recipe.micro_rows, training.recipe.micro_tokens // longest))
+    return preflight.memory_estimate(
+        parameter_bytes=sum(value.numel() * value.element_size() for value in training.model.parameters()),
+        trainable=sum(value.numel() for value in training.parameters.values()),
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        vocabulary=config.vocab_size,
+        pass_tokens=rows * longest,
+    )
+
+
+def _headline(report: dict[str, Any]) -> str:
+    return (
+        f"{report['rows']} rows, {report['tokens']} tokens ({report['target_share']:.0%} with loss), "
+        f"{report['steps']} steps, {report['trainable_parameters']} trainable parameters on {report['device']}"
+    )
