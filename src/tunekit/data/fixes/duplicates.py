@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from tunekit.data.checks.base import CheckContext
@@ -73,18 +73,24 @@ class DropNearDuplicates(Fix):
 
     def __init__(self, context: CheckContext) -> None:
         super().__init__(context)
-        self._near: frozenset[int] = frozenset()
+        self._near: Mapping[int, int] = {}
+        self._ids = RowIds()
 
     def prepare(self, examples: Iterable[Example]) -> None:
         """Find them."""
         rows = NearRows()
         for example in examples:
-            rows.see(example)
+            if rows.see(example) == len(self._ids):
+                self._ids.append(example.id)
         self._near = rows.near_keys()
 
     def apply(self, example: Example) -> Example | None:
         """None where it was found."""
         return None if self._near and comparable(example).key in self._near else example
+
+    def reason(self, example: Example) -> str:
+        """Which row says it already."""
+        return f"says nearly what {self._ids[self._near[comparable(example).key]]} says"
 
 
 class DropConflicting(Fix):

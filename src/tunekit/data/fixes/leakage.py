@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from tunekit.data.checks.base import CheckContext
+from tunekit.data.compact import Numbering, RowIds
 from tunekit.data.findings import Safety
 from tunekit.data.fixes.base import Fix
 from tunekit.data.similarity.keys import content_key
@@ -18,26 +19,37 @@ class _DropLeaked(Fix):
 
     safety: ClassVar[Safety] = "lossy"
     leaks: ClassVar[frozenset[Leak]]
+    because: ClassVar[str]
 
     def __init__(self, context: CheckContext) -> None:
         super().__init__(context)
-        self._leaked: frozenset[int] = frozenset()
+        self._leaked = Numbering()
+        self._sources = RowIds()  # of the other sets, one for each leaked content
 
     def prepare(self, examples: Iterable[Example]) -> None:
         """Read the other sets, and hold every row against them."""
         others = [OtherSet(name, rows) for name, rows in self.context.against]
-        if others:
-            self._leaked = frozenset(content_key(row) for row in examples if self._leaks(row, others))
+        for row in examples if others else ():
+            source = self._source(row, others)
+            if source is not None and self._leaked.number(content_key(row)) == len(self._sources):
+                self._sources.append(source)
 
-    def _leaks(self, example: Example, others: Iterable[OtherSet]) -> bool:
+    def _source(self, example: Example, others: Iterable[OtherSet]) -> str | None:
         asked = Asked.of(example)
         # Every set looks at every row, as in the check: what one has room for depends on the rows before.
-        found = [other.find(asked) for other in others]
-        return any(leak is not None and leak.leak in self.leaks for leak in found)
+        found = [(other, other.find(asked)) for other in others]
+        leaks = (other.ids[leak.row] for other, leak in found if leak is not None and leak.leak in self.leaks)
+        return next(leaks, None)
 
     def apply(self, example: Example) -> Example | None:
         """None where it leaks."""
-        return None if self._leaked and content_key(example) in self._leaked else example
+        leaks = len(self._leaked) and self._leaked.find(content_key(example)) is not None
+        return None if leaks else example
+
+    def reason(self, example: Example) -> str:
+        """Which row of another set it leaks from."""
+        number = self._leaked.find(content_key(example))
+        return "" if number is None else self.because.format(self._sources[number])
 
 
 class DropLeaked(_DropLeaked):
@@ -46,6 +58,7 @@ class DropLeaked(_DropLeaked):
     name = "drop-leaked"
     says = "Leaves out every row that asks what a row of the other sets asks."
     leaks = frozenset({Leak.QUESTION})
+    because = "asks what {} asks"
 
 
 class DropNearlyLeaked(_DropLeaked):
@@ -54,3 +67,4 @@ class DropNearlyLeaked(_DropLeaked):
     name = "drop-nearly-leaked"
     says = "Leaves out every row that asks nearly what a row of the other sets asks, or shares a passage with one."
     leaks = frozenset({Leak.PASSAGE, Leak.NEAR})
+    because = "asks nearly what {} asks, or shares a passage with it"

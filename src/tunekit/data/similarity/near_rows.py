@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tunekit.data.compact import Numbering
 from tunekit.data.similarity.comparable import Comparable, comparable
@@ -60,15 +60,15 @@ class NearRows:
         """Of each near duplicate, the row that it is similar to."""
         return self._near(range(len(self._texts)))
 
-    def near_keys(self) -> frozenset[int]:
-        """Keys of all rows to leave out so that no near duplicates are left."""
+    def near_keys(self) -> dict[int, int]:
+        """Keys of all rows to leave out so that no near duplicates are left, each with a row like it that stays."""
         kept: Sequence[int] = range(len(self._texts))
-        gone: set[int] = set()
+        gone: dict[int, int] = {}
         # What is a template depends on the rows: with fewer of them another text may be none. So until all is quiet.
         while found := self._near(kept):
             kept = [number for number in kept if number not in found]
             gone.update(found)
-        return frozenset(map(self._numbers.key, gone))
+        return {self._numbers.key(number): _end(gone, number) for number in gone}
 
     def _near(self, numbers: Sequence[int]) -> dict[int, int]:
         index = NearIndex(self._texts[number] for number in numbers)
@@ -89,3 +89,10 @@ class NearRows:
         """The normalised text of a row: its input, or its answer where it has none."""
         read, said = self._texts[number].sides()
         return read or said
+
+
+def _end(similar: Mapping[int, int], number: int) -> int:
+    """The first row on the way from one to the next that is like none."""
+    while number in similar:
+        number = similar[number]
+    return number
