@@ -114,7 +114,7 @@ UNCLEAR = [
     (
         "cola/in_domain_train.tsv",
         "'column 1' (label), 'column 2' (label), 'column 3' (label), 'column 4' (text)",
-        "perhaps input='column 4', target=",
+        "perhaps input='column 4', target='column 1' or 'column 2' or 'column 3'",
     ),
     (
         "openai_cookbook/AG_news_samples.csv",

@@ -66,7 +66,7 @@ _ANSWERS: Mapping[str, tuple[str, ...]] = {
     "question": ("answer", "response", "solution"),
     "q": ("a",),
     "query": ("response", "answer"),
-    "prompt": ("completion", "response", "answer", "output", "canonical_solution"),
+    "prompt": ("completion", "response", "answer", "output", "canonical_solution", "solution"),
     "instruction": ("response", "output", "answer", "completion"),
     "input": ("output", "response", "target", "completion"),
     "problem": ("solution", "answer"),
@@ -238,14 +238,14 @@ def _listed(found: Sequence[Column]) -> str:
 
 
 def _proposal(found: Sequence[Column]) -> str:
-    label, texts = _label(found), [column for column in found if column.kind in ("text", "short text")]
-    texts.sort(key=lambda column: (bool(label) and column.folded not in _INPUTS, column.kind != "text"))
+    labels, texts = _labels(found), [column for column in found if column.kind in ("text", "short text")]
+    texts.sort(key=lambda column: (bool(labels) and column.folded not in _INPUTS, column.kind != "text"))
     if not texts:
         return "pass input= and target= with the columns to read and to answer, or target= alone for raw text"
-    if label is not None:
+    if labels:
         both = _two_inputs(found)
         several = "" if both else f"; from several columns it is input={_TEMPLATE!r}"
-        return f"perhaps input={(both or texts[0].name)!r}, target={label.name!r}{several}"
+        return f"perhaps input={(both or texts[0].name)!r}, target={_either(labels)}{several}"
     if len(texts) > 1:
         return f"perhaps input={texts[0].name!r}, target={texts[1].name!r}; or target= alone for raw text"
     return f"perhaps target={texts[0].name!r} for raw text; else pass input= and target="
@@ -257,7 +257,13 @@ def _two_inputs(found: Sequence[Column]) -> str:
     return f"{{{named[pair[0]]}}}\n{{{named[pair[1]]}}}" if pair else ""
 
 
-def _label(found: Sequence[Column]) -> Column | None:
+def _labels(found: Sequence[Column]) -> list[Column]:
+    """What may be the target: the one whose name says so, else all that hold few values."""
     like = [column for column in found if column.kind == "label"]
-    like.sort(key=lambda column: (not _is_label_name(column), column.distinct))
-    return _only_label(found) or next(iter(like), None)
+    named = [column for column in like if _is_label_name(column)]
+    best = _only_label(found) or min(named, key=lambda column: column.distinct, default=None)
+    return [best] if best else like
+
+
+def _either(labels: Sequence[Column]) -> str:
+    return " or ".join(repr(column.name) for column in labels[:5])

@@ -139,7 +139,7 @@ def test_what_the_caller_says_stays_said() -> None:
         (
             table(said=prose, tone=label, place=lambda n: "ab"[n % 2]),
             "'said' (text), 'tone' (label), 'place' (label)",
-            "perhaps input='said', target='tone'; from several columns it is input='{title}: {body}'",
+            "perhaps input='said', target='tone' or 'place'; from several columns it is input='{title}: {body}'",
         ),
         (
             table(policy=prose, content=prose),
