@@ -221,7 +221,7 @@ class _Preparation:
         if errors:
             self.exit_code = ERRORS_REMAIN
             yield ""
-            yield f"{counted(len(errors), 'error')} remain: {', '.join(found.code for found in errors)}"
+            yield f"{counted(len(errors), 'error')} left: {', '.join(found.code for found in errors)}"
 
 
 def _free(path: Path) -> Path:

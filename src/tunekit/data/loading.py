@@ -19,6 +19,7 @@ from tunekit.data.shapes import BlankTarget, Columns
 from tunekit.data.shapes.choose import SAMPLE_ROWS, Chosen, choose
 from tunekit.data.shapes.fast_chat import FastChats
 from tunekit.data.sources.base import Source
+from tunekit.data.wording import counted
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import Example
 
@@ -182,9 +183,9 @@ def _reason(error: DataError) -> str:
 
 
 def _refuse_all_skipped(found: Found) -> None:
-    first = found.skipped[0]
+    first, skipped = found.skipped[0], counted(len(found.skipped), "row")
     raise DataError(
-        f"no row can be used, all {len(found.skipped)} were skipped; the first: {first.reason}",
+        f"no row can be used, {skipped} skipped; the first: {first.reason}",
         line=first.line,
         hint='pass on_error="raise" for that error with its own hint',
     )

@@ -55,5 +55,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """The number and the noun: "1 row", "2,000 rows"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """The number and the noun: "1 row", "2,000 rows", "3 classes"."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun}es" if noun.endswith("s") else f"{count:,} {noun}s"

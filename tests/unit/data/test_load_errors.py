@@ -164,7 +164,7 @@ def test_text_of_no_known_form() -> None:
         (
             "text,label\na,\n",
             {**NAMED, "on_error": "skip"},
-            "2: no row can be used, all 1 were skipped; the first: label: empty text",
+            "2: no row can be used, 1 row skipped; the first: label: empty text",
             'pass on_error="raise" for that error with its own hint',
         ),
     ],

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tunekit as tk
+from tunekit.data.wording import counted
 from tunekit.errors import SpecError
 from tunekit.examples import ChatExample, CompletionExample, LabelledExample, Message, PreferenceExample
 
@@ -58,7 +59,7 @@ def split_or_discard(data: tk.Dataset, **options: Any) -> tuple[tk.Dataset, tk.D
     try:
         return data.split(**options)
     except SpecError as error:
-        if error.message == f"{len(data)} rows cannot be split":
+        if error.message.endswith(" cannot be split"):
             return None
         raise
 
@@ -328,7 +329,7 @@ def test_rows_that_cannot_be_parted() -> None:
         with pytest.raises(SpecError) as caught:
             data.split()
         assert str(caught.value) == (
-            f"{len(data)} rows cannot be split\n  hint: two are needed that do not share one input"
+            f"{counted(len(data), 'row')} cannot be split\n  hint: two are needed that do not share one input"
         )
 
 

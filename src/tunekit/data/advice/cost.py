@@ -88,10 +88,11 @@ class CostEstimate:
         return "\n".join([f"{self.target}:", *(f"  {line}" for line in self._lines())])
 
     def _lines(self) -> Iterator[str]:
-        yield f"{counted(self.tokens.rows, 'row')}, {self.tokens.total:,} tokens ({self.tokens.how})"
-        yield f"x {self.epochs:g} epochs ({self.epochs_reason}) = {self.trained_tokens:,} trained tokens"
+        yield f"{counted(self.tokens.rows, 'row')}, {counted(self.tokens.total, 'token')} ({self.tokens.how})"
+        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs:g} epochs"
+        yield f"x {epochs} ({self.epochs_reason}) = {counted(self.trained_tokens, 'trained token')}"
         if self.steps is not None:
-            yield f"{self.steps:,} steps of {self.batch_size:,}"
+            yield f"{counted(self.steps, 'step')} of {self.batch_size:,}"
         if self.usd is not None and self.price is not None:
             money = f"about ${self.usd:,.2f}" if self.usd >= 0.01 else "less than a cent"
             when = f" (as of {self.price.as_of})" if self.price.as_of else ""

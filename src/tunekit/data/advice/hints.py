@@ -15,7 +15,7 @@ from tunekit.data.advice import beginnings
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.patterns.veil import veiled, veiled_json
 from tunekit.data.statistics import Statistics, by_frequency
-from tunekit.data.wording import brief
+from tunekit.data.wording import brief, counted
 from tunekit.examples import Example
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _task(found: Statistics) -> tuple[Task, str]:
 
 def _by_answers(found: Statistics) -> tuple[Task, str]:
     answers = found.answers
-    rows = f"{answers.count:,} rows"
+    rows = counted(answers.count, "row")
     if answers.counts is None:
         many = (
             "an answer is longer than a class's name"
@@ -188,7 +188,7 @@ def _by_answers(found: Statistics) -> tuple[Task, str]:
             else f"there are too many answers in {rows}"
         )
         return "generation", many
-    different = f"{len(answers.counts):,} different answers in {rows}"
+    different = f"{counted(len(answers.counts), 'different answer')} in {rows}"
     if answers.classes:
         return "classification", f"{different}, all short and fewer than one for every three rows"
     return "generation", f"{different}, one or more for every three rows"
@@ -233,7 +233,7 @@ def _advice(found: Statistics, context: CheckContext, classes: Mapping[str, int]
     if context.prompt_format == "text" and found.completions.prefix[:1] == " ":
         yield "answers begin with a space, as the completions do: strip it"
     if beginnings.held_out(found.rows) is None:
-        yield f"{found.rows} rows are too few to hold any out; collect more before you trust a result"
+        yield f"{counted(found.rows, 'row')}: too few to hold any out; collect more before you trust a result"
     else:
         yield "hold out rows that are never trained on; split() puts no input on both sides and keeps class shares"
 

@@ -59,7 +59,7 @@ class Leakage(Check):
             return
         sets = {watched.other.name: watched.facts(leak) for watched in self._watched if watched.rows[leak]}
         where = [
-            f"{brief(name)} ({facts['their_rows']:,} of its {facts['of']:,} rows)"
+            f"{brief(name)} ({facts['their_rows']:,} of its {counted(facts['of'], 'row')})"
             for name, facts in sets.items()
         ]
         yield Finding(

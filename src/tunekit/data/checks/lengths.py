@@ -64,12 +64,12 @@ class Lengths(Check):
 
     def _distributions(self) -> Finding:
         read, said = _distribution(self._read), _distribution(self._said)
-        of = "half of the {} have up to {p50:,} characters, nine in ten up to {p90:,}, the longest {max:,}".format
+        of = "half of the {} have up to {p50:,}, nine in ten up to {p90:,}, the longest {max:,}".format
         parts = [of("inputs", **read), of("answers", **said)] if read["max"] else [of("texts", **said)]
         return Finding(
             code="lengths",
             severity="info",
-            message="; ".join(parts),
+            message=f"in characters, {'; '.join(parts)}",
             facts={"unit": "characters", "input": read, "answer": said},
         )
 

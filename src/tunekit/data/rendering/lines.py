@@ -14,7 +14,7 @@ from tunekit.data.findings import SEVERITIES, Finding
 from tunekit.data.patterns.veil import veiled
 from tunekit.data.rendering.figures import bar, sparkline
 from tunekit.data.summary import Lengths
-from tunekit.data.wording import brief
+from tunekit.data.wording import brief, counted
 
 WIDTH = 100
 _SHOWN_CLASSES = 12
@@ -32,7 +32,7 @@ def lines(report: CheckReport) -> Iterator[str]:
         sums: 200 rows (completion)
     """
     kinds = ", ".join(f"{kind}" for kind in report.summary.kinds)
-    yield f"{veiled(report.name)}: {report.rows:,} rows ({kinds or 'none'})"
+    yield f"{veiled(report.name)}: {counted(report.rows, 'row')} ({kinds or 'none'})"
     if report.source:
         yield from _wrapped(f"read as {read_as(report.source)}")
     yield ""
@@ -91,13 +91,13 @@ def _classes(classes: Mapping[str, int]) -> Iterator[str]:
     total, highest = sum(classes.values()), max(classes.values())
     shown = list(classes.items())[:_SHOWN_CLASSES]
     width = max(len(_label(name)) for name, _ in shown)
-    yield f"  {len(classes)} classes"
+    yield f"  {counted(len(classes), 'class')}"
     for name, count in shown:
         share = f"{count / total:.1%}"
         yield f"    {_label(name):<{width}} {count:>9,} {share:>6}  {bar(count / highest, 30)}".rstrip()
     if len(classes) > len(shown):
         rest = sum(list(classes.values())[len(shown) :])
-        yield f"    and {len(classes) - len(shown)} more, {rest:,} rows"
+        yield f"    and {len(classes) - len(shown)} more, {counted(rest, 'row')}"
 
 
 def _label(name: str) -> str:

@@ -55,7 +55,8 @@ def page(report: CheckReport) -> str:
 def _body(report: CheckReport, title: str) -> Iterator[str]:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.summary.kinds.items())
     yield f"<h1>{title}</h1>"
-    yield f'<p class="quiet">{report.rows:,} rows ({escape(kinds) or "none"})'
+    rows = counted(report.rows, "row")
+    yield f'<p class="quiet">{rows} ({escape(kinds) or "none"})'
     if report.source:
         yield f"<br>read as {escape(read_as(report.source))}"
     yield "</p>"
@@ -109,7 +110,7 @@ def _histogram(title: str, lengths: Lengths) -> Iterator[str]:
     for position, count in enumerate(lengths.buckets):
         height = 60 * count / highest
         x, low = position * width, (0, 1)[position > 0] << max(position - 1, 0)
-        yield f"<g><title>{low:,} and more: {count:,} rows</title>"
+        yield f"<g><title>{low:,} and more: {counted(count, 'row')}</title>"
         yield f'<rect x="{x + 1:.1f}" y="{62 - height:.1f}" width="{width - 2:.1f}" height="{height:.1f}"/>'
         yield f'<text x="{x + width / 2:.1f}" y="74" text-anchor="middle">{_short(low)}</text></g>'
     yield "</svg>"
@@ -125,7 +126,7 @@ def _classes(classes: Mapping[str, int]) -> Iterator[str]:
     if not classes:
         return
     total, highest = sum(classes.values()), max(classes.values())
-    yield f"<h2>{len(classes)} classes</h2><table>"
+    yield f"<h2>{counted(len(classes), 'class')}</h2><table>"
     for name, count in list(classes.items())[:_SHOWN_CLASSES]:
         yield (
             f'<tr><td>{escape(name)}</td><td class="number">{count:,}</td>'

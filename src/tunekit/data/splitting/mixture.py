@@ -13,7 +13,7 @@ from typing import Any
 
 from tunekit.data.arguments import finite, mapping, text, whole
 from tunekit.data.splitting.ranks import rank, ranks
-from tunekit.data.wording import brief, listed, nearest
+from tunekit.data.wording import brief, counted, listed, nearest
 from tunekit.errors import SpecError
 from tunekit.examples import Example
 
@@ -66,7 +66,7 @@ def mixed(
         )
         if part.repeats > max_repeats:
             raise SpecError(
-                f"{task!r} has {len(rows)} rows, and this mix would use each {part.repeats} times",
+                f"{task!r} has {counted(len(rows), 'row')}, and this mix would use each {part.repeats} times",
                 hint=f"pass max_repeats={part.repeats}, a smaller size, or other weights",
             )
         report.append(part)

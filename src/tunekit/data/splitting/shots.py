@@ -12,6 +12,7 @@ from tunekit.data.arguments import whole
 from tunekit.data.classes import targets
 from tunekit.data.splitting.ranks import input_key, rank
 from tunekit.data.views import input_text
+from tunekit.data.wording import counted
 from tunekit.errors import SpecError
 from tunekit.examples import Example
 
@@ -52,7 +53,10 @@ class Shots:
             )
         self._k = whole("k", k, least=1)
         if len(examples) < self._k:
-            raise SpecError(f"{k} shots of {len(examples)} rows", hint="use fewer shots, or more rows")
+            raise SpecError(
+                f"{counted(k, 'shot')} of {counted(len(examples), 'row')}",
+                hint="use fewer shots, or more rows",
+            )
         self._examples = examples
         self._keys = [input_key(example) for example in examples]
         self._selection = selection

@@ -10,6 +10,7 @@ from tunekit.data.classes import targets
 from tunekit.data.splitting.clusters import Cluster, clusters
 from tunekit.data.splitting.ranks import json_key
 from tunekit.data.splitting.shares import choose, dealt
+from tunekit.data.wording import brief, counted
 from tunekit.errors import SpecError
 from tunekit.examples import Example
 
@@ -30,7 +31,8 @@ def split(
     if len(found) < 2:
         shared = "input" if groups is None else f"input or one {groups!r}"
         raise SpecError(
-            f"{len(examples)} rows cannot be split", hint=f"two are needed that do not share one {shared}"
+            f"{counted(len(examples), 'row')} cannot be split",
+            hint=f"two are needed that do not share one {shared}",
         )
     return _rows(_held_out(found, size, stratify))
 
@@ -47,8 +49,8 @@ def folds(
     found = clusters(examples, _classes(examples, stratify), seed, groups)
     if len(found) < k:
         raise SpecError(
-            f"{len(examples)} rows cannot be parted in {k} folds",
-            hint=f"they hold only {len(found)} inputs or groups that may be parted; use fewer folds",
+            f"{counted(len(examples), 'row')} cannot be parted in {k} folds",
+            hint=f"of their inputs and groups only {len(found)} may be parted; use fewer folds",
         )
     return [_rows(part) for part in dealt(found, k)]
 
@@ -60,7 +62,7 @@ def held_out_size(test: float | int, rows: int) -> int:
     if isinstance(test, int) and not isinstance(test, bool) and 1 <= test < max(rows, 2):
         return test
     raise SpecError(
-        f"test is {test!r}, of {rows} rows",
+        f"test is {brief(test)}, of {counted(rows, 'row')}",
         hint=f"use a share between 0 and 1, or a whole number from 1 to {rows - 1}",
     )
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunekit.data.wording import counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteReport:
@@ -38,7 +40,8 @@ class WriteReport:
     left_out: dict[str, int]
 
     def __str__(self) -> str:
-        said = f"{self.path}: {self.rows:,} rows as {self.shape} ({self.format}), {self.size_bytes:,} bytes"
+        rows, size = counted(self.rows, "row"), counted(self.size_bytes, "byte")
+        said = f"{self.path}: {rows} as {self.shape} ({self.format}), {size}"
         if self.left_out:
             said += f"; without the meta columns {', '.join(map(repr, self.left_out))}"
         return said

@@ -1,4 +1,4 @@
-"""Why a row was left out because of another row: that row is named. Knows reports; what is alike is tested elsewhere."""
+"""Why a row was left out because of another: that one is named. Knows reports; what is alike is tested elsewhere."""
 
 from __future__ import annotations
 
