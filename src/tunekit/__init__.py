@@ -81,11 +81,14 @@ if TYPE_CHECKING:
     from tunekit.refs import ModelRef as ModelRef
     from tunekit.refs import Target as Target
     from tunekit.spec import DPO as DPO
+    from tunekit.spec import KTO as KTO
     from tunekit.spec import RFT as RFT
     from tunekit.spec import SFT as SFT
     from tunekit.spec import Budget as Budget
     from tunekit.spec import Classify as Classify
+    from tunekit.spec import EarlyStopping as EarlyStopping
     from tunekit.spec import FullWeights as FullWeights
+    from tunekit.spec import LastLayers as LastLayers
     from tunekit.spec import LoRA as LoRA
     from tunekit.spec import Probe as Probe
     from tunekit.spec import Sampling as Sampling
@@ -156,11 +159,14 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit.refs": ("JobRef", "ModelRef", "Target"),
     "tunekit.spec": (
         "DPO",
+        "KTO",
         "RFT",
         "SFT",
         "Budget",
         "Classify",
+        "EarlyStopping",
         "FullWeights",
+        "LastLayers",
         "LoRA",
         "Probe",
         "Sampling",
@@ -173,6 +179,7 @@ _HOMES = {name: home for home, names in _EXPORTS.items() for name in names}
 
 __all__ = [
     "DPO",
+    "KTO",
     "RFT",
     "SFT",
     "BackendError",
@@ -189,6 +196,7 @@ __all__ = [
     "Dataset",
     "DatasetStream",
     "DeadlineError",
+    "EarlyStopping",
     "Evaluated",
     "Evaluation",
     "EvaluationError",
@@ -207,6 +215,7 @@ __all__ = [
     "JobRef",
     "JobState",
     "LabelledExample",
+    "LastLayers",
     "LoRA",
     "Message",
     "MetricComparison",

@@ -9,13 +9,32 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunekit.errors import SpecError
 
+Auto: TypeAlias = Literal["auto"]
+"""Leaves a value to the backend, which reports what it chose."""
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class Spec(BaseModel):
+    """What users write: frozen, no unknown fields, and a `SpecError` where something is wrong."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise spec_error(type(self), error) from None
+
+    # pydantic builds nested models without calling `__init__`, unless it is told that this one does more than check.
+    # It must not call it: one error for the outermost model then names every field by its whole path.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 def parse_model(cls: type[ModelT], source: str | bytes | Mapping[str, Any]) -> ModelT:

@@ -1,4 +1,4 @@
-"""What a user asks for: method, adapter, hyperparameters, budget. Knows what is valid; not who can do it.
+"""What a user asks for: a method, hyperparameters, a budget. Knows what is valid; not who can do it.
 
 Everything is a frozen pydantic model that forbids unknown fields, so a spec is safe to hash, store and compare.
 `"auto"` leaves a value to the backend, which reports what it chose.
@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, JsonValue, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from tunekit._validation import Auto, Spec
 from tunekit._validation import parse_model as parse_model
-from tunekit._validation import spec_error
+from tunekit.adapters import Adapter as Adapter
+from tunekit.adapters import FullWeights as FullWeights
+from tunekit.adapters import LastLayers as LastLayers
+from tunekit.adapters import LoRA as LoRA
+from tunekit.methods import DPO as DPO
+from tunekit.methods import KTO as KTO
+from tunekit.methods import RFT as RFT
+from tunekit.methods import SFT as SFT
+from tunekit.methods import Classify as Classify
+from tunekit.methods import Method as Method
+from tunekit.methods import Probe as Probe
 
-Auto: TypeAlias = Literal["auto"]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 """What every generator of random numbers takes."""
 
@@ -30,134 +31,7 @@ FINGERPRINT_VERSION = 1
 """Part of every spec's fingerprint. Count it up whenever a default changes: defaults themselves are not hashed."""
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
-
-    def __init__(self, /, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise spec_error(type(self), error) from None
-
-    # pydantic builds nested models without calling `__init__`, unless it is told that this one does more than check.
-    # It must not call it: one error for the outermost model then names every field by its whole path.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
-
-
-class LoRA(_Spec):
-    """Low-rank adapters beside frozen weights (Hu et al. 2021, arXiv 2106.09685).
-
-    Attributes:
-        rank: Inner dimension r.
-        alpha: Scale numerator; the update is multiplied by alpha / rank (alpha / sqrt(rank) for rsLoRA).
-            None means 2 * rank.
-        dropout: Dropout on the adapter's input.
-        target_modules: Which linear layers get one; "all-linear" leaves out the output head.
-        dora: Learn magnitude and direction apart (Liu et al. 2024, arXiv 2402.09353).
-        rslora: Rank-stabilised scale (Kalajdzievski 2023, arXiv 2312.03732).
-
-    Examples:
-        >>> LoRA(rank=8).alpha is None
-        True
-    """
-
-    type: Literal["lora"] = "lora"
-    rank: PositiveInt = 16
-    alpha: PositiveFloat | None = None
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-    dora: bool = False
-    rslora: bool = False
-
-
-class FullWeights(_Spec):
-    """Train every weight of the model.
-
-    Examples:
-        >>> SFT(adapter=FullWeights()).adapter.type
-        'full'
-    """
-
-    type: Literal["full"] = "full"
-
-
-Adapter: TypeAlias = Annotated[LoRA | FullWeights, Field(discriminator="type")]
-PromptFormat: TypeAlias = Literal["auto", "chat", "text"]
-
-
-class SFT(_Spec):
-    """Supervised fine-tuning on completions: cross-entropy on the answer's tokens only.
-
-    Attributes:
-        adapter: What is trained.
-        prompt_format: How prompt/completion pairs are written for the model: as a chat through its template, or as
-            plain text. "auto" takes the chat template where the model has one and the prompt is not empty.
-
-    Examples:
-        >>> SFT(adapter=LoRA(rank=8)).type
-        'sft'
-    """
-
-    type: Literal["sft"] = "sft"
-    adapter: Adapter = LoRA()
-    prompt_format: PromptFormat = "auto"
-
-
-class DPO(_Spec):
-    """Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290).
-
-    Examples:
-        >>> TuneSpec(method=DPO(beta=0.2)).method.beta
-        0.2
-    """
-
-    type: Literal["dpo"] = "dpo"
-    adapter: Adapter = LoRA()
-    beta: PositiveFloat = 0.1
-
-
-class RFT(_Spec):
-    """Reinforcement fine-tuning against a grader, given as OpenAI grader JSON.
-
-    Examples:
-        >>> grader = {"type": "string_check", "operation": "eq",
-        ...           "input": "{{sample.output_text}}", "reference": "{{item.answer}}"}
-        >>> RFT(grader=grader).grader["operation"]
-        'eq'
-    """
-
-    type: Literal["rft"] = "rft"
-    adapter: Adapter = LoRA()
-    grader: dict[str, JsonValue]
-
-
-class Classify(_Spec):
-    """A classification head trained together with the model.
-
-    Examples:
-        >>> Classify().adapter.type
-        'full'
-    """
-
-    type: Literal["classify"] = "classify"
-    adapter: Adapter = FullWeights()
-
-
-class Probe(_Spec):
-    """Feature extraction: a linear classifier on features of the frozen model.
-
-    Examples:
-        >>> TuneSpec(method=Probe(), epochs=1).method.type
-        'probe'
-    """
-
-    type: Literal["probe"] = "probe"
-
-
-Method: TypeAlias = Annotated[SFT | DPO | RFT | Classify | Probe, Field(discriminator="type")]
-
-
-class Budget(_Spec):
+class Budget(Spec):
     """What a job may cost at most. None means no limit.
 
     Attributes:
@@ -173,7 +47,25 @@ class Budget(_Spec):
     max_seconds: PositiveFloat | None = None
 
 
-class Sampling(_Spec):
+class EarlyStopping(Spec):
+    """Stop when the validation set says that training helps no more, and publish the best weights, not the last.
+
+    Attributes:
+        metric: What is watched: "loss", or a metric that the method reports, such as "accuracy".
+        patience: Evaluations without improvement after which it stops.
+        min_improvement: What counts as one.
+
+    Examples:
+        >>> TuneSpec(early_stopping=EarlyStopping(patience=2)).early_stopping.metric
+        'loss'
+    """
+
+    metric: str = "loss"
+    patience: PositiveInt = 3
+    min_improvement: NonNegativeFloat = 0.0
+
+
+class Sampling(Spec):
     """How answers are drawn from a model.
 
     Attributes:
@@ -195,7 +87,7 @@ class Sampling(_Spec):
     stop: tuple[str, ...] = ()
 
 
-class TuneSpec(_Spec):
+class TuneSpec(Spec):
     """A fine-tuning recipe, the same for every backend.
 
     Like its parts, it is checked when it is made: the `SpecError` names each wrong field by its path, such as
@@ -210,10 +102,17 @@ class TuneSpec(_Spec):
         warmup_ratio: Share of all steps over which the rate rises from 0.
         weight_decay: Decoupled weight decay of AdamW.
         max_gradient_norm: Global gradient norm above which gradients are scaled down; None never clips.
-        max_length: Longest example in tokens; None is the model's own limit. A longer one is an error, never cut.
+        max_length: Longest example in tokens; None is the model's own limit.
+        too_long: What becomes of a longer example: it is an "error", it is left out ("drop"), or its prompt is cut from
+            the left ("truncate_prompt"). An answer is never cut.
         micro_batch_size: Examples per forward pass; gradients accumulate up to `batch_size`.
         checkpoint_every_steps: Steps between checkpoints; "auto" aims at one a minute and one an epoch.
         evaluate_every_steps: Steps between evaluations on the validation set; "auto" is once an epoch.
+        early_stopping: When to stop before the last epoch; None trains to the end.
+        gradient_checkpointing: Compute activations twice rather than keep them; "auto" does so where memory asks for
+            it.
+        compile: Compile the model's layers with torch.compile; "auto" does so where a run is long enough to pay for it.
+        warm_start: A tuned model to go on from, as `FineTuneJob.result()` returned it; its lineage is recorded.
         seed: Seeds data order and initialisation; from 0 to 2**63 - 1.
         name: A label for people; hosted backends use it as the model's suffix.
         budget: Limits on cost and time.
@@ -233,9 +132,14 @@ class TuneSpec(_Spec):
     weight_decay: NonNegativeFloat = 0.0
     max_gradient_norm: PositiveFloat | None = 1.0
     max_length: PositiveInt | None = None
+    too_long: Literal["error", "drop", "truncate_prompt"] = "error"
     micro_batch_size: PositiveInt | Auto = "auto"
     checkpoint_every_steps: PositiveInt | Auto = "auto"
     evaluate_every_steps: PositiveInt | Auto = "auto"
+    early_stopping: EarlyStopping | None = None
+    gradient_checkpointing: bool | Auto = "auto"
+    compile: bool | Auto = "auto"
+    warm_start: str | None = None
     seed: Seed = 0
     name: Annotated[str, Field(max_length=64)] = ""
     budget: Budget = Budget()

@@ -11,7 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tunekit import DPO, RFT, SFT, Budget, Classify, FullWeights, LoRA, Probe, Sampling, SpecError, TuneSpec
+from tunekit import (
+    DPO,
+    KTO,
+    RFT,
+    SFT,
+    Budget,
+    Classify,
+    EarlyStopping,
+    FullWeights,
+    LastLayers,
+    LoRA,
+    Probe,
+    Sampling,
+    SpecError,
+    TuneSpec,
+)
 from tunekit.spec import FINGERPRINT_VERSION
 
 positive = st.floats(min_value=1e-9, max_value=1e6)
@@ -99,9 +114,12 @@ def test_defaults_change_only_together_with_the_version() -> None:
     plain = {
         "TuneSpec": TuneSpec().model_dump(mode="json"),
         "DPO": DPO().model_dump(mode="json"),
+        "KTO": KTO().model_dump(mode="json"),
         "RFT": RFT(grader={}).model_dump(mode="json"),
         "Classify": Classify().model_dump(mode="json"),
         "Probe": Probe().model_dump(mode="json"),
+        "LastLayers": LastLayers().model_dump(mode="json"),
+        "EarlyStopping": EarlyStopping().model_dump(mode="json"),
     }
     assert (FINGERPRINT_VERSION, plain) == (1, DEFAULTS)
 
@@ -118,6 +136,8 @@ DEFAULTS = {
                 "target_modules": "all-linear",
                 "dora": False,
                 "rslora": False,
+                "init": "default",
+                "quantization": None,
             },
             "prompt_format": "auto",
         },
@@ -129,9 +149,14 @@ DEFAULTS = {
         "weight_decay": 0.0,
         "max_gradient_norm": 1.0,
         "max_length": None,
+        "too_long": "error",
         "micro_batch_size": "auto",
         "checkpoint_every_steps": "auto",
         "evaluate_every_steps": "auto",
+        "early_stopping": None,
+        "gradient_checkpointing": "auto",
+        "compile": "auto",
+        "warm_start": None,
         "seed": 0,
         "name": "",
         "budget": {"max_usd": None, "max_seconds": None},
@@ -147,8 +172,32 @@ DEFAULTS = {
             "target_modules": "all-linear",
             "dora": False,
             "rslora": False,
+            "init": "default",
+            "quantization": None,
         },
+        "prompt_format": "auto",
         "beta": 0.1,
+        "loss": "sigmoid",
+        "label_smoothing": 0.0,
+        "margin": 0.5,
+    },
+    "KTO": {
+        "type": "kto",
+        "adapter": {
+            "type": "lora",
+            "rank": 16,
+            "alpha": None,
+            "dropout": 0.0,
+            "target_modules": "all-linear",
+            "dora": False,
+            "rslora": False,
+            "init": "default",
+            "quantization": None,
+        },
+        "prompt_format": "auto",
+        "beta": 0.1,
+        "desirable_weight": 1.0,
+        "undesirable_weight": 1.0,
     },
     "RFT": {
         "type": "rft",
@@ -160,11 +209,26 @@ DEFAULTS = {
             "target_modules": "all-linear",
             "dora": False,
             "rslora": False,
+            "init": "default",
+            "quantization": None,
         },
         "grader": {},
+        "group_size": 8,
+        "max_tokens": 256,
+        "temperature": 1.0,
+        "kl_weight": 0.0,
     },
-    "Classify": {"type": "classify", "adapter": {"type": "full"}},
-    "Probe": {"type": "probe"},
+    "Classify": {"type": "classify", "adapter": {"type": "full"}, "class_weights": "equal", "dropout": 0.0},
+    "Probe": {
+        "type": "probe",
+        "layer": "auto",
+        "pooling": "auto",
+        "regularisation": [0.01, 0.1, 1.0, 10.0, 100.0],
+        "folds": 5,
+        "class_weights": "equal",
+    },
+    "LastLayers": {"type": "last-layers", "layers": 2},
+    "EarlyStopping": {"metric": "loss", "patience": 3, "min_improvement": 0.0},
 }
 
 
@@ -245,7 +309,10 @@ def test_text_that_is_no_spec_is_a_spec_error(text: str | bytes) -> None:
         (lambda: Sampling(max_tokens=0), "max_tokens is 0, should be greater than 0"),
         (lambda: Budget(max_usd=0), "max_usd is 0"),
         (lambda: TuneSpec(learing_rate=1), "learing_rate is not a field; did you mean 'learning_rate'?"),  # type: ignore[call-arg]
-        (lambda: Probe(zzz=1), "zzz is not a field (fields are type)"),  # type: ignore[call-arg]
+        (
+            lambda: Probe(zzz=1),
+            "zzz is not a field (fields are type, layer, pooling, regularisation, folds, class_weights)",
+        ),  # type: ignore[call-arg]
         (lambda: TuneSpec(batch_size="many"), "batch_size should be a valid integer or be 'auto'"),
         (lambda: TuneSpec(batch_size=0), "batch_size is 0, should be greater than 0 or be 'auto'"),
         (lambda: LoRA(target_modules=["a", 1]), "target_modules[1] is 1, should be a valid string"),

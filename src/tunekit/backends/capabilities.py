@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 METHOD_KINDS: dict[str, frozenset[str]] = {
     "sft": frozenset({"chat", "completion"}),
     "dpo": frozenset({"preference"}),
+    "kto": frozenset({"unpaired"}),
     "rft": frozenset({"prompt"}),
     "classify": frozenset({"labelled"}),
     "probe": frozenset({"labelled"}),
@@ -26,17 +27,22 @@ METHOD_KINDS: dict[str, frozenset[str]] = {
 """Which example kinds each method learns from."""
 
 
+OPTIONAL_FIELDS = ("too_long", "early_stopping", "warm_start")
+"""Fields of a `TuneSpec` that would change the result without a word where a backend does not know them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a backend claims to do.
 
     Attributes:
-        methods: Types of `spec.method` it trains: "sft", "dpo", "rft", "classify", "probe".
-        adapters: Types of adapter: "lora", "full". Hosted services that do not say are {"lora", "full"}.
+        methods: Types of `spec.method` it trains: "sft", "dpo", "kto", "rft", "classify", "probe".
+        adapters: Types of adapter: "lora", "full", "last-layers". Hosted services that do not say are {"lora", "full"}.
         verbs: Optional `Backend` methods it implements, such as {"find", "cancel", "generate", "score"}.
         min_examples: Fewest training examples it accepts.
         max_examples: Most training examples it accepts, or None.
         options: Names it understands in `spec.options`.
+        spec_fields: Of the fields in `OPTIONAL_FIELDS`, those that it honours.
         sunset: Day on which it stops taking jobs, where one is announced.
 
     Examples:
@@ -50,6 +56,7 @@ class Capabilities:
     min_examples: int = 1
     max_examples: int | None = None
     options: frozenset[str] = frozenset()
+    spec_fields: frozenset[str] = frozenset()
     sunset: date | None = None
 
     def supports(self, verb: str) -> bool:
@@ -100,6 +107,10 @@ def _method_problems(spec: TuneSpec, capabilities: Capabilities) -> Iterable[str
         yield f"adapter {adapter.type!r} is not supported"
     for name in sorted(set(spec.options) - capabilities.options):
         yield f"option {name!r} is not known"
+    for name in OPTIONAL_FIELDS:
+        default = type(spec).model_fields[name].default
+        if name not in capabilities.spec_fields and getattr(spec, name) != default:
+            yield f"{name} is not supported (leave it at {default!r})"
 
 
 def _data_problems(

@@ -1,0 +1,75 @@
+"""What part of a model is trained. Knows the choices and their papers; not how they are built.
+
+Part of a `TuneSpec`; see `spec`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from tunekit._validation import Spec
+
+
+class LoRA(Spec):
+    """Low-rank adapters beside frozen weights (Hu et al. 2021, arXiv 2106.09685).
+
+    Attributes:
+        rank: Inner dimension r.
+        alpha: Scale numerator; the update is multiplied by alpha / rank (alpha / sqrt(rank) for rsLoRA).
+            None means 2 * rank.
+        dropout: Dropout on the adapter's input.
+        target_modules: Which linear layers get one; "all-linear" leaves out the output head.
+        init: How an adapter begins: "default" changes nothing at first (Hu et al. 2021); "pissa" takes over the largest
+            singular values of the frozen weight (Meng et al. 2024, arXiv 2404.02948).
+        quantization: "nf4" keeps the frozen weights in 4 bits (QLoRA, Dettmers et al. 2023, arXiv 2305.14314); needs a
+            CUDA device and bitsandbytes.
+        dora: Learn magnitude and direction apart (Liu et al. 2024, arXiv 2402.09353).
+        rslora: Rank-stabilised scale (Kalajdzievski 2023, arXiv 2312.03732).
+
+    Examples:
+        >>> LoRA(rank=8).alpha is None
+        True
+    """
+
+    type: Literal["lora"] = "lora"
+    rank: PositiveInt = 16
+    alpha: PositiveFloat | None = None
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    dora: bool = False
+    rslora: bool = False
+    init: Literal["default", "pissa"] = "default"
+    quantization: Literal["nf4"] | None = None
+
+
+class FullWeights(Spec):
+    """Train every weight of the model.
+
+    Examples:
+        >>> from tunekit import SFT
+        >>> SFT(adapter=FullWeights()).adapter.type
+        'full'
+    """
+
+    type: Literal["full"] = "full"
+
+
+class LastLayers(Spec):
+    """Train the last layers of the model and its head; what lies below stays as it is and is cheaper to run.
+
+    Attributes:
+        layers: How many, counted from the end.
+
+    Examples:
+        >>> from tunekit import Classify
+        >>> Classify(adapter=LastLayers(layers=1)).adapter.layers
+        1
+    """
+
+    type: Literal["last-layers"] = "last-layers"
+    layers: PositiveInt = 2
+
+
+Adapter: TypeAlias = Annotated[LoRA | FullWeights | LastLayers, Field(discriminator="type")]
