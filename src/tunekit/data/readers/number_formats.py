@@ -29,11 +29,12 @@ _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]')
 _DURATION = re.compile(r"\[(?:h+|m+|s+)\]")
 _PADDED = re.compile("0{2,18}")
 _PLAIN = re.compile(r"(?:-?(?:0\.[0-9]*[1-9]|[1-9][0-9]*+(?:\.[0-9]*[1-9])?+)|0)")
-_ALL_PLAIN = re.compile(rf"(?:(?:{_PLAIN.pattern})?+(?:\n|\Z))*+")
+_ALL_PLAIN = re.compile(rf"(?:{_PLAIN.pattern}(?:\n|\Z))*+")
 
 _DAY_MS = 86_400_000
-_LAST_DAY = 2_958_465  # 9999-12-31
+_END_OF_DAYS = 2_958_466 - 1 / _DAY_MS  # the last millisecond of 9999-12-31
 _LEAP_DAY = 60  # Lotus 1-2-3 took 1900 for a leap year, and every sheet still does
+_DAYS_TO_1904 = 1462
 
 
 def kind(id: int, code: str = "") -> Kind:
@@ -49,7 +50,7 @@ def kind(id: int, code: str = "") -> Kind:
     """
     if not code:
         return _BUILT_IN.get(id, "number")
-    bare = _LITERAL.sub("", code.split(";")[0]).lower()
+    bare = _LITERAL.sub("", code).split(";")[0].lower()
     if _DURATION.search(bare):
         return "duration"
     bare = bare.replace("general", "").replace("am/pm", "h").replace("a/p", "h")
@@ -60,20 +61,26 @@ def kind(id: int, code: str = "") -> Kind:
     return "time" if has_time else "number"
 
 
-def texts(values: Sequence[str], id: int, code: str, *, since_1904: bool) -> list[str]:
-    """Numbers of one format as a person sees them; "" stays "".
+def texts(values: Sequence[str], id: int, code: str, *, since_1904: bool) -> Sequence[str]:
+    """Numbers of one format as a person sees them.
 
     Raises:
         ValueError: One is not a number.
     """
     found = kind(id, code)
     if found != "number":
-        return _moments(values, _SHOWN[found], 1462 * _DAY_MS if since_1904 else 0)
+        return _moments(values, found, since_1904=since_1904)
     if _PADDED.fullmatch(code):
-        return [f"{number(value):0>{len(code)}}" if value else "" for value in values]
-    if _ALL_PLAIN.fullmatch("\n".join(values)):
-        return [value if len(value) <= DIGITS else number(value) for value in values]
-    return [number(value) if value else "" for value in values]
+        return [_padded(number(value), len(code)) for value in values]
+    if not _ALL_PLAIN.fullmatch("\n".join(values)):
+        return list(map(number, values))
+    return [value if len(value) <= DIGITS else number(value) for value in values]
+
+
+def _padded(text: str, digits: int) -> str:
+    """A whole number with zeros in front; any other has no such form."""
+    sign, rest = ("-", text[1:]) if text.startswith("-") else ("", text)
+    return sign + rest.zfill(digits) if rest.isdecimal() else text
 
 
 def number(value: str) -> str:
@@ -102,28 +109,24 @@ def is_long(value: str) -> bool:
 # --- moments ------------------------------------------------------------------------------------------
 
 
-def _moments(values: Sequence[str], show: Callable[[int, int], str], shift: int) -> list[str]:
+def _moments(values: Sequence[str], kind: Kind, *, since_1904: bool) -> list[str]:
     """Days and fractions as moments; what no sheet shows as a moment stays a number."""
-    found = []
-    for value in values:
-        days = float(value) if value else -1.0
-        if 0 <= days < _LAST_DAY + 1:
-            found.append(show(*divmod(round(days * _DAY_MS) + shift, _DAY_MS)))
-        else:
-            found.append(_negative(days, show) if value else "")
-    return found
-
-
-def _negative(days: float, show: Callable[[int, int], str]) -> str:
-    """Only lengths of time may be less than nothing."""
-    if show is _duration and -_LAST_DAY < days < 0:
-        return "-" + _duration(*divmod(round(-days * _DAY_MS), _DAY_MS))
-    return f"{days:.15g}"
+    shift = _DAYS_TO_1904 if since_1904 and kind in ("date", "datetime") else 0
+    days = list(map(float, values))
+    if min(days) >= 0 and max(days) + shift < _END_OF_DAYS:
+        return _SHOWN[kind]([round((day + shift) * _DAY_MS) for day in days])
+    if len(days) > 1:
+        return [_moments([value], kind, since_1904=since_1904)[0] for value in values]
+    if kind == "duration" and -_END_OF_DAYS < days[0] < 0:  # only lengths of time may be less than nothing
+        return ["-" + _clock(round(-days[0] * _DAY_MS))]
+    return [number(values[0])]
 
 
 @lru_cache(maxsize=1 << 16)
 def _date(day: int) -> str:
     """The day with this number, in ISO form."""
+    if day == _LEAP_DAY:
+        return "1900-02-29"
     return (datetime.date(1899, 12, 30) + datetime.timedelta(days=day + (day < _LEAP_DAY))).isoformat()
 
 
@@ -134,21 +137,9 @@ def _clock(ms: int) -> str:
     return f"{text}.{ms:03}" if ms else text
 
 
-def _time(day: int, ms: int) -> str:
-    return _clock(ms)
-
-
-def _datetime(day: int, ms: int) -> str:
-    return f"{_date(day)} {_clock(ms)}"
-
-
-def _duration(day: int, ms: int) -> str:
-    return _clock(day * _DAY_MS + ms)
-
-
-_SHOWN: dict[Kind, Callable[[int, int], str]] = {
-    "date": lambda day, ms: _date(day),
-    "time": _time,
-    "datetime": _datetime,
-    "duration": _duration,
+_SHOWN: dict[Kind, Callable[[Sequence[int]], list[str]]] = {
+    "date": lambda since_ms: [_date(ms // _DAY_MS) for ms in since_ms],
+    "time": lambda since_ms: [_clock(ms % _DAY_MS) for ms in since_ms],
+    "datetime": lambda since_ms: [f"{_date(ms // _DAY_MS)} {_clock(ms % _DAY_MS)}" for ms in since_ms],
+    "duration": lambda since_ms: [_clock(ms) for ms in since_ms],
 }

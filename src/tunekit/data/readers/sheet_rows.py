@@ -26,8 +26,10 @@ Spot: TypeAlias = tuple[int, int, str]
 LOOK_AHEAD, LOOK_AHEAD_CELLS = 100, 100_000
 """Rows in which a header is looked for, and the cells in them."""
 
+MAX_SPOTS = 100_000
+"""Cells of one kind that are kept to tell of. A list of every cell of a large sheet would be larger than the sheet."""
+
 _LEAST_SHARE = 0.6
-_MOST_MERGED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,12 @@ class Seen:
     long: list[Spot] = field(default_factory=list)
     hidden: list[int] = field(default_factory=list)
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+
+def see(spots: list[Spot], row: int, column: int, text: str) -> None:
+    """Keep a cell to tell of, with the beginning of its text, unless there are too many."""
+    if len(spots) < MAX_SPOTS:
+        spots.append((row, column, text[:40]))
 
 
 class Sheet(Protocol):
@@ -144,7 +152,12 @@ def _records(
 ) -> Iterator[Row]:
     keys, nameless = layout.names.keys, layout.nameless
     width, header = len(keys), list(layout.cells)
+    following = 0
     for number, cells in numbered:
+        if number != following and following:
+            for blank in range(following, number):
+                seen.blank.add(seen.row(blank))
+        following = number + 1
         if isinstance(cells, DataError):
             yield number, cells
             continue
@@ -194,11 +207,12 @@ def _note_seen(seen: Seen, layout: Layout, notes: Notes) -> None:
         counted = Counted()
         for row, column, text in sorted(found):
             if row > layout.line:
-                counted.add(notes.row(row), _key(layout, column), text[:40])
+                counted.add(notes.row(row), _key(layout, column), text)
         if counted.count:
-            notes.findings.append(counted.finding(code, "warning", message))
+            said = message if len(found) < MAX_SPOTS else message.replace("{rows}", "{rows} or more")
+            notes.findings.append(counted.finding(code, "warning", said))
     hidden = Counted()
-    for row in seen.hidden:
+    for row in sorted(seen.hidden):
         if row > layout.line:
             hidden.add(notes.row(row))
     if hidden.count:
@@ -216,7 +230,7 @@ def _below_first(merged: Sequence[tuple[int, int, int, int]]) -> Iterator[Spot]:
             for column in range(left, right + 1)
             if (row, column) != (top, left)
         ),
-        _MOST_MERGED,
+        MAX_SPOTS,
     )
 
 

@@ -28,7 +28,7 @@ _SHEET = re.compile(r"<sheet\s([^<>]*+)")
 _RELATION = re.compile(r"<Relationship\s([^<>]*+)")
 _PROPERTIES = re.compile(r"<workbookPr\s([^<>]*+)")
 _FORMAT = re.compile(r"<numFmt\s([^<>]*+)")
-_SIMPLE_ITEM = re.compile(r'<si><t(?: xml:space="preserve")?+>([^<]*+)</t></si>')
+_ITEM = re.compile(r"<si(?=[\s/>])")
 _CELL_FORMAT = re.compile(r"<xf\s([^<>]*+)")
 
 
@@ -149,13 +149,12 @@ class Package:
         texts: list[str] = []
         rest = ""
         for piece in self.pieces(path):
-            whole, _, rest = (rest + piece).replace("<si/>", "<si></si>").rpartition("</si>")
+            rest += piece
+            cut = max(rest.rfind("<si"), 0)
+            texts += _items(rest[:cut])
+            rest = rest[cut:]
             xml_text.refuse_long(len(rest), path)
-            simple = _SIMPLE_ITEM.findall(whole + "</si>")
-            if len(simple) == whole.count("<si"):
-                texts += xml_text.plain_all(simple)
-            else:
-                texts += [xml_text.runs(item.rpartition("<si")[2]) for item in whole.split("</si>")]
+        texts += _items(rest.partition("</sst>")[0])
         return texts
 
     @cached_property
@@ -172,6 +171,17 @@ class Package:
         of_cells = styles.partition("<cellXfs")[2].partition("</cellXfs>")[0]
         ids = [xml_text.attributes(tag).get("numFmtId", "0") for tag in _CELL_FORMAT.findall(of_cells)]
         return [NumberFormat(int(id) if id.isdecimal() else 0, codes.get(id, "")) for id in ids]
+
+
+def _items(xml: str) -> Sequence[str]:
+    """The texts of some items of the table, as a rule plain ones."""
+    bare = xml[max(xml.find("<si"), 0) :].replace('<t xml:space="preserve">', "<t>")
+    first, between, last = "<si><t>", "</t></si><si><t>", "</t></si>"
+    texts = bare.removeprefix(first).removesuffix(last).split(between)
+    # As many tags as these items have: no other is among them.
+    if bare.startswith(first) and bare.endswith(last) and bare.count("<") == 4 * len(texts):
+        return xml_text.plain_all(texts)
+    return [xml_text.runs(item) for item in _ITEM.split(bare)[1:]]
 
 
 def _folded(path: str) -> str:

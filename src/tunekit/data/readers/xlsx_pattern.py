@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tunekit.data.readers.sheet_rows import column_letters, column_position
 
 LEAST_ROWS = 50
-"""Rows that are looked at."""
+"""Rows that are looked at: the last of a block, as the first of a sheet are titles."""
 
 _MOST_COLUMNS = 100  # compiling one takes a millisecond
 
@@ -27,30 +27,63 @@ _EITHER = r'(?:<v>|<is><t(?: xml:space="preserve")?+>)([^<]*+)(?:</v>|</t></is>)
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that a pattern took apart, by column.
+
+    Attributes:
+        between: What stands before each, and after the last: other rows, if any.
+        digits: Number of each.
+        attributes: Other attributes of each.
+        columns: For each column the attributes of its cells, such as `' s="1" t="s"'`, one text where all have the
+            same; and their values, "" for a cell that is blank.
+    """
+
+    between: Sequence[str]
+    digits: Sequence[str]
+    attributes: Sequence[str]
+    columns: Sequence[tuple[Sequence[str] | str, Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
 class RowPattern:
     """How rows look.
 
     Attributes:
         expression: Matches a row. Its groups are the number of the row, attributes of the row, and for each column the
-            attributes of the cell, where `kinds` does not have them, and its value; "" for a cell that is blank.
-        kinds: For each column, the attributes that all cells have, such as `' s="1" t="s"'`; None where they differ.
+            attributes of the cell, where `kinds` does not have them, and its value.
+        kinds: For each column, the attributes that all cells have; None where they differ.
     """
 
     expression: re.Pattern[str]
     kinds: tuple[str | None, ...]
 
+    def split(self, block: str) -> Rows:
+        """Take a block of XML apart."""
+        parts = self.expression.split(block)
+        step = self.expression.groups + 1
+        between, digits, attributes, *groups = (parts[place::step] for place in range(step))
+        cells = map(_filled, groups)
+        columns = [(next(cells) if kind is None else kind, next(cells)) for kind in self.kinds]
+        return Rows(between, digits, attributes, columns)
+
+
+def _filled(group: list[str]) -> list[str]:
+    """Without None, which stands for a cell that is not there."""
+    return group if all(group) else [each or "" for each in group]
+
 
 def of(block: str) -> RowPattern | None:
-    """The pattern of rows that begin a block of XML; None where they have too many columns, or none."""
+    """The pattern of rows that end a block of XML; None where they are few, or have too many columns, or none."""
+    rows = block.rsplit("<row ", LEAST_ROWS)[1:]
     seen: dict[int, set[str]] = {}
     formulas: set[int] = set()
-    for letters, attributes, formula in _SEEN.findall("<row ".join(block.split("<row ", LEAST_ROWS)[:-1])):
+    for letters, attributes, formula in _SEEN.findall("".join(rows)):
         column = column_position(letters)
         seen.setdefault(column, set()).add(attributes)
         if formula:
             formulas.add(column)
     width = max(seen, default=-1) + 1
-    if not 0 < width <= _MOST_COLUMNS:
+    if len(rows) < LEAST_ROWS or not 0 < width <= _MOST_COLUMNS:
         return None
     kinds = [_only(seen.get(column, set())) for column in range(width)]
     cells = (_cell(column, kind, column in formulas) for column, kind in enumerate(kinds))
@@ -69,17 +102,4 @@ def _cell(column: int, kind: str | None, has_formula: bool) -> str:
         return rf"(?:{begin}({_ATTRIBUTES})(?:/>|>{formula}{_EITHER}</c>))?+"
     value = _INLINE if 't="inlineStr"' in kind else _VALUE
     # A blank cell has a style at most.
-    return rf'(?:{begin}{kind}>{formula}{value}</c>|{begin}(?: s="[0-9]++")?+/>)?+'
-
-
-def columns(
-    pattern: RowPattern, cells: Sequence[Sequence[str]]
-) -> list[tuple[Sequence[str] | str, Sequence[str]]]:
-    """For each column the attributes of its cells, one text where all have the same, and their values.
-
-    Args:
-        pattern: Of the rows.
-        cells: What its groups for cells matched, group by group.
-    """
-    groups = iter(cells)
-    return [(next(groups) if kind is None else kind, next(groups)) for kind in pattern.kinds]
+    return rf'(?:{begin}(?:{kind}>{formula}{value}</c>|(?: s="[0-9]++")?+/>))?+'

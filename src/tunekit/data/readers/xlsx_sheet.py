@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import compress, islice, zip_longest
 from operator import lt
 
 from tunekit.data.readers import number_formats, xlsx_pattern, xml_text
+from tunekit.data.readers.sheet_rows import MAX_SPOTS, Seen, SheetPart, column_position, see
 from tunekit.data.readers.sheet_rows import Cells as RowCells
-from tunekit.data.readers.sheet_rows import Seen, SheetPart, column_position
 from tunekit.data.readers.xlsx_cells import Cells
 from tunekit.data.readers.xlsx_package import Package
-from tunekit.data.readers.xlsx_pattern import RowPattern
+from tunekit.data.readers.xlsx_pattern import RowPattern, Rows
 from tunekit.data.wording import brief
 from tunekit.errors import DataError
 
@@ -31,7 +32,10 @@ MAX_CELLS, CELLS_PER_BYTE = 2_000_000, 16
 bytes: this stops sheets of a few stray cells in the last column, which would take hours."""
 
 _MOST_PATTERNS = 20  # for one sheet; a sheet that needs more is no table
+_OFTEN = 8  # one in so many rows that do not match asks for another pattern
 
+_ROW = re.compile(r"<row(?=[\s/>])")
+_DIGITS = 8  # of the number of a row: one more than the last row has
 _CELL = re.compile(r"<c(?=[\s/>])")
 _REFERENCE = re.compile(r"([A-Za-z]{1,3})([0-9]{1,7})")
 _VALUE = re.compile(r"<v(?:\s[^<>]*+)?>([^<]*+)</v>")
@@ -65,17 +69,18 @@ class XlsxSheet:
             DataError: The sheet breaks off, or its rows are out of order. No row after that can be trusted.
         """
         for block in self._blocks():
-            rows = list(self._of_block(block))
-            self._check(rows)
-            yield from [row for row in rows if isinstance(row[1], DataError) or any(row[1])]
+            numbers, rows = self._of_block(block)
+            self._check(numbers)
+            filled = [isinstance(cells, DataError) or any(cells) for cells in rows]
+            yield from compress(zip(numbers, rows, strict=True), filled)
 
     def _blocks(self) -> Iterator[str]:
         """XML of whole rows, some thousands at once."""
         rest = ""
         for piece in self._pieces:
             self._bytes += len(piece)
-            rest += piece.replace("<row>", "<row >") if "<row>" in piece else piece
-            begin, cut = rest.find("<row "), rest.rfind("<row ")
+            rest += piece
+            begin, cut = rest.find("<row"), rest.rfind("<row")
             if begin < 0:
                 rest = ""
                 continue
@@ -100,7 +105,7 @@ class XlsxSheet:
     def _see_end(self, tail: str) -> None:
         """Look at what follows the rows."""
         while True:
-            for left, top, right, bottom in _MERGED.findall(tail):
+            for left, top, right, bottom in islice(_MERGED.findall(tail), MAX_SPOTS - len(self.seen.merged)):
                 self.seen.merged.append(
                     (int(top), column_position(left), int(bottom), column_position(right))
                 )
@@ -108,8 +113,8 @@ class XlsxSheet:
                 return
             tail = piece
 
-    def _check(self, rows: Sequence[tuple[int, RowCells]]) -> None:
-        numbers = [self._last, *(number for number, _ in rows)]
+    def _check(self, found: Sequence[int]) -> None:
+        numbers = [self._last, *found]
         self._last = numbers[-1]
         if not all(map(lt, numbers, numbers[1:])) or self._last > MAX_ROW:
             wrong = next(at for at in range(1, len(numbers)) if not numbers[at - 1] < numbers[at] <= MAX_ROW)
@@ -119,95 +124,74 @@ class XlsxSheet:
                 hint="open the workbook with a spreadsheet program and save it again",
             )
 
-    def _count_cells(self, cells: int) -> None:
+    def _count_cells(self, cells: int, number: int) -> None:
         self._count += cells
         if self._count > MAX_CELLS + CELLS_PER_BYTE * self._bytes:
             raise DataError(
                 f"the cells are scattered: {self._count:,} up to here, nearly all of them blank",
-                line=self._at,
+                line=number,
                 hint="delete the stray cells far right of the data, or save the sheet as CSV",
             )
 
     # --- rows like those before ---------------------------------------------------------------------------
 
-    def _of_block(self, block: str) -> Iterator[tuple[int, RowCells]]:
-        count = block.count("<row ")
+    def _of_block(self, block: str) -> tuple[list[int], list[RowCells]]:
+        """Numbers and cells of the rows."""
+        if not (found := self._matched(block)):
+            return self._among([block], [], [])
         try:
-            groups = self._matched(block, count)
-            if len(groups) == count:
-                return self._by_column(groups)
-            if groups:
-                return self._mixed(block.split("<row ")[1:])
-        except (ValueError, LookupError):
-            pass  # one by one they tell which cell is wrong
-        return map(self._any_row, block.split("<row ")[1:])
-
-    def _matched(self, block: str, count: int) -> list[tuple[str, ...]]:
-        """What the pattern gives for the rows that match it; another pattern where half of them do not."""
-        groups = self._pattern.expression.findall(block) if self._pattern else []
-        if 2 * len(groups) < count and count >= xlsx_pattern.LEAST_ROWS and self._patterns < _MOST_PATTERNS:
-            self._patterns += 1
-            self._pattern = xlsx_pattern.of(block)
-            groups = self._pattern.expression.findall(block) if self._pattern else []
-        return groups
-
-    def _mixed(self, rows: list[str]) -> Iterator[tuple[int, RowCells]]:
-        """Rows of which some match."""
-        assert self._pattern is not None
-        found = [self._pattern.expression.match("<row " + row) for row in rows]
-        converted = self._by_column([match.groups("") for match in found if match])
-        return self._in_order(rows, found, converted)
-
-    def _in_order(
-        self,
-        rows: list[str],
-        found: list[re.Match[str] | None],
-        converted: Iterator[tuple[int, RowCells]],
-    ) -> Iterator[tuple[int, RowCells]]:
-        for row, match in zip(rows, found, strict=True):
-            number, cells = next(converted) if match else self._any_row(row)
-            self._at = number
-            yield number, cells
-
-    def _by_column(self, rows: list[tuple[str, ...]]) -> Iterator[tuple[int, RowCells]]:
-        if not rows or self._pattern is None:
-            return iter(())
-        digits, attributes, *groups = zip(*rows, strict=True)
-        numbers = list(map(int, digits))
+            numbers, rows = self._by_column(found)
+        except (ValueError, LookupError):  # one by one they tell which cell is wrong
+            return self._among([block], [], [])
+        if "<row" in "".join(found.between):
+            return self._among(found.between, numbers, rows)
         self._at = numbers[-1]
-        self._count_cells(len(numbers) * len(self._pattern.kinds))
-        if any("hidden" in each for each in set(attributes)):
-            hides = (number for number, each in zip(numbers, attributes, strict=True) if _HIDDEN.search(each))
+        return numbers, rows
+
+    def _matched(self, block: str) -> Rows | None:
+        """The rows taken apart by the pattern; by another pattern where that leaves many over."""
+        found = self._pattern.split(block) if self._pattern else None
+        left = sum(map(len, found.between)) if found else len(block)
+        is_unlike = left * _OFTEN > len(block) and self._patterns < _MOST_PATTERNS
+        if is_unlike and (pattern := xlsx_pattern.of(block)):
+            self._patterns += 1
+            self._pattern = pattern
+            found = pattern.split(block)
+        return found if found and found.digits else None
+
+    def _by_column(self, found: Rows) -> tuple[list[int], list[RowCells]]:
+        numbers = list(map(int, found.digits))
+        texts = [self._cells.texts(kinds, values) for kinds, values in found.columns]
+        self._count_cells(len(numbers) * len(texts), numbers[-1])
+        if "hidden" in "".join(found.attributes):
+            hides = (
+                number for number, each in zip(numbers, found.attributes, strict=True) if _HIDDEN.search(each)
+            )
             self.seen.hidden += hides
-        texts = []
-        for column, (kinds, values) in enumerate(xlsx_pattern.columns(self._pattern, groups)):
-            texts.append(self._cells.texts(kinds, values))
-            if max(map(len, values)) > number_formats.DIGITS:
-                self._look_for_long(numbers, column, kinds, values)
-        return zip(numbers, zip(*texts, strict=True), strict=True)
+        for column, (kinds, values) in enumerate(found.columns):
+            for place in self._cells.long(kinds, values):
+                see(self.seen.long, numbers[place], column, number_formats.number(values[place]))
+        return numbers, list(zip(*texts, strict=True))
 
-    def _look_for_long(
-        self, numbers: Sequence[int], column: int, kinds: Sequence[str] | str, values: Sequence[str]
-    ) -> None:
-        if isinstance(kinds, str):
-            if not _is_number(kinds):
-                return
-            kinds = [kinds] * len(values)
-        for number, kind, value in zip(numbers, kinds, values, strict=True):
-            # What has a fraction is no whole number, unless it has an exponent.
-            if "." not in value or "E" in value or "e" in value:
-                self._see_long(number, column, kind, value)
-
-    def _see_long(self, number: int, column: int, kind: str, value: str) -> None:
-        if len(value) > number_formats.DIGITS and _is_number(kind) and number_formats.is_long(value):
-            self.seen.long.append((number, column, number_formats.number(value)))
+    def _among(
+        self, between: Sequence[str], numbers: Sequence[int], rows: Sequence[RowCells]
+    ) -> tuple[list[int], list[RowCells]]:
+        """Rows that match, with the others that stand before each and after the last."""
+        found: list[tuple[int, RowCells]] = []
+        for others, number, cells in zip_longest(between, numbers, rows):
+            found += map(self._any_row, _ROW.split(others)[1:])
+            if cells is not None:
+                found.append((number, cells))
+                self._at = number
+        return [number for number, _ in found], [cells for _, cells in found]
 
     # --- any row ------------------------------------------------------------------------------------------
 
     def _any_row(self, row: str) -> tuple[int, RowCells]:
         tag, _, body = row.partition(">")
         named = xml_text.attributes(tag)
-        number = int(named["r"]) if named.get("r", "").isdecimal() else self._at + 1
+        said = named.get("r", "")
+        number = int(said[:_DIGITS]) if said.isdecimal() else self._at + 1
         self._at = number
         if _HIDDEN.search(f" {tag}"):
             self.seen.hidden.append(number)
@@ -222,7 +206,7 @@ class XlsxSheet:
                 )
             cells += [""] * (column + 1 - len(cells))
             cells[column] = text
-        self._count_cells(len(cells))
+        self._count_cells(len(cells), number)
         return number, cells
 
     def _any_cell(self, cell: str, number: int, after: int) -> tuple[int, str]:
@@ -246,16 +230,13 @@ class XlsxSheet:
         kind = "".join(f' {name}="{named[name]}"' for name in ("s", "t") if name in named)
         value = _VALUE.search(inner)
         if type_ == "e":
-            self.seen.errors.append((number, column, value[1] if value else ""))
+            see(self.seen.errors, number, column, value[1] if value else "")
         elif "<f" in inner and type_ != "str" and not (value and value[1]):
-            self.seen.not_computed.append((number, column, ""))
-        elif value:
-            self._see_long(number, column, kind, value[1])
-        return column, self._cells.convert(kind)([value[1] if value else ""])[0]
-
-
-def _is_number(kind: str) -> bool:
-    return " t=" not in kind or ' t="n"' in kind
+            see(self.seen.not_computed, number, column, "")
+        values = [value[1] if value else ""]
+        if self._cells.long(kind, values):
+            see(self.seen.long, number, column, number_formats.number(values[0]))
+        return column, self._cells.texts(kind, values)[0]
 
 
 class XlsxWorkbook(Package):
