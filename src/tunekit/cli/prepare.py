@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,8 +109,8 @@ class _Preparation:
             )
         yield from str(report).splitlines()
         data = yield from self._mended(data, report)
-        yield from self._written(data)
-        yield from self._hints(data)
+        train = yield from self._written(data)
+        yield from self._hints(train)
         yield from self._remaining(data, report)
         return self.exit_code
 
@@ -171,20 +171,21 @@ class _Preparation:
                 return data.to_chat()
         return data
 
-    def _written(self, data: Dataset) -> Generator[str, None, None]:
+    def _written(self, data: Dataset) -> Generator[str, None, Dataset]:
+        """Writes the rows, in two files where some are held out; the value it returns is what is trained on."""
         share = self._arguments.test
         if share is None and self._asks and len(data) > 1:
             yield ("Hold out 20 % of the rows for a test, in a file of its own? [y/N]")
             share = 0.2 if self._agreed() else None
-        if share is None:
-            parts: Mapping[str, Dataset] = {"": data}
-        else:
+        train, parts = data, {"": data}
+        if share is not None:
             train, test = data.split(test=share)
             parts = {"_train": train, "_test": test}
         files = [self._write(part, suffix) for suffix, part in parts.items()]
         self.record["files"] = [file.to_dict() for file in files]
         yield ""
         yield from (f"Wrote {file}" for file in files)
+        return train
 
     def _write(self, data: Dataset, part: str) -> WriteReport:
         path = _free(self._path(part)) if self._arguments.output is None else self._path(part)

@@ -76,7 +76,8 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
         from tunekit.data.fixes import run
 
         examples, report = run.run(self, names, context)
-        return self._of(examples, Found(name=self._noted.name), report)
+        found = Found(name=self._noted.name, is_train=self._noted.is_train)
+        return self._of(examples, found, report)
 
     @property
     def _found(self) -> Found:
@@ -188,5 +189,6 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
         parts = (self, *(arguments.OnlyExamples("others", other) for other in others))
         return Dataset(example for part in parts for example in part)
 
-    def _take(self, indices: Iterable[int]) -> Self:
-        return self._of((self._examples[index] for index in indices), Found(name=self._noted.name))
+    def _take(self, indices: Iterable[int], *, is_train: bool = False) -> Self:
+        found = Found(name=self._noted.name, is_train=is_train or self._noted.is_train)
+        return self._of((self._examples[index] for index in indices), found)

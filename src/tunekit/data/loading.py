@@ -80,11 +80,13 @@ class Found:
         name: Of the source.
         notes: Facts and findings of the readers.
         skipped: Rows left out.
+        is_train: Whether a test part has been taken away.
     """
 
     name: str = ""
     notes: Notes = field(default_factory=Notes)
     skipped: list[Skipped] = field(default_factory=list)
+    is_train: bool = False
 
 
 def examples(source: Source, plan: Plan, found: Found) -> Iterator[Example]:

@@ -74,6 +74,15 @@ def test_fixes_and_split_by_option_need_nobody(file: Path, tmp_path: Path) -> No
     assert (len(train), len(test)) == (31, 10)
 
 
+def test_after_a_split_nobody_is_told_to_split(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", str(file), "-q", "--test", "0.25", "-o", str(tmp_path / "out.jsonl")]) == 0
+    assert "hold out" not in capsys.readouterr().out
+    assert main(["prepare", str(file), "-q", "-o", str(tmp_path / "out.jsonl")]) == 0
+    assert "hold out" in capsys.readouterr().out
+
+
 def test_target_decides_the_form(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", str(file), "-q", "--target", "foundry", "-o", str(tmp_path / "out.jsonl")]) == 0
     said = capsys.readouterr().out

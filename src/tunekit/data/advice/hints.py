@@ -42,7 +42,8 @@ class Hints:
         separator: What prompts end with, which a prompt must end with at serving time, too; "" where there is none.
         stop: What completions end with, for `Sampling(stop=...)`; empty where there is none.
         spec: The recipe to start from; None where something must be done first, which `advice` says.
-        test: What to pass to `Dataset.split(test=...)`; None where there is too little to hold out.
+        test: What to pass to `Dataset.split(test=...)`; None where there is too little to hold out, or that is done.
+        is_train: Whether a test part has been taken away already.
         target: Where to train, as it was asked about; "" where nobody said.
         advice: What else to do or to know, most important first.
 
@@ -67,6 +68,7 @@ class Hints:
     stop: tuple[str, ...] = ()
     spec: TuneSpec | None = None
     test: float | int | None = None
+    is_train: bool = False
     target: str = ""
     advice: tuple[str, ...] = ()
 
@@ -75,7 +77,9 @@ class Hints:
         """The lines of Python that begin with these hints; "" where there is no spec to begin with."""
         if self.spec is None:
             return ""
-        split = f"train, test = data.split(test={self.test:g}, seed=0)\n" if self.test else "train = data\n"
+        split = "" if self.is_train else "train = data\n"
+        if self.test:
+            split = f"train, test = data.split(test={self.test:g}, seed=0)\n"
         target = repr(self.target or "local:<model>")
         return f"{split}job = tk.FineTuneJob.submit(train, {target}, {beginnings.code_of(self.spec)})"
 
@@ -93,6 +97,7 @@ class Hints:
             "stop": list(self.stop),
             "spec": self.spec.model_dump(mode="json") if self.spec else None,
             "test": self.test,
+            "is_train": self.is_train,
             "target": self.target,
             "advice": list(self.advice),
             "code": self.code,
@@ -124,12 +129,15 @@ class Hints:
         yield from (f"- {text}" for text in self.advice)
 
 
-def infer(examples: Iterable[Example] | Statistics, context: CheckContext | None = None) -> Hints:
+def infer(
+    examples: Iterable[Example] | Statistics, context: CheckContext | None = None, *, is_train: bool = False
+) -> Hints:
     """Look at rows and say what they are for. One pass, at bounded memory.
 
     Args:
         examples: Rows, or `Statistics` that have seen them all.
         context: The target and prompt format that the data are for.
+        is_train: Whether a test part has been taken away already.
     """
     found = examples if isinstance(examples, Statistics) else _counted(examples)
     context = context or CheckContext()
@@ -149,9 +157,14 @@ def infer(examples: Iterable[Example] | Statistics, context: CheckContext | None
         separator=found.prompts.mark,
         stop=(stop.rstrip() or stop,) if stop else (),
         spec=beginnings.spec_for(found, context, len(classes)),
-        test=beginnings.held_out(found.rows),
+        test=None if is_train else beginnings.held_out(found.rows),
+        is_train=is_train,
         target=f"{profile.name}:{profile.model}" if profile and profile.model else "",
-        advice=(*beginnings.first_steps(found, context), *_advice(found, context, classes)),
+        advice=(
+            *beginnings.first_steps(found, context),
+            *_advice(found, context, classes),
+            *(() if is_train else _on_holding_out(found.rows)),
+        ),
     )
 
 
@@ -232,8 +245,11 @@ def _advice(found: Statistics, context: CheckContext, classes: Mapping[str, int]
         yield f"{marks} mark prompts for a base model; a chat model needs none and would learn to say them"
     if context.prompt_format == "text" and found.completions.prefix[:1] == " ":
         yield "answers begin with a space, as the completions do: strip it"
-    if beginnings.held_out(found.rows) is None:
-        yield f"{counted(found.rows, 'row')}: too few to hold any out; collect more before you trust a result"
+
+
+def _on_holding_out(rows: int) -> Iterator[str]:
+    if beginnings.held_out(rows) is None:
+        yield f"{counted(rows, 'row')}: too few to hold any out; collect more before you trust a result"
     else:
         yield "hold out rows that are never trained on; split() puts no input on both sides and keeps class shares"
 

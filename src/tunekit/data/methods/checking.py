@@ -149,6 +149,8 @@ class Checking(Examples):
     def hints(self, target: str | None = None) -> Hints:
         """What kind of task this looks like and why, with a method, hyperparameters and a spec to start from.
 
+        The training part of a split is not told to be split again.
+
         Args:
             target: As for `check`.
 
@@ -157,7 +159,7 @@ class Checking(Examples):
         """
         from tunekit.data.advice import hints
 
-        return hints.infer(self, _context(target, None))
+        return hints.infer(self, _context(target, None), is_train=self._found.is_train)
 
     def estimate_cost(
         self,

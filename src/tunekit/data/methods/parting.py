@@ -26,8 +26,8 @@ class Parting(Sequence[Example]):
     __slots__ = ()
 
     @abstractmethod
-    def _take(self, indices: Iterable[int]) -> Self:
-        """These rows, in this order."""
+    def _take(self, indices: Iterable[int], *, is_train: bool = False) -> Self:
+        """These rows, in this order; `is_train` where the others are a test part."""
 
     @classmethod
     @abstractmethod
@@ -215,7 +215,7 @@ class Parting(Sequence[Example]):
 
     def _parted(self, held_out: frozenset[int]) -> tuple[Self, Self]:
         rest = (index for index in range(len(self)) if index not in held_out)
-        return self._take(rest), self._take(sorted(held_out))
+        return self._take(rest, is_train=True), self._take(sorted(held_out))
 
 
 def _together(examples: Sequence[Example], alike: Alike) -> Sequence[Iterable[bytes]]:

@@ -236,3 +236,17 @@ def test_statistics_of_a_stream_will_do() -> None:
     for row in rows:
         seen.see(row)
     assert infer(seen) == infer(rows) == infer(iter(rows))
+
+
+def test_what_was_split_is_not_told_to_be_split() -> None:
+    data = tk.Dataset.from_records([{"prompt": f"p{n}", "completion": f"answer {n}"} for n in range(60)])
+    train, test = data.split()
+    for part in (train, train.to_chat(), train.fix(), train.sample(40), data.folds(2)[0][0]):
+        hints = part.hints()
+        assert hints.is_train
+        assert hints.test is None
+        assert "hold out" not in str(hints)
+        assert "split(" not in str(hints)
+        assert hints.code.startswith("job = tk.FineTuneJob.submit(train, ")
+    for part in (data, test):
+        assert "hold out" in str(part.hints())
