@@ -188,10 +188,10 @@ def _written_call(call: ToolCall, field: str) -> dict[str, Any]:
 
 
 def _content(turn: Message, field: str) -> Any:
-    parts = blocks.parts_of(turn)
-    if not parts:
+    said = _said(turn, field)
+    if not said:
         raise turns.cannot_hold("a turn that says nothing", f"{field}.content", NAME)
-    return parts[0]["text"] if blocks.is_text(parts) else _said(turn, field)
+    return said[0]["text"] if blocks.is_text(tuple(said)) else said
 
 
 def _said(turn: Message, field: str) -> list[dict[str, Any]]:

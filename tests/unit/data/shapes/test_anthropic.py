@@ -253,3 +253,10 @@ def test_results_next_to_each_other_share_a_turn() -> None:
     turn = ANTHROPIC.write(chat)["messages"][2]
     assert [block["tool_use_id"] for block in turn["content"]] == ["t1", "t2"]
     assert turn["role"] == "user"
+
+
+def test_a_text_with_marks_that_are_not_kept_is_written_as_a_text() -> None:
+    """Found by the fuzz: what is left of such a part has no need of a list, and would come back without one."""
+    marked = {**text("yo"), "cache_control": {"type": "ephemeral"}}
+    chat = ChatExample(messages=(ASKED, Message(role="assistant", content="yo", parts=(marked,))))
+    assert ANTHROPIC.write(chat)["messages"][1] == A
