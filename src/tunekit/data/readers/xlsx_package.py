@@ -28,6 +28,7 @@ _SHEET = re.compile(r"<sheet\s([^<>]*+)")
 _RELATION = re.compile(r"<Relationship\s([^<>]*+)")
 _PROPERTIES = re.compile(r"<workbookPr\s([^<>]*+)")
 _FORMAT = re.compile(r"<numFmt\s([^<>]*+)")
+_ID = re.compile("[0-9]{1,9}")
 _ITEM = re.compile(r"<si(?=[\s/>])")
 _CELL_FORMAT = re.compile(r"<xf\s([^<>]*+)")
 
@@ -164,13 +165,14 @@ class Package:
         if path is None:
             return ()
         styles = self._whole(path)
+        own = styles.partition("<numFmts")[2].partition("</numFmts>")[0]  # others are of conditional formats
         codes = {
             named.get("numFmtId", ""): named.get("formatCode", "")
-            for named in map(xml_text.attributes, _FORMAT.findall(styles))
+            for named in map(xml_text.attributes, _FORMAT.findall(own))
         }
         of_cells = styles.partition("<cellXfs")[2].partition("</cellXfs>")[0]
         ids = [xml_text.attributes(tag).get("numFmtId", "0") for tag in _CELL_FORMAT.findall(of_cells)]
-        return [NumberFormat(int(id) if id.isdecimal() else 0, codes.get(id, "")) for id in ids]
+        return [NumberFormat(int(id) if _ID.fullmatch(id) else 0, codes.get(id, "")) for id in ids]
 
 
 def _items(xml: str) -> Sequence[str]:

@@ -35,6 +35,7 @@ _MOST_PATTERNS = 20  # for one sheet; a sheet that needs more is no table
 _OFTEN = 8  # one in so many rows that do not match asks for another pattern
 
 _ROW = re.compile(r"<row(?=[\s/>])")
+_NO_ROWS = re.compile(r"<sheetData\s*+/>")
 _DIGITS = 8  # of the number of a row: one more than the last row has
 _CELL = re.compile(r"<c(?=[\s/>])")
 _REFERENCE = re.compile(r"([A-Za-z]{1,3})([0-9]{1,7})")
@@ -79,18 +80,18 @@ class XlsxSheet:
         rest = ""
         for piece in self._pieces:
             self._bytes += len(piece)
-            rest += piece
-            begin, cut = rest.find("<row"), rest.rfind("<row")
-            if begin < 0:
-                rest = ""
-                continue
-            yield rest[begin:cut]
-            rest = rest[cut:]
-            if "</sheetData>" in rest:
-                last, _, tail = rest.partition("</sheetData>")
-                yield last
+            rest += piece if rest else _NO_ROWS.sub("</sheetData>", piece)
+            rows, end, tail = rest.partition("</sheetData>")
+            if end:
+                yield rows
                 self._see_end(tail)
                 return
+            cut = rest.rfind("<row")
+            if cut < 0:
+                rest = ""
+                continue
+            yield rest[:cut]
+            rest = rest[cut:]
             if len(rest) > MAX_ROW_BYTES:
                 raise DataError(
                     f"a row is longer than {MAX_ROW_BYTES >> 20} MB",

@@ -20,7 +20,8 @@ _ENTITY = re.compile(r"&(?:#([0-9]{1,7})|#x([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|ap
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _ESCAPE = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
 _RUN = re.compile(r"<t(?:\s[^<>]*+)?>([^<]*+)</t>")
-_SECTIONS = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"))
+_CDATA = b"<![CDATA["
+_SECTIONS = ((b"<!--", b"-->"), (_CDATA, b"]]>"))
 # After an optional mark: declarations, comments and blanks, and then the first element; so, no document type.
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|<\?[^>]*+>|<!--(?:[^-]|-(?!->))*+-->)*+<(?:(\w+):)?\w")
 _ATTRIBUTE = re.compile(r"""(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
@@ -74,12 +75,23 @@ def _prefix(first: bytes, name: str) -> bytes:
 
 def _end_of_whole(xml: bytes) -> int:
     """Where to cut XML so that no tag, comment or section is in two: before the last that may go on."""
-    cut = xml.rfind(b"<")
-    for opening, closing in _SECTIONS if _has_sections(xml) else ():
-        begin = xml.rfind(opening)
-        if begin >= 0 and xml.find(closing, begin) < 0:
-            cut = min(cut, begin)
-    return max(cut, 0)
+    after = 0
+    for begin, _, after in _sections(xml):
+        if after < 0:
+            return begin
+    return max(xml.rfind(b"<", after), after)
+
+
+def _sections(xml: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Comments and CDATA sections: where each begins, its opening, and where it ends; -1 where it goes on."""
+    after = 0
+    while _has_sections(xml) and (begin := xml.find(b"<!", after)) >= 0:
+        opening, closing = next((pair for pair in _SECTIONS if xml.startswith(pair[0], begin)), (b"<!", b">"))
+        end = xml.find(closing, begin + len(opening))
+        after = end + len(closing) if end >= 0 else -1
+        yield begin, opening, after
+        if after < 0:
+            return
 
 
 def _has_sections(xml: bytes) -> bool:
@@ -88,10 +100,10 @@ def _has_sections(xml: bytes) -> bool:
 
 
 def _usual(xml: bytes, prefix: bytes, name: str) -> str:
-    if prefix:
-        xml = xml.replace(b"<" + prefix + b":", b"<").replace(b"</" + prefix + b":", b"</")
     if _has_sections(xml):
         xml = b"".join(_without_sections(xml))
+    if prefix:
+        xml = xml.replace(b"<" + prefix + b":", b"<").replace(b"</" + prefix + b":", b"</")
     try:
         return xml.decode()
     except UnicodeDecodeError as error:
@@ -103,15 +115,14 @@ def _usual(xml: bytes, prefix: bytes, name: str) -> str:
 
 def _without_sections(xml: bytes) -> Iterator[bytes]:
     at = 0
-    while (begin := xml.find(b"<!", at)) >= 0:
+    for begin, opening, after in _sections(xml):
         yield xml[at:begin]
-        opening, closing = next((pair for pair in _SECTIONS if xml.startswith(pair[0], begin)), (b"<!", b">"))
-        end = xml.find(closing, begin)
-        if end < 0:
+        if after < 0:
             return
-        if opening == b"<![CDATA[":
-            yield xml[begin + len(opening) : end].replace(b"&", b"&amp;").replace(b"<", b"&lt;")
-        at = end + len(closing)
+        if opening == _CDATA:
+            text = xml[begin + len(opening) : after - len(b"]]>")]
+            yield text.replace(b"&", b"&amp;").replace(b"<", b"&lt;")
+        at = after
     yield xml[at:]
 
 
