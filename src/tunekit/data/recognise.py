@@ -25,6 +25,7 @@ _MARKDOWN = (".md", ".markdown")
 
 # What may follow an opening bracket, if it is one of JSON's.
 _JSON_BEGIN = re.compile(r'\{\s*["}]|\[\s*(?:[\[{"\]\-0-9]|true|false|null)|[\[{]\s*\Z')
+_PAIR = re.compile(r'\[\s*"')
 _NAME = re.compile(r"[\w#./()-]+(?: [\w#./()-]+){0,2}")
 _NAME_CHARS = 40
 _FEW_ROWS = 5
@@ -114,6 +115,8 @@ def _json(text: str, suffix: str) -> Format | None:
         return _unfinished(begin, suffix)
     value, rest = begin[:end], begin[end:]
     if not rest.strip():
+        if suffix in (".jsonl", ".ndjson") and _PAIR.match(value) and "\n" not in value:
+            return "jsonl"  # a document that is a list of texts has no rows
         one_line_object = begin[0] == "{" and "\n" not in value
         return "jsonl" if one_line_object and suffix != ".json" else "json"
     if begin[0] == "{" or rest.split(maxsplit=1)[0][0] in "{[" or suffix in _JSON:
@@ -165,8 +168,8 @@ def _by_name(suffix: str, options: ReadOptions) -> Format:
         return "txt"
     if suffix in _JSON:
         return "json" if suffix == ".json" else "jsonl"  # and its reader says what is wrong with line 1
-    columns = listed(options.wanted) if options.wanted else "'prompt', 'completion'"
+    columns = f" with the columns {listed(options.wanted)}" if options.wanted else ""
     raise DataError(
-        f"neither JSON nor a table with the columns {columns}",
+        f"neither JSON nor a table{columns}",
         hint='pass format=, such as "csv", "jsonl" or "txt", if it is one of them',
     )

@@ -67,6 +67,14 @@ def test_files_that_are_not_there_or_not_files() -> None:
     for path in ("nothing.csv", "blank.jsonl"):
         message = f"{path}: the file is empty"
         assert said(path) == hinted(message, "look at what wrote it; was it still writing?")
+    Path("folder.csv/deep").mkdir()
+    for name in ("train.JSONL.gz", "README.md", "deep/b.csv", "deep/a.parquet", ".hidden.csv", "c.tsv", "d.tsv"):
+        Path("folder.csv", name).touch()
+    assert said("folder.csv") == hinted(
+        "folder.csv: this is a directory, not a file",
+        "load a file in it: Dataset.load('folder.csv/c.tsv'), Dataset.load('folder.csv/d.tsv'),"
+        " Dataset.load('folder.csv/deep/a.parquet'), Dataset.load('folder.csv/deep/b.csv'), or one of 1 more",
+    )
     with pytest.raises(SpecError, match=r"path is 'a\\x00b', which names no file"):
         tk.Dataset.load("a\0b")
 

@@ -16,6 +16,7 @@ from tunekit.data.readers.base import Notes, ReadOptions, Row
 from tunekit.data.readers.encoding import check as check_encoding
 from tunekit.data.recognise import Format
 from tunekit.data.shapes import Columns
+from tunekit.data.sources import folder
 from tunekit.data.sources.base import Source
 from tunekit.data.sources.saved import SavedDataset, is_saved
 from tunekit.data.wording import brief, listed
@@ -64,6 +65,8 @@ class FileSource(Source):
     def opened(self, notes: Notes) -> Iterator[Iterator[Row]]:
         """The rows, from the first."""
         notes.name = self.name
+        if os.path.isdir(self.place):
+            raise folder.refused(self.place)
         with files.opened(self.place) as packed:
             file = compressed.opened(packed, notes)
             format = recognise.recognise(_head(file), PurePath(self.place).name, self._options, self._format)
