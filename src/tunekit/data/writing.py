@@ -54,6 +54,8 @@ def write(
         size_bytes=counted.size,
         sha256=counted.digest.hexdigest(),
         left_out=dict(sorted(tally.left_out.items())),
+        # Nothing in ["see you", "ham"] says which of the two is the label; every other shape has names.
+        load_with={"shape": "pairs"} if tally.shape == "pairs" else {},
     )
 
 
@@ -71,6 +73,11 @@ def _publish(path: Path, packed: _Packer, chunks: Iterable[bytes]) -> _Counted:
             for chunk in chunks:
                 out.write(chunk)
     return counted
+
+
+def check_name(path: Path) -> None:
+    """Raise `SpecError` where no format is written under this name."""
+    _format(path)
 
 
 def fingerprint(examples: Iterable[Example]) -> str:

@@ -205,3 +205,14 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         (PAIRS + Dataset([CompletionExample(prompt="a", completion="b", meta={"x": {1}})])).write(path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 40])
+@pytest.mark.parametrize("label", ["spam", ("a", "b"), ("a",), ()])
+def test_pairs_say_how_to_load_them_again(rows: int, label: str | tuple[str, ...], tmp_path: Path) -> None:
+    data = Dataset(LabelledExample(text=f"mail {n}", label=label) for n in range(rows))
+    report = data.write(tmp_path / "pairs.jsonl", shape="pairs")
+    assert report.load_with == {"shape": "pairs"}
+    assert str(report).endswith("; to load it again, pass shape='pairs'")
+    assert Dataset.load(report.path, **report.load_with) == data  # type: ignore[arg-type]
+    assert data.write(tmp_path / "own.jsonl").load_with == {}

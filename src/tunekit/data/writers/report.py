@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class WriteReport:
         size_bytes: Its size, after compression.
         sha256: Of its bytes, in hex; equal rows give equal bytes.
         left_out: Meta columns that were not written, with the number of rows that had them.
+        load_with: What `Dataset.load` must be told to give the rows back; empty where they say themselves what they are.
 
     Examples:
         >>> import pathlib, tempfile
@@ -38,13 +39,15 @@ class WriteReport:
     size_bytes: int
     sha256: str
     left_out: dict[str, int]
+    load_with: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         rows, size = counted(self.rows, "row"), counted(self.size_bytes, "byte")
         said = f"{self.path}: {rows} as {self.shape} ({self.format}), {size}"
         if self.left_out:
             said += f"; without the meta columns {', '.join(map(repr, self.left_out))}"
-        return said
+        told = ", ".join(f"{name}={value!r}" for name, value in self.load_with.items())
+        return f"{said}; to load it again, pass {told}" if told else said
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -56,4 +59,5 @@ class WriteReport:
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
             "left_out": dict(self.left_out),
+            "load_with": dict(self.load_with),
         }
