@@ -1,7 +1,7 @@
 """The `tunekit` command. Knows which commands there are and how errors become exit codes; each command has a file.
 
-Exit codes: 0 done, 1 a `TunekitError` (printed with its hint), 2 wrong usage; others as a command says. The library
-never writes to a terminal; this package is the one that does.
+Exit codes: 0 done, 1 a `TunekitError` (printed with its hint), 2 wrong usage, 130 Ctrl-C; others as a command
+says. The library never writes to a terminal; this package is the one that does.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from tunekit._version import __version__
 from tunekit.cli import backends, jobs, prepare
 
 __all__ = ["main"]
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 # What a terminal obeys, what turns text around, and halves of characters, which no file of text can hold.
 _NOT_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -40,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TunekitError as error:
         _print(f"tunekit: {error}", sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        _print("tunekit: stopped", sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Writing what is buffered at exit would raise once more.
         sys.stdout = None
@@ -53,14 +60,40 @@ def _printed(lines: Iterable[str]) -> int:
         try:
             _print(next(stream), sys.stdout)
         except StopIteration as end:
+            _flush(sys.stdout)
             return end.value or 0
 
 
-def _print(line: str, out: TextIO) -> None:
+def _print(line: str, out: TextIO | None) -> None:
     """Print what strangers may have named or written; the characters that `out` cannot show become question marks."""
+    if out is None:
+        return  # the process was started without it
     line = _NOT_SHOWN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
     encoding = out.encoding or "utf-8"
-    out.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+    with _disk_errors():
+        out.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+def _flush(out: TextIO | None) -> None:
+    if out is not None:
+        with _disk_errors():
+            out.flush()
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Output goes to a file as often as to a terminal, and the disk may be full."""
+    from tunekit.errors import StorageError
+
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = None  # what is buffered cannot be written at exit, either
+        raise StorageError(
+            f"cannot print: {error.strerror}", hint="free some space, or send the output elsewhere"
+        ) from None
 
 
 def _parser() -> argparse.ArgumentParser:

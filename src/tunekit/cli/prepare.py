@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunekit._files import write_atomic
 from tunekit.data.wording import counted
+from tunekit.errors import InvalidError, SpecError
 
 if TYPE_CHECKING:
     from tunekit.data.checks.report import CheckReport
@@ -62,6 +63,11 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--test", type=_share, metavar="SHARE", help="hold out this share in a file of its own"
     )
+    parser.add_argument(
+        "--join-labels",
+        metavar="TEXT",
+        help="write several labels of a row as one answer with this between them, such as ', '",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="ask nothing; apply lossless fixes only")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead; asks nothing")
     parser.add_argument("--html", type=Path, metavar="PAGE", help="write the report as a page, too")
@@ -69,9 +75,12 @@ def add(commands: Any) -> None:
 
 
 def _share(text: str) -> float:
-    share = float(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
     if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1")
     return share
 
 
@@ -99,6 +108,7 @@ class _Preparation:
 
     def conversation(self) -> Generator[str, None, int]:
         """Everything in order; the value it returns is the exit code."""
+        self._check_places()
         data = yield from self._converted(self._load())
         report = data.check(self._targets)
         self.record["report"] = report.to_dict()
@@ -114,19 +124,39 @@ class _Preparation:
         yield from self._remaining(data, report)
         return self.exit_code
 
+    def _check_places(self) -> None:
+        """Refuse to write over the file that is read, or over the page: the original is never touched."""
+        from tunekit.data.writing import check_name
+
+        said = self._arguments
+        parts = ("",) if said.test is None else ("_train", "_test")
+        outputs = [] if said.output is None else [self._path(part) for part in parts]
+        for output in outputs:
+            check_name(output)  # before any question is asked
+        for place in (*outputs, *([said.html] if said.html else [])):
+            if _same(place, said.file):
+                raise SpecError(f"{str(place)!r} is the file that is read", hint="write to another path")
+        if said.html and any(_same(said.html, output) for output in outputs):
+            raise SpecError(f"--html and -o are both {str(said.html)!r}", hint="give each a path of its own")
+
     def _load(self) -> Dataset:
         from tunekit.data.dataset import Dataset
 
         said = self._arguments
-        return Dataset.load(
-            said.file,
-            input=said.input,
-            target=said.answer,
-            encoding=said.encoding,
-            sheet=int(said.sheet) if said.sheet and said.sheet.isdecimal() else said.sheet,
-            shape=said.shape,
-            on_error="skip",
-        )
+        try:
+            return Dataset.load(
+                said.file,
+                input=said.input,
+                target=said.answer,
+                encoding=said.encoding,
+                sheet=int(said.sheet) if said.sheet and said.sheet.isdecimal() else said.sheet,
+                shape=said.shape,
+                on_error="skip",
+            )
+        except InvalidError as error:
+            if "target=" in error.hint or "input=" in error.hint:
+                error.hint += " (on the command line, input= is --input and target= is --answer)"
+            raise
 
     # --- fixing -----------------------------------------------------------------------------------------
 
@@ -154,22 +184,25 @@ class _Preparation:
 
     def _agreed(self) -> bool:
         """Whether the person said yes; nobody there to ask is a no."""
+        if sys.stdin is None or sys.stdout is None:
+            return False
         sys.stdout.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     # --- writing ----------------------------------------------------------------------------------------
 
     def _converted(self, data: Dataset) -> Generator[str, None, Dataset]:
-        """Pairs as chats, where the first target trains on chats only."""
-        if self._targets:
-            from tunekit.data.profiles import profile_of
+        """Pairs as the first target trains on them: as chats, or as prompts and completions."""
+        from tunekit.cli import _fitting
 
-            kinds = profile_of(self._targets[0]).kinds
-            if "chat" in kinds and data.kinds & {"completion", "labelled"} - kinds:
-                yield f"{self._targets[0]} trains on chats: a prompt is a user turn, its answer an assistant turn."
-                yield ""
-                return data.to_chat()
-        return data
+        data = _fitting.joined(data, self._arguments.join_labels)
+        if not self._targets:
+            return data
+        made = _fitting.fitted(data, self._targets[0])
+        if "chat" in made.kinds - data.kinds:
+            yield f"{self._targets[0]} trains on chats: a prompt is a user turn, its answer an assistant turn."
+            yield ""
+        return made
 
     def _written(self, data: Dataset) -> Generator[str, None, Dataset]:
         """Writes the rows, in two files where some are held out; the value it returns is what is trained on."""
@@ -188,8 +221,11 @@ class _Preparation:
         return train
 
     def _write(self, data: Dataset, part: str) -> WriteReport:
+        from tunekit.cli import _fitting
+
         path = _free(self._path(part)) if self._arguments.output is None else self._path(part)
         if self._targets:
+            _fitting.check_kinds(data, self._targets[0])
             return data.write(path, target=self._targets[0])
         [kind] = data.kinds if len(data.kinds) == 1 else ("",)
         return data.write(path, shape=_SHAPES.get(kind))
@@ -223,6 +259,13 @@ class _Preparation:
             self.exit_code = ERRORS_REMAIN
             yield ""
             yield f"{counted(len(errors), 'error')} left: {', '.join(found.code for found in errors)}"
+
+
+def _same(place: Path, other: Path) -> bool:
+    try:
+        return place.samefile(other)
+    except (OSError, ValueError):
+        return place == other  # one of them is not there
 
 
 def _free(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tunekit import Dataset
-from tunekit.cli import main
+from tunekit.cli import INTERRUPTED, main
 from tunekit.cli.prepare import ERRORS_REMAIN
 
 ROWS = (
@@ -189,3 +190,114 @@ def test_unusable_file_and_wrong_options(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["prepare", str(tmp_path / "none.csv"), "-q", "--target", "opanai"]) == 1
     with pytest.raises(SystemExit):
         main(["prepare", "x", "--test", "1.5"])
+
+
+# --- labels and targets -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    path = tmp_path / "several.jsonl"
+    path.write_text(
+        '{"text": "late bill", "label": ["delivery", "billing"]}\n{"text": "hi", "label": ["other"]}\n'
+    )
+    return path
+
+
+@pytest.mark.parametrize("target", ["openai", "base", "local"])
+def test_several_labels_are_no_answer_unless_they_are_joined(
+    target: str, several: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert main(["prepare", str(several), "-q", "--target", target, "-o", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert "2 rows with a list of labels, the first is 'several.jsonl:1'" in said
+    assert "nothing was written" in said
+    assert "--join-labels ', '" in said
+    assert not out.exists()
+    options = ["--target", target, "--join-labels", "; ", "-o", str(out)]
+    assert main(["prepare", str(several), "-q", *options]) in (0, ERRORS_REMAIN)  # there are few rows
+    assert '"delivery; billing"' in out.read_text()
+
+
+def test_rows_that_a_target_does_not_train_on_are_not_written(
+    several: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert main(["prepare", str(several), "-q", "--target", "bedrock", "-o", str(out)]) == 1
+    assert "bedrock trains on prompt rows, and these are labelled rows" in capsys.readouterr().err
+    assert not out.exists()
+
+
+# --- places, and nobody there -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "tickets.jsonl"], "'tickets.jsonl' is the file that is read"),
+        (["-o", "./tickets.jsonl"], "is the file that is read"),
+        (["--html", "tickets.jsonl"], "is the file that is read"),
+        (["-o", "same.jsonl", "--html", "same.jsonl"], "--html and -o are both 'same.jsonl'"),
+        (["-o", "out.xlsx"], "no format is written under the name 'out.xlsx'"),
+    ],
+)
+def test_a_place_that_will_not_do_is_refused_before_anything_is_asked(
+    options: list[str],
+    message: str,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(file.parent)
+    before = file.read_bytes()
+    assert main(["prepare", file.name, *options]) == 1
+    said = capsys.readouterr()
+    assert message in said.err
+    assert "hint: " in said.err
+    assert not said.out
+    assert os.listdir() == [file.name]
+    assert file.read_bytes() == before
+
+
+def test_columns_are_called_as_the_command_calls_them(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", str(file), "-q", "--input", "nope"]) == 1
+    assert "on the command line, input= is --input and target= is --answer" in capsys.readouterr().err
+
+
+def test_stopping_at_a_question_writes_nothing_and_shows_no_trace(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stopped:
+        def readline(self) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin", Stopped())
+    assert main(["prepare", str(file)]) == INTERRUPTED
+    assert capsys.readouterr().err == "tunekit: stopped\n"
+    assert os.listdir(file.parent) == [file.name]
+
+
+@pytest.mark.parametrize("closed", ["sys.stdin", "sys.stdout"])
+def test_a_closed_terminal_is_nobody_to_ask(file: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closed, None)
+    assert main(["prepare", str(file)]) == 0
+    assert len(Dataset.load(file.with_name("tickets_prepared.jsonl"))) == 44
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux: a disk that is always full")
+def test_output_that_finds_no_room_is_an_error(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(["prepare", str(file), "-q"]) == 1
+        assert "cannot print: No space left on device" in capsys.readouterr().err
+        with contextlib.suppress(OSError):
+            full.close()
+
+
+def test_a_file_that_vanishes_is_named(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.unlink()
+    assert main(["prepare", str(file), "-q"]) == 1
+    assert "tickets.jsonl: no such file" in capsys.readouterr().err
