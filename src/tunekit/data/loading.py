@@ -18,6 +18,7 @@ from tunekit.data.readers.base import Made, Notes, Row
 from tunekit.data.shapes import BlankTarget, Columns
 from tunekit.data.shapes.choose import SAMPLE_ROWS, Chosen, choose
 from tunekit.data.shapes.fast_chat import FastChats
+from tunekit.data.shapes.template_cells import TemplateCells
 from tunekit.data.sources.base import Source
 from tunekit.data.wording import counted
 from tunekit.errors import DataError, SpecError
@@ -148,6 +149,7 @@ def _refuse_no_rows(sample: Sequence[Row], plan: Plan) -> None:
 
 def _converted(rows: Iterator[Row], chosen: Chosen, plan: Plan, found: Found) -> Iterator[Example]:
     blank, most = _Blank(), sys.maxsize if plan.limit is None else plan.limit
+    cells = TemplateCells(chosen.columns)
     left = most
     for number, value in rows:
         row_id = f"{found.name}:{number}"
@@ -162,11 +164,13 @@ def _converted(rows: Iterator[Row], chosen: Chosen, plan: Plan, found: Found) ->
             else:
                 raise
             continue
+        cells.see(value, row_id)
         yield from made[:left]
         left -= len(made)
         if left <= 0:
             break
     blank.check()
+    found.notes.findings.extend(cells.findings())
     if found.skipped and left == most:
         _refuse_all_skipped(found)
 

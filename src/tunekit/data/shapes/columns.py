@@ -78,7 +78,12 @@ class Columns:
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that must be there."""
-        return (*_parts(self.input)[1], *self.targets) if self.input is not None else self.targets
+        return (*self.inputs, *self.targets)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The input columns; several where the input is a template."""
+        return _parts(self.input)[1] if self.input is not None else ()
 
 
 def read(columns: Columns, record: Mapping[str, Any], id: str) -> Example:
