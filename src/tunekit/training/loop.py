@@ -23,6 +23,7 @@ from tunekit.spec import TuneSpec
 from tunekit.training.batches import Sampler, micro_batches
 from tunekit.training.checkpoint import TrainingState
 from tunekit.training.events_log import EventLog
+from tunekit.training.flops import Work
 from tunekit.training.objectives.base import Learner
 from tunekit.training.recipe import Recipe
 from tunekit.training.rows import Row
@@ -50,6 +51,8 @@ class Training:
         parameters: What is trained, by name.
         optimizer: Over exactly these parameters.
         learner: Loss of the rows of one forward pass.
+        work: What a row costs, for the report of speed.
+        peak: Operations per second that the device could do; None where that is not known.
         rows: Training rows.
         validation: Held-out rows; may be empty.
     """
@@ -60,6 +63,8 @@ class Training:
     parameters: dict[str, torch.nn.Parameter]
     optimizer: torch.optim.Optimizer
     learner: Learner[Any]
+    work: Work
+    peak: float | None
     rows: Sequence[Row]
     validation: Sequence[Row]
 
@@ -85,6 +90,7 @@ class StepResult:
     gradient_norm: float
     real_tokens: int
     target_tokens: int
+    operations: float
     metrics: dict[str, float]
 
 
@@ -121,7 +127,7 @@ def train(
             learning_rate=rate,
             gradient_norm=result.gradient_norm,
             tokens_per_s=round(result.real_tokens / (now - started), 1),
-            metrics={"target_tokens": float(result.target_tokens), **result.metrics},
+            metrics={**_speed(training, result, now - started), **result.metrics},
         )
         if training.validation and _evaluation_due(recipe, state.step):
             state = _evaluated(state, evaluate(training), log)
@@ -193,8 +199,19 @@ def _update(training: Training, rows: Sequence[Row], loss: float, metrics: dict[
         gradient_norm=norm,
         real_tokens=sum(row.length for row in rows),
         target_tokens=sum(row.target_count for row in rows),
+        operations=training.work.of_rows(rows),
         metrics=metrics,
     )
+
+
+def _speed(training: Training, result: StepResult, seconds: float) -> dict[str, float]:
+    found = {
+        "target_tokens": float(result.target_tokens),
+        "target_tokens_per_s": round(result.target_tokens / seconds, 1),
+    }
+    if training.peak:
+        found["mfu"] = round(result.operations / seconds / training.peak, 4)
+    return found
 
 
 def step_seed(seed: int, step: int) -> int:

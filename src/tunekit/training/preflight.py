@@ -5,8 +5,8 @@ Fail here rather than warn: a run whose answers were cut, or whose model never l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from tunekit.errors import DataError
 from tunekit.training.recipe import Recipe
@@ -15,6 +15,7 @@ from tunekit.training.rows import Row
 _NAMED = 10
 
 R = TypeVar("R", bound=Row)
+TooLong: TypeAlias = Literal["error", "drop", "truncate_prompt"]
 
 
 def with_target(rows: Sequence[R], *, part: str) -> list[R]:
@@ -32,21 +33,56 @@ def with_target(rows: Sequence[R], *, part: str) -> list[R]:
     return kept
 
 
-def refuse_longer(rows: Sequence[Row], *, max_length: int, part: str) -> None:
-    """Nothing is ever cut.
+def fitting(
+    rows: Sequence[R],
+    *,
+    max_length: int,
+    too_long: TooLong,
+    shortened: Callable[[R, int], R | None],
+    part: str,
+) -> tuple[list[R], list[str]]:
+    """The rows that the model takes, by the policy for longer ones, and what was done to get there.
+
+    Args:
+        rows: Rows with a target.
+        max_length: Longest text in tokens.
+        too_long: The policy, as in `TuneSpec.too_long`.
+        shortened: Cuts the prompt of a row from the left; None where that does not help.
+        part: Of the data, for messages.
 
     Raises:
-        DataError: A row is longer than the model takes; the message names the rows and the part of the data.
+        DataError: A row is too long, or is so without its prompt, or none is left; the message names the rows.
     """
     long = [row for row in rows if row.longest > max_length]
-    if long:
-        longest = max(row.longest for row in long)
-        raise DataError(
-            f"{len(long)} of {len(rows)} {part} rows are longer than {max_length} tokens (the longest has "
-            f"{longest}): {names(long)}",
-            hint="shorten or drop these rows, raise max_length, or take a model with a longer context; "
-            "tunekit never cuts an answer",
-        )
+    if not long:
+        return list(rows), []
+    if too_long == "error":
+        raise _too_long(long, rows, max_length, part)
+    said = f"{len(long)} of {len(rows)} {part} rows are longer than {max_length} tokens and"
+    if too_long == "drop":
+        kept = [row for row in rows if row.longest <= max_length]
+        if not kept:
+            raise _too_long(long, rows, max_length, part)
+        return kept, [f"{said} are left out: {names(long)}"]
+    fitted = [shortened(row, max_length) if row.longest > max_length else row for row in rows]
+    hopeless = [row for row, cut in zip(rows, fitted, strict=True) if cut is None]
+    if hopeless:
+        raise _too_long(hopeless, rows, max_length, part, even="without their prompts")
+    return [row for row in fitted if row is not None], [
+        f"{said} lose the beginning of their prompts: {names(long)}"
+    ]
+
+
+def _too_long(
+    long: Sequence[Row], rows: Sequence[Row], max_length: int, part: str, *, even: str = ""
+) -> DataError:
+    longest = max(row.longest for row in long)
+    return DataError(
+        f"{len(long)} of {len(rows)} {part} rows are longer than {max_length} tokens{even and ' even ' + even} "
+        f"(the longest has {longest}): {names(long)}",
+        hint="shorten or drop these rows (too_long='drop' or 'truncate_prompt'), raise max_length, or take a model "
+        "with a longer context; tunekit never cuts an answer",
+    )
 
 
 def report(

@@ -6,6 +6,7 @@ is tried out before the first step.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,12 +21,13 @@ from tunekit import _files
 from tunekit._version import __version__
 from tunekit.examples import from_dict
 from tunekit.spec import Adapter, LoRA
-from tunekit.training import artifacts, fingerprint, load, preflight, render
+from tunekit.training import artifacts, fingerprint, flops, load, preflight, render
 from tunekit.training.adapters import make_trainable, trainable_parameters
 from tunekit.training.checkpoint import recorded_base
 from tunekit.training.device import Device, choose_device
 from tunekit.training.events_log import EventLog
 from tunekit.training.families import Family, Head, family_of
+from tunekit.training.flops import Work
 from tunekit.training.loop import Stop, Training
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.catalogue import objective_of
@@ -36,6 +38,7 @@ from tunekit.training.rundir import RunDirectory, RunPlan
 from tunekit.training.template import Template, stop_ids
 
 _ROWS_LOOKED_AT = 20  # a template does not change from row to row, but tools and system prompts may
+_SHARE_OF_PEAK = 0.45  # what benchmarks/train_cpu.py shows; small models and short rows stay below
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
 
 
@@ -112,9 +115,15 @@ def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None],
     _raise_if_stopped(stop)
     model = _model(base, objective.head, device)
     stops = stop_ids(template, load.config_stop_ids(model))
+    fitting = partial(
+        preflight.fitting,
+        max_length=min(spec.max_length or sys.maxsize, load.model_max_length(model)),
+        too_long=spec.too_long,
+        shortened=objective.shortened,
+    )
+    kept, cut = fitting(kept, part="training")
+    validation, cut_too = fitting(validation, part="validation")
     recipe = resolve(spec, _facts(model, base.family, rows=len(kept)))
-    preflight.refuse_longer(kept, max_length=recipe.max_length, part="training")
-    preflight.refuse_longer(validation, max_length=recipe.max_length, part="validation")
     card = _card(run, base, recipe, texts, stops, model)
     warn = partial(log.notice, level="warning")
     model = make_trainable(model, _adapter(base), seed=spec.seed, warn=warn).to(device.name)
@@ -131,8 +140,10 @@ def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None],
         memory_bytes=_memory(training),
         device=device.name,
     )
-    report |= objective.facts(kept, stops)
+    report |= _time(training) | objective.facts(kept, stops)
     report["warnings"] += [
+        *cut,
+        *cut_too,
         *objective.warnings(kept, stops, part="training"),
         *objective.warnings(validation, stops, part="validation"),
         *preflight.served_differently(_served_differently(run, texts)),
@@ -232,6 +243,8 @@ def _training(
             parameters.values(), lr=recipe.learning_rate, weight_decay=plan.spec.weight_decay, fused=True
         ),
         learner=learner,
+        work=Work.of(model),
+        peak=flops.peak(device.name),
         rows=rows,
         validation=validation,
     )
@@ -279,8 +292,19 @@ def _memory(training: Training) -> int:
     )
 
 
+def _time(training: Training) -> dict[str, Any]:
+    """What all steps cost in arithmetic, and the seconds that follow where half of the peak is reached."""
+    operations = (
+        training.work.of_rows(training.rows) * training.recipe.total_steps / training.recipe.steps_per_epoch
+    )
+    seconds = operations / (_SHARE_OF_PEAK * training.peak) if training.peak else None
+    return {"operations": operations, "seconds_estimate": seconds}
+
+
 def _headline(report: dict[str, Any]) -> str:
+    seconds = report["seconds_estimate"]
     return (
         f"{report['rows']} rows, {report['tokens']} tokens ({report['target_share']:.0%} with loss), "
         f"{report['steps']} steps, {report['trainable_parameters']} trainable parameters on {report['device']}"
+        + (f", about {seconds:.0f} s or more" if seconds and seconds >= 1 else "")
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 
@@ -83,3 +83,30 @@ class Answers:
     def target_count(self) -> int:
         """Tokens of the answers that carry loss."""
         return sum(answer.target_count for answer in self.answers)
+
+    def without_beginning(self, tokens: int, *, begin: int | None) -> Answers | None:
+        """The same with that many tokens fewer at the left of the prompt, or None if there are not so many.
+
+        What comes before the first target is prompt too, where an answer holds all of its text. One token must stay, to
+        predict the first target from.
+
+        Args:
+            tokens: How many to leave out.
+            begin: A token that texts begin with; it stays where it is.
+        """
+        if self.prompt:
+            kept = _without_beginning(self.prompt, tokens, begin)
+            return None if kept is None else replace(self, prompt=kept)
+        (answer,) = self.answers
+        context = next(at for at, weight in enumerate(answer.weights) if weight != 0.0)
+        kept = _without_beginning(answer.ids[:context], tokens, begin)
+        if kept is None:
+            return None
+        ids, weights = kept + answer.ids[context:], (0.0,) * len(kept) + answer.weights[context:]
+        return replace(self, answers=(replace(answer, ids=ids, weights=weights),))
+
+
+def _without_beginning(prompt: tuple[int, ...], tokens: int, begin: int | None) -> tuple[int, ...] | None:
+    stays = prompt[:1] if begin is not None and prompt[:1] == (begin,) else ()
+    kept = stays + prompt[len(stays) + tokens :]
+    return kept if kept and len(stays) + tokens <= len(prompt) else None

@@ -71,6 +71,7 @@ class LocalBackend(Backend):
         adapters=frozenset({"lora", "full"}),
         verbs=frozenset({"find", "cancel", "generate", "score", "artifact", "delete_artifacts"}),
         options=frozenset({"revision"}),
+        spec_fields=frozenset({"too_long"}),
     )
 
     def __init__(

@@ -83,6 +83,15 @@ class Objective(ABC, Generic[R]):
             longest: Longest text of the run in tokens.
         """
 
+    def shortened(self, row: R, max_length: int) -> R | None:
+        """A row that is too long with its prompt cut from the left, or None where that does not help.
+
+        Args:
+            row: The row.
+            max_length: Longest text in tokens.
+        """
+        return None
+
     def facts(self, rows: Sequence[R], stop_ids: Sequence[int]) -> dict[str, Any]:
         """What the report before the first step says of the rows beside their number and length; JSON-ready.
 

@@ -37,6 +37,10 @@ class Supervised(Objective[Answers]):
         """See `Objective.learner`."""
         return SupervisedLearner(self.texts.language_model(module, device, longest=longest))
 
+    def shortened(self, row: Answers, max_length: int) -> Answers | None:
+        """See `Objective.shortened`."""
+        return row.without_beginning(row.longest - max_length, begin=self.texts.template.begin)
+
     def facts(self, rows: Sequence[Answers], stop_ids: Sequence[int]) -> dict[str, Any]:
         """See `Objective.facts`."""
         stops = set(stop_ids)
