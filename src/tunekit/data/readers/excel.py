@@ -69,7 +69,7 @@ def _chosen(workbook: Workbook, wanted: str | int | None) -> SheetPart:
     names = [sheet.name for sheet in sheets]
     if wanted is None:
         for sheet in sheets:
-            if not sheet.hidden and _has_rows(workbook, sheet):
+            if not sheet.hidden and sheet.filled is not False and _has_rows(workbook, sheet):
                 return sheet
         raise DataError(
             f"no visible sheet has data; the sheets are {listed(names)}",
@@ -96,7 +96,9 @@ def _has_rows(workbook: Workbook, part: SheetPart) -> bool:
 def _others(workbook: Workbook, read: SheetPart) -> list[Finding]:
     """That other sheets with something in them were not read."""
     others = [
-        sheet for sheet in workbook.sheets[:_MOST_LOOKED_AT] if sheet != read and _has_rows(workbook, sheet)
+        sheet
+        for sheet in workbook.sheets[:_MOST_LOOKED_AT]
+        if sheet != read and (_has_rows(workbook, sheet) if sheet.filled is None else sheet.filled)
     ]
     if not others:
         return []

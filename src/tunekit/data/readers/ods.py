@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import IO
 
 from tunekit.data.readers import number_formats, xml_text, zip_limits
-from tunekit.data.readers.sheet_rows import Cells, Seen, SheetPart
+from tunekit.data.readers.sheet_rows import MAX_SPOTS, Cells, Seen, SheetPart, see
 from tunekit.data.readers.zip_limits import Member
 from tunekit.data.wording import brief
 from tunekit.errors import DataError
@@ -38,7 +39,15 @@ _ROW = re.compile(r"<table:table-row(?=[\s/>])")
 _CELL = re.compile(r"<table:(?:covered-)?table-cell(?=[\s/>])")
 _SPACES = re.compile(r'<text:s(?:\s+text:c="([0-9]{1,4})")?\s*/>')
 _MARKUP = re.compile(r"<[^<>]*+>")
-_TIME = re.compile(r"(-?)PT([0-9]{1,7})H([0-9]{1,2})M([0-9]{1,2})(?:[.,]([0-9]{1,9}))?S")
+_BREAK = re.compile(r"<text:(tab|line-break)(?=[\s/>])[^<>]*+>")
+_BLANK_PARAGRAPH = re.compile(r"<text:p(?:\s[^<>]*)?/>")
+# Comments, and text in drawings that lie on the sheet.
+_ASIDE = re.compile(r"<(/?)(?:office:annotation|draw:[\w-]+)(?=[\s/>])[^<>]*?(/?)>")
+_TIME = re.compile(
+    r"(-?)P(?=T?[0-9])(?:([0-9]{1,7})D)?T?(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9})(?:[.,]([0-9]{1,15}))?S)?"
+)
+_FRACTION = re.compile(r"\.([0-9]{1,15})$")
+_HAS_VALUE = " office:value-type="
 _DIGITS = 10  # of the number of times that something is repeated
 _STYLE_CHARS = 2000  # of the two tags that say that a sheet is hidden
 _MOST_SPACES = 100  # in one tag, which takes 20 bytes
@@ -72,6 +81,7 @@ class OdsWorkbook:
         """The sheets, in order."""
         hidden: set[str] = set()
         found: list[SheetPart] = []
+        filled: set[int] = set()
         rest = ""
         for piece in self.pieces():
             # A style is two tags, which may be in two pieces.
@@ -79,11 +89,14 @@ class OdsWorkbook:
                 xml_text.attributes(tag).get("style:name", "") for tag in _HIDDEN_STYLE.findall(rest + piece)
             }
             rest = piece[-_STYLE_CHARS:]
-            for tag in _TABLE.findall(piece):
+            before, *tables = _TABLE.split(piece)
+            filled |= {len(found)} if _HAS_VALUE in before else set()
+            for tag, inside in zip(tables[::2], tables[1::2], strict=True):
                 named = xml_text.attributes(tag)
                 is_hidden = named.get("table:style-name") in hidden
                 found.append(SheetPart(named.get("table:name", ""), str(len(found)), is_hidden))
-        return found
+                filled |= {len(found)} if _HAS_VALUE in inside else set()
+        return [replace(sheet, filled=number in filled) for number, sheet in enumerate(found, start=1)]
 
     def sheet(self, part: SheetPart) -> OdsSheet:
         """One of its sheets, from its beginning."""
@@ -117,7 +130,7 @@ class OdsSheet:
         for row in self._rows():
             tag, _, body = row.partition(">")
             named = xml_text.attributes(tag)
-            times = _times(named, "rows")
+            times = _number(named, "table:number-rows-repeated")
             cells = (
                 self._cells(body.partition("</table:table-row>")[0], number) if not tag.endswith("/") else []
             )
@@ -182,7 +195,7 @@ class OdsSheet:
         for cell in _CELL.split(row)[1:]:
             tag, _, inner = cell.partition(">")
             named = xml_text.attributes(tag)
-            times = _times(named, "columns")
+            times = _number(named, "table:number-columns-repeated")
             try:
                 text = self._text(named, "" if tag.endswith("/") else inner, (number, len(cells) + blank))
             except (ValueError, LookupError) as error:
@@ -190,6 +203,8 @@ class OdsSheet:
                     f"a cell cannot be read: {brief(str(error), quote=False)}",
                     hint="open the workbook with a spreadsheet program and save it again",
                 )
+            if text and "spanned" in tag:
+                self._see_merged(named, number, len(cells) + blank)
             if not text:
                 blank += times
             elif len(cells) + blank + times > MAX_COLUMN:
@@ -202,9 +217,14 @@ class OdsSheet:
                 blank = 0
         return cells
 
+    def _see_merged(self, named: Mapping[str, str], row: int, column: int) -> None:
+        rows, columns = (_number(named, f"table:number-{what}-spanned") for what in ("rows", "columns"))
+        if rows * columns > 1 and len(self.seen.merged) < MAX_SPOTS:
+            self.seen.merged.append((row, column, row + rows - 1, column + columns - 1))
+
     def _text(self, named: Mapping[str, str], inner: str, spot: tuple[int, int]) -> str:
         if named.get("calcext:value-type") == "error":
-            self.seen.errors.append((*spot, _said(inner)))
+            see(self.seen.errors, *spot, _said(inner))
             return ""
         match named.get("office:value-type"):
             case "string":
@@ -212,22 +232,22 @@ class OdsSheet:
             case "float" | "percentage" | "currency":
                 value = named["office:value"]
                 if number_formats.is_long(value):
-                    self.seen.long.append((*spot, number_formats.number(value)))
+                    see(self.seen.long, *spot, number_formats.number(value))
                 return number_formats.number(value)
             case "date":
-                return named["office:date-value"].replace("T", " ")
+                return _moment(named["office:date-value"])
             case "time":
                 return _clock(named["office:time-value"])
             case "boolean":
                 return named["office:boolean-value"].upper()
             case _:
                 if "table:formula" in named:
-                    self.seen.not_computed.append((*spot, named["table:formula"]))
+                    see(self.seen.not_computed, *spot, named["table:formula"])
                 return ""
 
 
-def _times(named: Mapping[str, str], what: str) -> int:
-    said = named.get(f"table:number-{what}-repeated", "1")
+def _number(named: Mapping[str, str], name: str) -> int:
+    said = named.get(name, "1")
     return max(1, int(said[:_DIGITS])) if said.isdecimal() else 1
 
 
@@ -235,24 +255,44 @@ def _clock(value: str) -> str:
     found = _TIME.fullmatch(value)
     if not found:
         raise ValueError(f"the time {value!r}")
-    sign, hours, minutes, seconds, fraction = found.groups()
-    rest = f".{fraction[:3]:0<3}" if fraction and fraction.strip("0") else ""
-    return f"{sign}{int(hours):02}:{int(minutes):02}:{int(seconds):02}{rest}"
+    sign, *counts, fraction = found.groups("0")
+    days, hours, minutes, seconds = map(int, counts)
+    minutes, seconds = divmod(((days * 24 + hours) * 60 + minutes) * 60 + seconds, 60)
+    return f"{sign.strip('0')}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{_thousandths(fraction)}"
+
+
+def _moment(value: str) -> str:
+    return _FRACTION.sub(lambda found: _thousandths(found[1]), value).replace("T", " ")
+
+
+def _thousandths(fraction: str) -> str:
+    """Thousandths of a second, as all sheets count them, if there are any."""
+    digits = f"{fraction[:3]:0<3}"
+    return f".{digits}" if digits != "000" else ""
 
 
 def _said(inner: str) -> str:
-    """The paragraphs of a cell, without comments on it."""
-    if "<office:annotation" in inner:
-        first, *more = inner.split("<office:annotation")
-        inner = first + "".join(part.partition("</office:annotation>")[2] for part in more)
-    paragraphs = inner.replace("<text:p/>", "<text:p></text:p>").split("</text:p>")[:-1]
+    """The paragraphs of a cell, without comments on it and drawings."""
+    if "<office:annotation" in inner or "<draw:" in inner:
+        inner = "".join(_own(inner))
+    paragraphs = _BLANK_PARAGRAPH.sub("<text:p></text:p>", inner).split("</text:p>")[:-1]
     return "\n".join(_line(paragraph.partition("<text:p")[2].partition(">")[2]) for paragraph in paragraphs)
+
+
+def _own(inner: str) -> Iterator[str]:
+    depth = at = 0
+    for tag in _ASIDE.finditer(inner):
+        if not depth:
+            yield inner[at : tag.start()]
+        depth = max(0, depth - 1) if tag[1] else depth + (not tag[2])
+        at = tag.end()
+    yield "" if depth else inner[at:]
 
 
 def _line(paragraph: str) -> str:
     if "<" in paragraph:
         paragraph = _SPACES.sub(_spaces, paragraph)
-        paragraph = paragraph.replace("<text:tab/>", "\t").replace("<text:line-break/>", "\n")
+        paragraph = _BREAK.sub(lambda tag: "\t" if tag[1] == "tab" else "\n", paragraph)
         paragraph = _MARKUP.sub("", paragraph)
     return xml_text.unescaped(paragraph)
 

@@ -40,11 +40,13 @@ class SheetPart:
         name: As people see it.
         place: Where the workbook keeps it.
         hidden: Whether it is not shown.
+        filled: Whether cells have values; None where nobody looked.
     """
 
     name: str
     place: str
     hidden: bool
+    filled: bool | None = None
 
 
 @dataclass(slots=True)

@@ -32,6 +32,36 @@ TAIL = ods_row(BLANK, times=1_048_000)
             "bold link",
         ),
         (said("_x0041_ stays"), "_x0041_ stays"),
+        (said('a<text:tab text:tab-ref="0"/>b<text:line-break />c'), "a\tb\nc"),
+        (said('a</text:p><text:p text:style-name="P1"/><text:p/><text:p>b'), "a\n\n\nb"),
+        (said("[]<text:s text:c='2'/>x").replace("'", '"'), "[]  x"),
+        (valued("date", "2024-01-02T03:04:05.678000000"), "2024-01-02 03:04:05.678"),
+        (valued("date", "2024-01-02T03:04:05.000000000"), "2024-01-02 03:04:05"),
+        (valued("date", "0044-03-15"), "0044-03-15"),
+        (valued("time", "-PT01H30M00S"), "-01:30:00"),
+        (valued("time", "PT5S"), "00:00:05"),
+        (valued("time", "P1DT2H"), "26:00:00"),
+        (valued("time", "PT00H00M00.000000000S"), "00:00:00"),
+        (valued("float", "1.5E-3"), "0.0015"),
+        (valued("float", "-0"), "0"),
+        (
+            said(
+                "text</text:p><draw:g><draw:frame><draw:text-box><text:p>drawn</text:p></draw:text-box></draw:frame>"
+                "<draw:line/></draw:g><text:p>more"
+            ),
+            "text\nmore",
+        ),
+        (
+            '<table:table-cell office:value-type="string"><text:p>before</text:p>'
+            '<office:annotation draw:style-name="g">'
+            "<dc:date>2024</dc:date><text:p>a</text:p><text:p>b</text:p></office:annotation></table:table-cell>",
+            "before",
+        ),
+        (
+            '<table:table-cell office:value-type="string" office:string-value="said"><text:p>shown</text:p>'
+            "</table:table-cell>",
+            "said",
+        ),
         (
             '<table:table-cell office:value-type="string"><office:annotation><text:p>a comment</text:p>'
             "</office:annotation><text:p>text</text:p></table:table-cell>",
@@ -55,6 +85,17 @@ def test_repeated_rows_and_cells_are_read_as_often_and_blank_ones_cost_nothing()
         (2, {"prompt": "same", "completion": "same"}),
         (3, {"prompt": "same", "completion": "same"}),
         (1004, {"prompt": "", "completion": "late"}),
+    ]
+
+
+def test_blank_rows_between_others_and_merged_cells_are_noted() -> None:
+    merged = said("a").replace("<table:table-cell", '<table:table-cell table:number-rows-spanned="2"')
+    covered = "<table:covered-table-cell/>"
+    body = ods_row(merged, said("x")) + ods_row(covered, said("y")) + ods_row(BLANK, times=2)
+    notes = read(ods(HEAD + body + ods_row(said("b"), said("z")) + TAIL))[1]
+    assert [(finding.code, finding.rows) for finding in notes.findings] == [
+        ("blank-rows", ("book:4", "book:5")),
+        ("merged-cells", ("book:3",)),
     ]
 
 

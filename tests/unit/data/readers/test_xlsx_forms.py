@@ -246,7 +246,10 @@ def test_shared_texts_of_all_forms_keep_their_places() -> None:
     assert values(*cells, shared="\n".join(items)) == said
 
 
-MARKED = "<x:a><x:t>1</x:t><!-- <x:t>no</x:t> <![CDATA[ --><x:t><![CDATA[a <!-- b & <x:t> ]] ]]></x:t>é<!----><x:t/></x:a>"
+MARKED = (
+    "<x:a><x:t>1</x:t><!-- <x:t>no</x:t> <![CDATA[ -->"
+    "<x:t><![CDATA[a <!-- b & <x:t> ]] ]]></x:t>é<!----><x:t/></x:a>"
+)
 
 
 @given(st.lists(st.integers(1, len(MARKED.encode()) - 1), max_size=6))
