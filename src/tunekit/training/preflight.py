@@ -156,20 +156,6 @@ def names(rows: Sequence[Row]) -> str:
     return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
-def memory_estimate(
-    *, parameter_bytes: int, trainable: int, layers: int, hidden: int, vocabulary: int, pass_tokens: int
-) -> int:
-    """Rough peak in bytes: weights, fp32 gradients and two Adam moments, activations and logits of one pass.
-
-    34 values per token, layer and unit of width: Korthikanti et al. 2022 (arXiv 2205.05198, section 4), without the
-    attention matrix, which fused kernels do not keep.
-    """
-    states = trainable * 4 * 3
-    activations = pass_tokens * layers * hidden * 34 * 4
-    logits = min(pass_tokens, 4096) * vocabulary * 4 * 3
-    return parameter_bytes + states + activations + logits
-
-
 def _without_target(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if not row.target_count]
 

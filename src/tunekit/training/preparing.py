@@ -21,7 +21,7 @@ from tunekit import _files
 from tunekit._version import __version__
 from tunekit.examples import from_dict
 from tunekit.spec import Adapter, LoRA
-from tunekit.training import artifacts, fingerprint, flops, load, preflight, render
+from tunekit.training import artifacts, fingerprint, flops, load, memory, preflight, render
 from tunekit.training.adapters import make_trainable, trainable_parameters
 from tunekit.training.checkpoint import recorded_base
 from tunekit.training.device import Device, choose_device
@@ -29,6 +29,7 @@ from tunekit.training.events_log import EventLog
 from tunekit.training.families import Family, Head, family_of
 from tunekit.training.flops import Work
 from tunekit.training.loop import Stop, Training
+from tunekit.training.memory import Estimate
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.catalogue import objective_of
 from tunekit.training.objectives.texts import Texts
@@ -137,9 +138,10 @@ def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None],
         template_sha256=card.chat_template_sha256,
         trainable=sum(value.numel() for value in training.parameters.values()),
         parameters=sum(value.numel() for value in model.parameters()),
-        memory_bytes=_memory(training),
+        memory_bytes=_spare_memory(training, device, log).total,
         device=device.name,
     )
+    report["gradient_checkpointing"] = bool(getattr(model, "is_gradient_checkpointing", False))
     report |= _time(training) | objective.facts(kept, stops)
     report["warnings"] += [
         *cut,
@@ -278,18 +280,24 @@ def _card(
     )
 
 
-def _memory(training: Training) -> int:
-    config = training.model.config.get_text_config()
+def _spare_memory(training: Training, device: Device, log: EventLog) -> Estimate:
+    """Compute activations twice where that was asked for, or where they would not fit."""
+    model, wanted = training.model, training.spec.gradient_checkpointing
     longest = max(row.length for row in training.rows)
     rows = max(1, min(training.recipe.micro_rows, training.recipe.micro_tokens // longest))
-    return preflight.memory_estimate(
-        parameter_bytes=sum(value.numel() * value.element_size() for value in training.model.parameters()),
-        trainable=sum(value.numel() for value in training.parameters.values()),
-        layers=config.num_hidden_layers,
-        hidden=config.hidden_size,
-        vocabulary=config.vocab_size,
-        pass_tokens=rows * longest,
-    )
+    needed, free = memory.estimate(model, device, pass_tokens=rows * longest), memory.free_bytes(device)
+    if wanted == "auto":
+        wanted = not memory.keeps_activations(needed, needed.weights, free)
+    if wanted:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        needed = memory.estimate(model, device, pass_tokens=rows * longest, checkpointing=True)
+    if not memory.keeps_activations(needed, needed.weights, free):
+        log.notice(
+            f"training may need {needed.total >> 20} MB in all, and only {(free or 0) >> 20} MB are free",
+            level="warning",
+            data={"needed_bytes": needed.total, "free_bytes": free},
+        )
+    return needed
 
 
 def _time(training: Training) -> dict[str, Any]:
