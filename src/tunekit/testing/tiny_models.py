@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 # ChatML with the answer and its end marked for the loss. The newline after a turn is not something to learn.
 CHAT_TEMPLATE = (
@@ -17,6 +18,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 _SPECIAL = ("<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>")
+_T5_SPECIAL = ("<pad>", "</s>", "<unk>")
 
 
 def make_tiny_llama(
@@ -77,20 +79,99 @@ def make_tiny_llama(
     return directory
 
 
-def _byte_tokenizer(chat_template: str | None):  # type: ignore[no-untyped-def]  # a transformers class, imported late
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+def make_tiny_t5(
+    path: str | os.PathLike[str],
+    *,
+    kind: Literal["t5", "mt5"] = "t5",
+    vocab_size: int = 260,
+    layers: int = 2,
+    hidden: int = 32,
+    heads: int = 4,
+    dropout: float = 0.1,
+    seed: int = 0,
+) -> Path:
+    """Write an encoder-decoder with random weights and a byte-level tokenizer that ends texts with `</s>`.
+
+    The same arguments write the same weights. The host's random state is left as it was.
+
+    Args:
+        path: Directory to write; it is created.
+        kind: "t5" is the first T5: ReLU, and one matrix for input and output embeddings, whose products are scaled.
+            "mt5" is mT5: gated GELU, and an output head of its own, without a scale.
+        vocab_size: At least 259: 256 bytes and three special tokens. More is never produced by the tokenizer.
+        layers: Layers of the encoder, and of the decoder.
+        hidden: Width; a multiple of `heads`.
+        heads: Attention heads.
+        dropout: Active while the model is trained, as in every published T5.
+        seed: Seeds the weights.
+
+    Returns:
+        The directory, which `AutoModelForSeq2SeqLM` and `AutoTokenizer` load.
+
+    Examples:
+        >>> import tempfile
+        >>> from transformers import AutoModelForSeq2SeqLM
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     AutoModelForSeq2SeqLM.from_pretrained(make_tiny_t5(directory)).config.model_type
+        't5'
+    """
+    import torch
+    import transformers
+
+    directory = Path(path)
+    tokenizer = _byte_tokenizer(None, special=_T5_SPECIAL, end="</s>")
+    made = {
+        "t5": ("T5Config", "T5ForConditionalGeneration"),
+        "mt5": ("MT5Config", "MT5ForConditionalGeneration"),
+    }
+    config_class, model_class = (getattr(transformers, name) for name in made[kind])
+    config = config_class(
+        vocab_size=vocab_size,
+        d_model=hidden,
+        d_kv=hidden // heads,
+        d_ff=hidden * 2,
+        num_layers=layers,
+        num_heads=heads,
+        dropout_rate=dropout,
+        feed_forward_proj="relu" if kind == "t5" else "gated-gelu",
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = model_class(config)
+        if kind == "mt5":
+            # transformers 5 ties every T5 that it makes, and unties on loading where the file has two matrices, as
+            # the published mT5s have.
+            model.lm_head.weight = torch.nn.Parameter(torch.randn(vocab_size, hidden) * hidden**-0.5)
+            del model.all_tied_weights_keys["lm_head.weight"]
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def _byte_tokenizer(  # type: ignore[no-untyped-def]  # a transformers class, imported late
+    chat_template: str | None, *, special: tuple[str, ...] = _SPECIAL, end: str | None = None
+):
+    """A tokenizer with a token for every byte. The first two special tokens fill and end; `end` ends every text."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: at for at, token in enumerate((*_SPECIAL, *alphabet))}
+    vocabulary = {token: at for at, token in enumerate((*special, *alphabet))}
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
-    backend.add_special_tokens([AddedToken(token, special=True) for token in _SPECIAL])
+    if end is not None:
+        backend.post_processor = processors.TemplateProcessing(
+            single=f"$A {end}", special_tokens=[(end, vocabulary[end])]
+        )
+    backend.add_special_tokens([AddedToken(token, special=True) for token in special])
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        pad_token="<|pad|>",
-        eos_token="<|endoftext|>",
+        pad_token=special[0],
+        eos_token=special[1],
         chat_template=chat_template,
         clean_up_tokenization_spaces=False,
     )

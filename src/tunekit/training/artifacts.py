@@ -174,6 +174,7 @@ def generation_config(model: Any, stop_ids: Sequence[int]) -> Any:
         bos_token_id=getattr(inherited, "bos_token_id", None),
         eos_token_id=list(stop_ids) or None,
         pad_token_id=getattr(inherited, "pad_token_id", None),
+        decoder_start_token_id=getattr(inherited, "decoder_start_token_id", None),
     )
     config.validate(strict=True)
     return config

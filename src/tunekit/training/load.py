@@ -20,11 +20,13 @@ import torch
 from tunekit.errors import ModelError
 from tunekit.training import fingerprint, hub, render
 from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card, template_sha256
-from tunekit.training.families import Head, auto_class
+from tunekit.training.families import Family, Head, auto_class, family_of
 from tunekit.training.template import Template, stop_ids
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _DEFAULT_MAX_LENGTH = 2048
+# T5's positions are distances, of which there is no last one; the n_positions of its configs is what it was trained on.
+_NO_POSITIONS_MAX_LENGTH = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,11 @@ class LoadedModel:
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
         return self.template.tokenizer
+
+    @property
+    def family(self) -> Family:
+        """What kind of model it is."""
+        return family_of(self.model.config)
 
 
 def load(
@@ -201,8 +208,10 @@ def config_stop_ids(model: Any) -> tuple[int, ...]:
 
 
 def model_max_length(model: Any) -> int:
-    """Longest sequence that the model has positions for, in tokens."""
+    """Longest sequence that the model has positions for, in tokens; of an encoder-decoder, on either side."""
     config = model.config.get_text_config()
+    if hasattr(config, "relative_attention_num_buckets") and not hasattr(config, "max_position_embeddings"):
+        return _NO_POSITIONS_MAX_LENGTH
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         value = getattr(config, name, None)
         if isinstance(value, int) and value > 0:

@@ -1,7 +1,7 @@
 """The one place where prompts and answers become tokens; training, generation and scoring all come through here.
 
 It knows chats, target masks and stop tokens. It knows no model, no batch and no loss; how a tokenizer writes is
-`template`'s to know.
+`template`'s to know, and what an encoder-decoder reads and writes apart is `pairs`'s.
 
 A mismatch between the text a model was trained on and the text it is served with is the most common way to lose
 quality without noticing, so there is no second implementation of any of this.
@@ -112,12 +112,7 @@ def render_answer(
         example = ChatExample(messages=(*prompt, reply), tools=tuple(tools))
     rendered = render_example(template, example, prompt_format)
     start = len(prompt_ids)
-    if list(rendered.ids[:start]) != list(prompt_ids):
-        raise ModelError(
-            "the model's chat template opens an answer with other tokens than it writes into a finished chat, so the "
-            "tokens of an answer cannot be told from those of its prompt",
-            hint="make the template's generation prompt the way it begins an assistant turn; until then, generate",
-        )
+    require_prompt(prompt_ids, rendered.ids)
     end = max((at + 1 for at, weight in enumerate(rendered.weights) if weight), default=start)
     return list(rendered.ids[start:end])
 
@@ -155,34 +150,14 @@ def render_example(tokenizer: Tokenizer | Template, example: Example, prompt_for
         raise
 
 
-def render_pair(tokenizer: Tokenizer | Template, example: Example) -> tuple[tuple[int, ...], Tokens]:
-    """Token ids of a prompt for an encoder, and of its answer for the decoder, which ends it with a stop token.
-
-    Args:
-        tokenizer: The model's own tokenizer, or its `Template`.
-        example: A `CompletionExample`.
-
-    Raises:
-        DataError: It is of another kind; the message names the row.
-    """
-    template = Template.of(tokenizer)
-    if not isinstance(example, CompletionExample):
-        raise DataError(
-            f"row {example.id!r}: an encoder-decoder learns from a prompt and its completion, not from a "
-            f"{example.kind} example",
-            hint="data.to_completion() makes them of chats with one question and one answer",
+def require_prompt(prompt: Sequence[int], whole: Sequence[int]) -> None:
+    """Raises `ModelError` if a finished chat does not begin with the prompt of its answer."""
+    if list(whole[: len(prompt)]) != list(prompt):
+        raise ModelError(
+            "the model's chat template opens an answer with other tokens than it writes into a finished chat, so the "
+            "tokens of an answer cannot be told from those of its prompt",
+            hint="make the template's generation prompt the way it begins an assistant turn; until then, generate",
         )
-    answer = _ended(template, template.encode(example.completion))
-    return tuple(render_source(template, example.prompt)), _tokens(
-        answer, [1.0] * len(answer), example.id, first=1.0
-    )
-
-
-def render_source(tokenizer: Tokenizer | Template, prompt: str) -> list[int]:
-    """Token ids of a prompt as an encoder reads it, with the special tokens that its tokenizer puts around a text."""
-    template = Template.of(tokenizer)
-    template.encode(prompt)  # refuses what is no Unicode
-    return list(template.tokenizer(prompt)["input_ids"])
 
 
 def is_served_as_trained(
@@ -206,12 +181,10 @@ def is_served_as_trained(
     return list(render_example(template, example, prompt_format).ids[: len(served)]) == served
 
 
-def _tokens(
-    ids: list[int], weights: list[float], row: str, silent_turns: int = 0, *, first: float = 0.0
-) -> Tokens:
-    """`first` is the weight of the first token: 0 unless something stands before it."""
+def _tokens(ids: list[int], weights: list[float], row: str, silent_turns: int = 0) -> Tokens:
+    # Nothing stands before the first token, so it cannot be predicted.
     return Tokens(
-        ids=tuple(ids), weights=(first, *weights[1:]) if weights else (), row=row, silent_turns=silent_turns
+        ids=tuple(ids), weights=(0.0, *weights[1:]) if weights else (), row=row, silent_turns=silent_turns
     )
 
 

@@ -62,12 +62,14 @@ class Answers:
         prompt: Token ids that all answers follow, computed once; empty where an answer holds all of its text.
         answers: What follows. The first token of one is predicted from the last of the prompt.
         weight: As in `Row`.
+        encoded: An encoder reads the prompt, so it takes no positions from the answers.
     """
 
     id: str
     prompt: tuple[int, ...] = ()
     answers: tuple[Tokens, ...]
     weight: float
+    encoded: bool = False
 
     @property
     def length(self) -> int:
@@ -76,8 +78,9 @@ class Answers:
 
     @property
     def longest(self) -> int:
-        """Tokens of the prompt with its longest answer."""
-        return len(self.prompt) + max(len(answer.ids) for answer in self.answers)
+        """Tokens of the prompt with its longest answer, or of the longer of the two where each has its positions."""
+        answer = max(len(answer.ids) for answer in self.answers)
+        return max(len(self.prompt), answer) if self.encoded else len(self.prompt) + answer
 
     @property
     def target_count(self) -> int:
@@ -96,7 +99,8 @@ class Answers:
         """
         if self.prompt:
             kept = _without_beginning(self.prompt, tokens, begin)
-            return None if kept is None else replace(self, prompt=kept)
+            cut = None if kept is None else replace(self, prompt=kept)
+            return cut if cut and cut.longest == self.longest - tokens else None
         (answer,) = self.answers
         context = next(at for at, weight in enumerate(answer.weights) if weight != 0.0)
         kept = _without_beginning(answer.ids[:context], tokens, begin)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tunekit.examples import Example
-from tunekit.training import render
+from tunekit.training import pairs, render
 from tunekit.training.device import Device
 from tunekit.training.families import Head
 from tunekit.training.language_model import LanguageModel
@@ -27,11 +27,14 @@ class Supervised(Objective[Answers]):
 
     def row(self, example: Example) -> Answers:
         """See `Objective.row`."""
-        if self.texts.family == "encoder-decoder":
-            prompt, answer = render.render_pair(self.texts.template, example)
+        prompt: tuple[int, ...] = ()
+        encoded = self.texts.family == "encoder-decoder"
+        if encoded:
+            prompt, answer = pairs.render_pair(self.texts.template, example, self.texts.prompt_format)
         else:
-            prompt, answer = (), render.render_example(self.texts.template, example, self.texts.prompt_format)
-        return Answers(id=example.id, prompt=prompt, answers=(answer,), weight=math.fsum(answer.weights))
+            answer = render.render_example(self.texts.template, example, self.texts.prompt_format)
+        weight = math.fsum(answer.weights)
+        return Answers(id=example.id, prompt=prompt, answers=(answer,), weight=weight, encoded=encoded)
 
     def learner(self, module: Any, device: Device, *, longest: int) -> SupervisedLearner:
         """See `Objective.learner`."""

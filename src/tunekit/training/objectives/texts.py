@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunekit.training.device import Device
+from tunekit.training.encoder_decoder import EncoderDecoder
 from tunekit.training.families import Family
 from tunekit.training.language_model import Decoder, LanguageModel
 from tunekit.training.render import ResolvedFormat
@@ -43,6 +44,8 @@ class Texts:
             device: That device.
             longest: Longest text of the run in tokens.
         """
+        if self.family == "encoder-decoder":
+            return EncoderDecoder.of(module, device, pad_id=self.pad_id)
         return Decoder.of(module, device, pad_id=self.pad_id, longest=longest)
 
     def sample(self, row: Answers) -> str:
