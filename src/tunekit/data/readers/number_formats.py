@@ -27,7 +27,7 @@ _BUILT_IN: dict[int, Kind] = {
 }
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]')
 _DURATION = re.compile(r"\[(?:h+|m+|s+)\]")
-_PADDED = re.compile("0{2,18}")
+_PADDED = re.compile("(?=.{2,18}$)0+(?:[- ]0+)*")
 _PLAIN = re.compile(r"(?:-?(?:0\.[0-9]*[1-9]|[1-9][0-9]*+(?:\.[0-9]*[1-9])?+)|0)")
 _ALL_PLAIN = re.compile(rf"(?:{_PLAIN.pattern}(?:\n|\Z))*+")
 
@@ -70,17 +70,22 @@ def texts(values: Sequence[str], id: int, code: str, *, since_1904: bool) -> Seq
     found = kind(id, code)
     if found != "number":
         return _moments(values, found, since_1904=since_1904)
-    if _PADDED.fullmatch(code):
-        return [_padded(number(value), len(code)) for value in values]
+    mask = code.replace("\\", "").replace('"', "")
+    if _PADDED.fullmatch(mask):
+        return [_padded(number(value), mask) for value in values]
     if not _ALL_PLAIN.fullmatch("\n".join(values)):
         return list(map(number, values))
     return [value if len(value) <= DIGITS else number(value) for value in values]
 
 
-def _padded(text: str, digits: int) -> str:
-    """A whole number with zeros in front; any other has no such form."""
-    sign, rest = ("-", text[1:]) if text.startswith("-") else ("", text)
-    return sign + rest.zfill(digits) if rest.isdecimal() else text
+def _padded(text: str, mask: str) -> str:
+    """A whole number with zeros in front, as in "000-00-0000"; any other has no such form."""
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    if not digits.isdecimal():
+        return text
+    left = list(digits.zfill(mask.count("0")))
+    shown = [left.pop() if place == "0" else place for place in reversed(mask)]
+    return sign + "".join(left) + "".join(reversed(shown))
 
 
 def number(value: str) -> str:
