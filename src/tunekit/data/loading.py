@@ -170,9 +170,9 @@ def _converted(rows: Iterator[Row], chosen: Chosen, plan: Plan, found: Found) ->
         if left <= 0:
             break
     blank.check()
-    found.notes.findings.extend(cells.findings())
-    if found.skipped and left == most:
-        _refuse_all_skipped(found)
+    found.notes.findings.extend((*cells.findings(), *chosen.remarks.findings()))
+    if left == most:
+        _refuse_nothing(found)
 
 
 def _made(value: Any, chosen: Chosen, row_id: str) -> Sequence[Example]:
@@ -188,7 +188,12 @@ def _reason(error: DataError) -> str:
     return f"{error.field}: {error.message}" if error.field else error.message
 
 
-def _refuse_all_skipped(found: Found) -> None:
+def _refuse_nothing(found: Found) -> None:
+    if not found.skipped:
+        raise DataError(
+            "no row was accepted by its annotators, so nothing is left to learn",
+            hint="finish the annotation, or export another set",
+        )
     first, skipped = found.skipped[0], counted(len(found.skipped), "row")
     raise DataError(
         f"no row can be used, {skipped} skipped; the first: {first.reason}",

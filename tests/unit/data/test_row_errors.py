@@ -45,7 +45,7 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": []
         ({"messages": [U, {**A, "weight": 0}]}, NO_LESSON, SKIP),
         ({"messages": ["x", A]}, "messages[0]: expected a message object, found text", CHAT),
         ({"messages": [{"content": "x"}, A]}, "messages[0]: a message has no role", ROLES),
-        ({"messages": [{"role": "bot", "content": "x"}, A]}, "messages[0].role: unknown role 'bot'", ROLES),
+        ({"messages": [{"role": "usr", "content": "x"}, A]}, "messages[0].role: unknown role 'usr'", ROLES),
         (
             {"messages": [{"role": ["user"], "content": "x"}, A]},
             "messages[0].role: unknown role ['user']",

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from tunekit.data.classes.targets import MAX_CLASS_CHARS
 from tunekit.data.findings import Finding
 from tunekit.data.shapes import columns as by_columns
-from tunekit.data.shapes import fields, guesses, prompts, table
-from tunekit.data.shapes.base import Shape
+from tunekit.data.shapes import fields, guesses, table, translations, unread
+from tunekit.data.shapes.base import Record, Shape
 from tunekit.data.shapes.catalogue import shape as named
-from tunekit.data.shapes.catalogue import shapes
 from tunekit.data.shapes.columns import Columns
 from tunekit.data.shapes.labelled import by_position
-from tunekit.data.wording import brief, listed, shown
+from tunekit.data.shapes.remarks import Remarks
+from tunekit.data.shapes.restated import Restated
+from tunekit.data.shapes.restating import Restating
+from tunekit.data.shapes.sample import Sample, recognised
+from tunekit.data.wording import brief, listed
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import Example, LabelledExample
 
@@ -27,20 +30,9 @@ SAMPLE_ROWS = 200
 """How many rows a choice looks at; more are not used."""
 _MOST_KEYS = 100
 """A lone object with more keys is no row with columns to choose from, but a vocabulary or the like."""
-_SHAPES = (
-    'rows are {"messages": [...]}, {"prompt": ..., "completion": ...} or {"text": ...};'
-    " for other keys pass input= and target="
-)
-_TOKENS = ("input_ids", "token_ids", "tokens")
-# Rows with these keys that no shape recognises are of that shape with a mistake in them: its reader says which.
-_TELLING = (
-    ("messages", "openai"),
-    ("chosen", "preference"),
-    ("prompt", "prompt-completion"),
-    ("instruction", "alpaca"),
-)
 
-Read: TypeAlias = Callable[[Any, str], Example | tuple[Example, ...]]
+Found: TypeAlias = Example | tuple[Example, ...]
+Read: TypeAlias = Callable[[Any, str], Found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +42,11 @@ class Chosen:
     Attributes:
         name: Of the shape, or "columns" where an input and a target were named or guessed.
         says: What the rows are, in a few words.
-        read: The example, or the examples, of a decoded row with this id. Raises `DataError` with the field.
+        read: The example, or the examples, of a decoded row with this id; none where its annotators did not accept it.
+            Raises `DataError` with the field.
         columns: The columns that are read, where they are.
         findings: What was guessed, and how to say otherwise.
+        remarks: What there was to say about the rows that have been read.
     """
 
     name: str
@@ -60,6 +54,7 @@ class Chosen:
     read: Read
     columns: Columns | None = None
     findings: tuple[Finding, ...] = ()
+    remarks: Remarks = field(default_factory=Remarks)
 
 
 def choose(
@@ -83,21 +78,37 @@ def choose(
         ('Alpaca instructions', 'no')
     """
     asked = columns or Columns(None, None)
+    records = [row for row in sample[:SAMPLE_ROWS] if isinstance(row, Mapping)]
+    lists = [row for row in sample[:SAMPLE_ROWS] if isinstance(row, list)]
+    restating = Restating(records)
     if shape is not None:
-        return _by_shape(named(shape), asked)
-    rows = [row for row in sample[:SAMPLE_ROWS] if isinstance(row, (Mapping, list))]
+        return _by_shape(named(shape), asked, restating)
     if asked.targets:
-        return _by_columns(asked, rows)
-    if rows and sum(isinstance(row, list) for row in rows) * 2 > len(rows):
-        return _of_lists([row for row in rows if isinstance(row, list)], asked)
-    records = [row for row in rows if isinstance(row, Mapping)]
-    return _of_records(records, asked, is_table) if records else _unseen(asked)
+        return _by_columns(asked, [*records, *map(by_position, lists)], restating)
+    if len(lists) > len(records):
+        return _of_lists(lists, asked, restating)
+    return _of_records(records, asked, restating, is_table=is_table)
+
+
+def _reader(
+    restate: Callable[[Record], Restated], read: Callable[[Restated, str], Found], remarks: Remarks
+) -> Read:
+    """Reads rows that are restated first, and keeps what there is to say about those that could be read."""
+
+    def read_row(row: Any, id: str) -> Found:
+        made = restate(unread.as_record(row))
+        found = read(made, id) if made.is_accepted else ()
+        if made.remarks:
+            remarks.add(id, made.remarks)
+        return found
+
+    return read_row
 
 
 # --- as the caller says -------------------------------------------------------------------------------
 
 
-def _by_shape(shape: Shape, asked: Columns) -> Chosen:
+def _by_shape(shape: Shape, asked: Columns, restating: Restating) -> Chosen:
     if asked.targets:
         raise SpecError(
             f"shape={shape.name!r} and target={asked.target!r} exclude each other",
@@ -108,104 +119,115 @@ def _by_shape(shape: Shape, asked: Columns) -> Chosen:
             f"shape={shape.name!r} has no {asked.kind} examples", hint=f"it has {listed(sorted(shape.kinds))}"
         )
 
-    def read(row: Any, id: str) -> Example | tuple[Example, ...]:
-        return shape.read(row if shape.name == "pairs" else _record(row), id)
+    def restate(record: Record) -> Restated:
+        return restating(record, shape.name)
 
-    return Chosen(name=shape.name, says=shape.says, read=_with_names(read, asked))
+    def read(made: Restated, id: str) -> Found:
+        return shape.read(made.record, id)
+
+    found = shape.read if shape.name == "pairs" else _reader(restate, read, restating.remarks)
+    return Chosen(name=shape.name, says=shape.says, read=_with_names(found, asked), remarks=restating.remarks)
 
 
-def _by_columns(columns: Columns, rows: Sequence[Any], finding: Finding | None = None) -> Chosen:
-    def read(row: Any, id: str) -> Example:
-        return by_columns.read(columns, _record(row), id)
+def _by_columns(columns: Columns, records: Sequence[Record], restating: Restating) -> Chosen:
+    def restate(record: Record) -> Restated:
+        return restating.for_columns(translations.flat(record))
+
+    return _of_columns(columns, records, restate, restating.remarks)
+
+
+def _of_columns(
+    columns: Columns, records: Sequence[Record], restate: Callable[[Record], Restated], remarks: Remarks
+) -> Chosen:
+    def read(made: Restated, id: str) -> Example:
+        return by_columns.read(columns, made.record, id)
 
     said = f"{brief(columns.input)} with " if columns.input is not None else ""
-    says = f"{said}{listed(columns.targets)} as {guesses.role(columns)}"
-    findings = [finding] if finding else []
     return Chosen(
         name="columns",
-        says=says,
-        read=read,
+        says=f"{said}{listed(columns.targets)} as {guesses.role(columns)}",
+        read=_reader(restate, read, remarks),
         columns=columns,
-        findings=(*findings, *guesses.numeric_labels([_record(row) for row in rows], columns)),
+        findings=tuple(guesses.numeric_labels(records, columns)),
+        remarks=remarks,
     )
 
 
 # --- as the rows say ----------------------------------------------------------------------------------
 
 
-def _of_records(records: list[Mapping[str, Any]], asked: Columns, is_table: bool) -> Chosen:
-    found = [_recognised(record, asked) for record in records]
-    counts = Counter(shape.name for shape in found if shape is not None)
-    [(name, count), *_] = counts.most_common(1) or [("", 0)]
-    strange = [record for record, shape in zip(records, found, strict=True) if shape is None]
-    if not strange or count * 2 >= len(records):
-        return _guessed_shape(named(name), counts, len(records), records, asked)
+def _of_records(records: list[Record], asked: Columns, restating: Restating, *, is_table: bool) -> Chosen:
+    sample = Sample.of(records, asked, restating)
+    return (
+        _chosen(sample, asked, restating, is_table=is_table) if sample.records else _unseen(asked, restating)
+    )
+
+
+def _chosen(sample: Sample, asked: Columns, restating: Restating, *, is_table: bool) -> Chosen:
+    [(name, count), *_] = sample.counts.most_common(1) or [("", 0)]
+    if not sample.strange or count * 2 >= len(sample.records):
+        return _guessed_shape(named(name), sample, asked, restating)
     try:
-        guess = table.guess(strange, asked)
+        return _guessed_columns(sample, asked, restating)
     except DataError:
-        _refuse_tokens(strange[0])
-        telling = named(name) if count else _telling(records[0])
-        if telling is not None:
-            return _guessed_shape(telling, counts, len(records), records, asked)
-        flat = any(fields.spelled(value) is not None for value in strange[0].values())
-        if is_table or (flat and (len(records) > 1 or len(strange[0]) <= _MOST_KEYS)):
+        unread.refuse_tokens(sample.strange[0])
+        meant = named(name) if count else unread.meant(sample.records[0])
+        if meant is not None:
+            return _guessed_shape(meant, sample, asked, restating)
+        if is_table or _has_columns(sample):
             raise
-        raise _unknown(strange[0]) from None
-    return _by_columns(guess.columns, records, guesses.guessed_columns(guess))
+        raise unread.unknown(sample.strange[0]) from None
 
 
-def _recognised(record: Mapping[str, Any], asked: Columns) -> Shape | None:
-    if asked.kind == "prompt" and prompts.has(record) and "kind" not in record:
-        return named("rft")  # what is asked for is not to be learned, whatever else the row could be
-    return next(
-        (
-            shape
-            for shape in shapes()
-            if (asked.kind is None or asked.kind in shape.kinds) and shape.recognises(record)
-        ),
-        None,
+def _has_columns(sample: Sample) -> bool:
+    first = sample.strange[0]
+    flat = translations.is_one(first) or any(fields.spelled(value) is not None for value in first.values())
+    return flat and (len(sample.records) > 1 or len(first) <= _MOST_KEYS)
+
+
+def _guessed_columns(sample: Sample, asked: Columns, restating: Restating) -> Chosen:
+    def restate(record: Record) -> Restated:
+        return restating(translations.flat(record))
+
+    guess = translations.guess(sample.strange, asked) or table.guess(sample.strange, asked)
+    found = _of_columns(guess.columns, sample.records, restate, restating.remarks)
+    return replace(found, findings=(guesses.guessed_columns(guess), *found.findings))
+
+
+def _guessed_shape(main: Shape, sample: Sample, asked: Columns, restating: Restating) -> Chosen:
+    keys = frozenset(key for record in sample.of_shape(main) for key in record)
+
+    def read(made: Restated, id: str) -> Found:
+        is_main = made.shape is None and main.recognises(made.record)
+        shape = main if is_main else recognised(made, asked)
+        if shape is None:
+            unread.refuse_tokens(made.record)
+            if keys and keys.isdisjoint(made.record):
+                raise unread.unknown(made.record)
+            shape = main  # with a mistake, whose field the shape's own reader names
+        return shape.read(made.record, id)
+
+    findings = [] if main.name == "tunekit" else [guesses.guessed_shape(main, sample.counts, sample.records)]
+    if main.name == "labelled":
+        labels = Columns("text", "label", "labelled", asked.label_names)
+        findings += guesses.numeric_labels(sample.records, labels)
+    return Chosen(
+        name=main.name,
+        says=main.says,
+        read=_with_names(_reader(restating, read, restating.remarks), asked),
+        findings=tuple(findings),
+        remarks=restating.remarks,
     )
 
 
-def _telling(record: Mapping[str, Any]) -> Shape | None:
-    return next((named(name) for key, name in _TELLING if key in record), None)
-
-
-def _guessed_shape(
-    main: Shape, counts: Counter[str], rows: int, records: list[Mapping[str, Any]], asked: Columns
-) -> Chosen:
-    def read(row: Any, id: str) -> Example | tuple[Example, ...]:
-        record = _object(row)
-        shape = main if main.recognises(record) else _recognised(record, asked)
-        if shape is None:
-            _refuse_tokens(record)
-            shape = main if shares_a_key(record) else None
-        if shape is None:
-            raise _unknown(record)
-        return shape.read(record, id)
-
-    keys = frozenset(key for record in records if main.recognises(record) for key in record)
-
-    def shares_a_key(record: Mapping[str, Any]) -> bool:
-        # A row of the main shape with a mistake: the shape's own reader names the field.
-        return not keys or not keys.isdisjoint(record)
-
-    finding = [] if main.name == "tunekit" else [guesses.guessed_shape(main, counts, rows, records)]
-    labels = (
-        guesses.numeric_labels(records, Columns("text", "label", "labelled", asked.label_names))
-        if main.name == "labelled"
-        else []
-    )
-    return Chosen(name=main.name, says=main.says, read=_with_names(read, asked), findings=(*finding, *labels))
-
-
-def _of_lists(rows: list[list[Any]], asked: Columns) -> Chosen:
+def _of_lists(rows: list[list[Any]], asked: Columns, restating: Restating) -> Chosen:
     records = [by_position(row) for row in rows]
     pairs = named("pairs")
     if asked.kind not in (None, "labelled") or not _are_text_and_label(rows, pairs):
         guess = table.guess(records, asked)
-        return _by_columns(guess.columns, rows, guesses.guessed_columns(guess))
-    finding = guesses.guessed_shape(pairs, Counter({pairs.name: len(rows)}), len(rows))
+        found = _by_columns(guess.columns, records, restating)
+        return replace(found, findings=(guesses.guessed_columns(guess), *found.findings))
+    finding = guesses.guessed_shape(pairs, Counter({pairs.name: len(rows)}), records)
     numbers = guesses.numeric_labels(records, Columns("column 1", "column 2", "labelled", asked.label_names))
     read = _with_names(pairs.read, asked)
     return Chosen(name=pairs.name, says=pairs.says, read=read, findings=(finding, *numbers))
@@ -219,39 +241,16 @@ def _are_text_and_label(rows: list[list[Any]], pairs: Shape) -> bool:
     return sum(texts) > sum(labels) and max(labels) <= MAX_CLASS_CHARS
 
 
-def _unseen(asked: Columns) -> Chosen:
-    def read(row: Any, id: str) -> Example | tuple[Example, ...]:
-        return choose([_record(row)], columns=asked).read(row, id)
+def _unseen(asked: Columns, restating: Restating) -> Chosen:
+    """Nothing is known yet: each row is read as what it is."""
 
-    return Chosen(name="", says="rows", read=read)
+    def read(made: Restated, id: str) -> Found:
+        sample = Sample((made.record,), (recognised(made, asked),))
+        return _chosen(sample, asked, restating, is_table=False).read(made.record, id)
 
-
-# --- rows ---------------------------------------------------------------------------------------------
-
-
-def _record(row: Any) -> Mapping[str, Any]:
-    return by_position(row) if isinstance(row, list) else _object(row)
-
-
-def _object(row: Any) -> Mapping[str, Any]:
-    if isinstance(row, Mapping):
-        return row
-    raise DataError(f"expected an object, found {shown(row)}", hint=_SHAPES)
-
-
-def _unknown(record: Mapping[str, Any]) -> DataError:
-    return DataError(f"unknown shape with the keys {listed(map(str, record)) or 'none'}", hint=_SHAPES)
-
-
-def _refuse_tokens(record: Mapping[str, Any]) -> None:
-    for key in _TOKENS:
-        value = record.get(key)
-        if isinstance(value, list) and value and all(type(each) is int for each in value[:20]):
-            raise DataError(
-                "these are rows of token ids, not text",
-                field=key,
-                hint="load the data from before they were tokenised: ids mean something to one tokenizer only",
-            )
+    return Chosen(
+        name="", says="rows", read=_reader(restating, read, restating.remarks), remarks=restating.remarks
+    )
 
 
 def _with_names(read: Read, asked: Columns) -> Read:
@@ -259,7 +258,7 @@ def _with_names(read: Read, asked: Columns) -> Read:
     if not asked.label_names and asked.label_separator is None:
         return read
 
-    def renamed(row: Any, id: str) -> Example | tuple[Example, ...]:
+    def renamed(row: Any, id: str) -> Found:
         found = read(row, id)
         if isinstance(found, LabelledExample):
             return found.replace(label=by_columns.labels(asked, found.label, "label"))

@@ -11,34 +11,52 @@ from tunekit.data.shapes import fields
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.catalogue import shape as named
 from tunekit.data.shapes.columns import Columns
+from tunekit.data.shapes.rft import SOLUTIONS
 from tunekit.data.shapes.table import Guess
 from tunekit.data.wording import brief, listed
 
 
-def guessed_shape(
-    shape: Shape, counts: Counter[str], rows: int, records: Sequence[Mapping[str, Any]] = ()
-) -> Finding:
-    """Rows whose keys said what they are; a warning where bad answers may be learned as good ones."""
-    doubt = _may_be_verdicts(shape, records)
+def guessed_shape(shape: Shape, counts: Counter[str], records: Sequence[Mapping[str, Any]]) -> Finding:
+    """Rows whose keys said what they are; a warning where they may well be something else."""
+    doubt = _may_be_verdicts(shape, records) or _may_be_answers(shape, records)
+    rows = len(records)
     others = {name: count for name, count in counts.items() if name != shape.name}
     more = "".join(f", {count} as {named(name).says}" for name, count in others.items())
     return Finding(
         code="guessed-shape",
         severity="warning" if doubt else "info",
         message=f"rows are read as {shape.says}, by their keys ({counts[shape.name]} of the first {rows}{more});"
-        f" pass shape=, or input= and target=, to read them otherwise{doubt}",
+        f" pass shape=, or input= and target=, to read them otherwise{doubt or _verdicts(shape, records)}",
         facts={"shape": shape.name, "rows": rows, "counts": dict(counts)},
     )
 
 
+def _are_zero_and_one(records: Sequence[Mapping[str, Any]]) -> bool:
+    return {fields.spelled(record["label"]) for record in records if "label" in record} == {"0", "1"}
+
+
+def _verdicts(shape: Shape, records: Sequence[Mapping[str, Any]]) -> str:
+    if shape.name != "unpaired" or not _are_zero_and_one(records):
+        return ""
+    return "; the label 1 says that a completion is good, 0 that it is bad"
+
+
 def _may_be_verdicts(shape: Shape, records: Sequence[Mapping[str, Any]]) -> str:
-    values = {fields.spelled(record["label"]) for record in records if "label" in record}
-    if "completion" not in shape.kinds or values != {"0", "1"}:
+    if "completion" not in shape.kinds or not _are_zero_and_one(records):
         return ""
     return (
         "; the column 'label' holds 0 and 1: where those say which answers are bad and good, bad ones are learned, too,"
         ' unless you pass shape="unpaired"'
     )
+
+
+def _may_be_answers(shape: Shape, records: Sequence[Mapping[str, Any]]) -> str:
+    keys = {key for record in records if isinstance(record.get("prompt"), str) for key in record}
+    key = next((key for key in SOLUTIONS if key in keys), None)
+    if shape.name != "rft" or key is None:
+        return ""
+    way = f"input='prompt', target={key!r}"
+    return f"; {key!r} is what graders compare answers with, and is not learned, unless you pass {way}"
 
 
 def guessed_columns(guess: Guess) -> Finding:

@@ -23,6 +23,9 @@ _KINDS = frozenset({"prompt"})
 _OWN = ("messages", "tools", "meta")
 _ANSWERED = frozenset({"completion", "output", "response", "chosen", "rejected"})
 _NOTHING = frozenset({"tools", "parallel_tool_calls"})
+_VERDICTS = frozenset({"label", "labels", "kto_tag"})
+SOLUTIONS = ("solution", "ground_truth", "reference_answer")
+"""What data sets for TRL's GRPO have beside a prompt in plain text, for their rewards to compare answers with."""
 
 
 def _recognises(record: Mapping[str, Any]) -> bool:
@@ -31,7 +34,12 @@ def _recognises(record: Mapping[str, Any]) -> bool:
     if _ANSWERED & record.keys():
         return False
     prompt = record.get("prompt")
-    return _is_open(prompt) or (isinstance(prompt, str) and len(record) == 1)
+    return _is_open(prompt) or (isinstance(prompt, str) and (len(record) == 1 or _is_solved(record)))
+
+
+def _is_solved(record: Mapping[str, Any]) -> bool:
+    has_solution = any(fields.spelled(record.get(key)) for key in SOLUTIONS)
+    return has_solution and not (_VERDICTS | {"answer"}) & record.keys()
 
 
 def _is_open(turns: Any) -> bool:

@@ -102,18 +102,54 @@ def test_one_row_says_what_it_is(row: Any, name: str) -> None:
     )
 
 
-def test_a_label_of_zero_and_one_beside_an_answer_is_a_warning() -> None:
-    rows = [
-        {"prompt": "a", "completion": "good", "label": 1},
-        {"prompt": "a", "completion": "bad", "label": 0},
-    ]
+VERDICTS = [
+    {"prompt": "a", "completion": "good", "label": 1},
+    {"prompt": "a", "completion": "bad", "label": 0},
+]
+
+
+def test_labels_of_zero_and_one_beside_prompts_and_completions_alone_are_verdicts() -> None:
+    chosen = choose(VERDICTS)
+    [finding] = chosen.findings
+    assert (finding.severity, finding.facts["shape"]) == ("info", "unpaired")
+    assert finding.message.endswith("; the label 1 says that a completion is good, 0 that it is bad")
+    assert [row.desirable for row in read(*VERDICTS) if isinstance(row, UnpairedExample)] == [True, False]
+    texts = [{**row, "label": str(row["label"])} for row in VERDICTS]
+    assert read(*texts) == read(*VERDICTS)
+    with pytest.raises(DataError, match="label: expected true or false, found 2"):
+        chosen.read(VERDICTS[0] | {"label": 2}, "r:3")
+    assert choose(VERDICTS, shape="prompt-completion").name == "prompt-completion"
+    assert choose(VERDICTS, columns=Columns.of(None, None, "completion")).name == "prompt-completion"
+
+
+def test_a_label_of_zero_and_one_beside_an_answer_and_more_is_a_warning() -> None:
+    rows = [{**row, "source": "chat"} for row in VERDICTS]
     [finding] = choose(rows).findings
     assert (finding.severity, finding.facts["shape"]) == ("warning", "prompt-completion")
     assert 'bad ones are learned, too, unless you pass shape="unpaired"' in finding.message
     bad = choose(rows, shape="unpaired").read(rows[1], "a:2")
     assert isinstance(bad, UnpairedExample)
     assert not bad.desirable
-    assert [found.severity for found in choose([*rows, rows[0] | {"label": 2}]).findings] == ["info"]
+    assert [found.severity for found in choose([*VERDICTS, VERDICTS[0] | {"label": 2}]).findings] == ["info"]
+    assert choose(VERDICTS[:1]).name == "prompt-completion"  # one label says nothing for certain
+
+
+@pytest.mark.parametrize("key", ["solution", "ground_truth", "reference_answer"])
+def test_a_solution_beside_a_prompt_is_for_graders_unless_the_caller_says_otherwise(key: str) -> None:
+    row = {"prompt": "2+2?", key: "4", "source": "math"}
+    chosen = choose([row])
+    [finding] = chosen.findings
+    assert (chosen.name, finding.severity) == ("rft", "warning")
+    assert f"and is not learned, unless you pass input='prompt', target='{key}'" in finding.message
+    assert read(row) == [
+        PromptExample(
+            messages=(Message(role="user", content="2+2?"),), reference={key: "4", "source": "math"}
+        )
+    ]
+    assert read(row, columns=Columns.of("prompt", key, None)) == [
+        CompletionExample(prompt="2+2?", completion="4")
+    ]
+    assert choose([row | {"completion": "four"}]).name == "prompt-completion"
 
 
 def test_the_guess_is_said_with_how_to_override_it() -> None:

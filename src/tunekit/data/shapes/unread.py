@@ -1,0 +1,67 @@
+"""Rows that no shape reads: what they are instead, as errors that say what to do. Knows keys; reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunekit.data.shapes.base import Shape
+from tunekit.data.shapes.catalogue import shape as named
+from tunekit.data.shapes.labelled import by_position
+from tunekit.data.wording import listed, shown
+from tunekit.errors import DataError
+
+_SHAPES = (
+    'rows are {"messages": [...]}, {"prompt": ..., "completion": ...} or {"text": ...};'
+    " for other keys pass input= and target="
+)
+_TOKENS = ("input_ids", "token_ids", "tokens")
+# Rows with these keys that no shape recognises are of that shape with a mistake in them: its reader says which.
+_TELLING = (
+    ("messages", "openai"),
+    ("chosen", "preference"),
+    ("prompt", "prompt-completion"),
+    ("instruction", "alpaca"),
+)
+
+
+def as_record(row: Any) -> Mapping[str, Any]:
+    """The row as an object; a list is one with the keys "column 1", "column 2", ...
+
+    Raises:
+        DataError: It is neither.
+    """
+    return by_position(row) if isinstance(row, list) else as_object(row)
+
+
+def as_object(row: Any) -> Mapping[str, Any]:
+    """The row, if it is an object.
+
+    Raises:
+        DataError: It is not.
+    """
+    if isinstance(row, Mapping):
+        return row
+    raise DataError(f"expected an object, found {shown(row)}", hint=_SHAPES)
+
+
+def meant(record: Mapping[str, Any]) -> Shape | None:
+    """The shape whose row this would be without a mistake."""
+    return next((named(name) for key, name in _TELLING if key in record), None)
+
+
+def unknown(record: Mapping[str, Any]) -> DataError:
+    """The error for a row that says nothing of what it is."""
+    return DataError(f"unknown shape with the keys {listed(map(str, record)) or 'none'}", hint=_SHAPES)
+
+
+def refuse_tokens(record: Mapping[str, Any]) -> None:
+    """Raise `DataError` for a row that was tokenised."""
+    for key in _TOKENS:
+        value = record.get(key)
+        if isinstance(value, list) and value and all(type(each) is int for each in value[:20]):
+            raise DataError(
+                "these are rows of token ids, not text",
+                field=key,
+                hint="load the data from before they were tokenised: ids mean something to one tokenizer only",
+            )
