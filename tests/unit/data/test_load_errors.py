@@ -25,7 +25,8 @@ SHAPES = (
 )
 UTF16 = 'if this is UTF-16 text, pass encoding="utf-16"; else the file is binary or damaged'
 TWICE = (
-    "a quote inside a quoted cell is written twice; pass quoting=False if quotes are part of the text here"
+    "a quote inside a quoted cell is written twice; pass quoting=False if quotes are part of the text here, or"
+    ' quoting="backslash" if they have backslashes before them'
 )
 MISSING = "fill in the missing cells, or put quotes around a cell that holds a line break"
 TOO_LONG = "a quote in this row may never close"
@@ -68,7 +69,15 @@ def test_files_that_are_not_there_or_not_files() -> None:
         message = f"{path}: the file is empty"
         assert said(path) == hinted(message, "look at what wrote it; was it still writing?")
     Path("folder.csv/deep").mkdir()
-    for name in ("train.JSONL.gz", "README.md", "deep/b.csv", "deep/a.parquet", ".hidden.csv", "c.tsv", "d.tsv"):
+    for name in (
+        "train.JSONL.gz",
+        "README.md",
+        "deep/b.csv",
+        "deep/a.parquet",
+        ".hidden.csv",
+        "c.tsv",
+        "d.tsv",
+    ):
         Path("folder.csv", name).touch()
     assert said("folder.csv") == hinted(
         "folder.csv: this is a directory, not a file",
@@ -150,7 +159,7 @@ def test_text_of_no_known_form() -> None:
         (
             'text,label\n"' + "a,b,\n" * 1_000_000,
             NAMED,
-            "2: a cell is longer than 4,194,304 characters",
+            "2: a cell is longer than 4,194,304 characters; lines 2 to 1000001 were passed by",
             TOO_LONG,
         ),
         ("text,label\na,\n", NAMED, "2:label: empty text", SKIP),

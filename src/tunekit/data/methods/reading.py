@@ -39,7 +39,7 @@ class Reading(Examples):
         format: Format | None = None,
         encoding: str | None = None,
         delimiter: str | None = None,
-        quoting: bool | None = None,
+        quoting: bool | Literal["backslash"] | None = None,
         header: bool | int | Sequence[str] | None = None,
         sheet: str | int | None = None,
         part: str | None = None,
@@ -66,7 +66,8 @@ class Reading(Examples):
             format: Of the file, where recognition would be wrong.
             encoding: Of the text.
             delimiter: Between the cells of a table.
-            quoting: Whether cells of a table may stand in double quotes.
+            quoting: Whether cells of a table may stand in double quotes; `"backslash"` where a quote inside them
+                has one before it and is not written twice.
             header: Whether the first row names the columns, which row (from 1) does, or the names themselves.
             sheet: Sheet of a workbook, by name or position from 1; the first with data unless told.
             part: Which split of a file with several.

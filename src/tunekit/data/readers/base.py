@@ -20,7 +20,8 @@ class ReadOptions:
     Attributes:
         encoding: Of the text.
         delimiter: Between the cells of a table.
-        quoting: Whether a table's cells may stand in double quotes.
+        quoting: Whether a table's cells may stand in double quotes; "backslash" where a quote in them has one before it
+            and is not written twice.
         header: True: the first row names the columns; False: there is no such row, columns are called "column 1",
             "column 2", ...; a number: the row, from 1, that names them; names: there is no such row and these are they.
         sheet: Name of a workbook's sheet, or its position from 1.
@@ -31,7 +32,7 @@ class ReadOptions:
 
     encoding: str | None = None
     delimiter: str | None = None
-    quoting: bool | None = None
+    quoting: bool | Literal["backslash"] | None = None
     header: bool | int | Sequence[str] | None = None
     sheet: str | int | None = None
     part: str | None = None

@@ -1,23 +1,24 @@
 """Tables of cells in text: CSV, TSV and their kin. Knows how rows are read; not what a column means.
 
 Reading is strict. Where Python's `csv` would guess (a quote that never closes, text after a closing quote, rows of
-another width) rows are lost in silence, so those are errors here. Every cell stays the text that it is: NA, null and
-007 too. What is decided by evidence (encoding, delimiter, quoting, header) is in the facts, and in a finding where
-another choice is likely.
+another width) rows are lost in silence, so those are errors here, each in the place of its row. Every cell stays the
+text that it is: NA, null and 007 too. What is decided by evidence (encoding, delimiter, quoting, header) is in the
+facts, and in a finding where another choice is likely.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
-from typing import Any, BinaryIO
+from itertools import chain, count, repeat
+from operator import itemgetter
+from typing import BinaryIO
 
-from tunekit.data.readers import dialect, table_layout
+from tunekit.data.readers import dialect, records, table_layout
 from tunekit.data.readers.base import Notes, ReadOptions, Row
 from tunekit.data.readers.dialect import MAX_CELL_CHARS, SAMPLE_CHARS
 from tunekit.data.readers.encoding import Decoder
+from tunekit.data.readers.records import UNCLOSED, Damage, Piece, Rows
 from tunekit.data.readers.table_layout import Layout
 from tunekit.data.readers.table_notes import TableNotes
 from tunekit.data.readers.text_file import TextFile
@@ -29,7 +30,8 @@ MAX_LINE_BYTES = 2 * MAX_CELL_CHARS
 
 _QUERY = "look at what wrote it; did its query find anything?"
 _TWICE = (
-    "a quote inside a quoted cell is written twice; pass quoting=False if quotes are part of the text here"
+    "a quote inside a quoted cell is written twice; pass quoting=False if quotes are part of the text here, or"
+    ' quoting="backslash" if they have backslashes before them'
 )
 
 
@@ -41,8 +43,7 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
     has something in it.
 
     Raises:
-        DataError: A wanted column is missing, or the quoting is broken. No row after such a place can be trusted, so
-            these end the reading.
+        DataError: A wanted column is missing, there are no rows, or the file breaks off.
     """
     text = TextFile(file, options.encoding, MAX_LINE_BYTES)
     notes.facts["encoding"] = text.decoder.encoding.name
@@ -54,10 +55,9 @@ def rows(file: BinaryIO, options: ReadOptions, notes: Notes) -> Iterator[Row]:
     seen.dialect(fit.dialect, options)
     seen.begin(layout)
     layout.check(options.wanted)
-    lines = chain.from_iterable(io.StringIO(block, newline="") for block in chain(sample, blocks))
-    table = _Table(fit.dialect.delimiter, layout, text.decoder, seen)
+    found = records.pieces(chain(sample, blocks), fit.dialect, len(layout.names.keys))
     try:
-        yield from table.rows(fit.dialect.reader(lines))
+        yield from _Table(fit.dialect.delimiter, layout, text.decoder, seen).rows(found)
     finally:
         seen.finish()
         text.decoder.finish(notes)
@@ -86,47 +86,67 @@ class _Table:
         self._header = list(layout.cells)
         self._decoder = decoder
         self._seen = seen
+        self._any = False  # rows, or errors in their place
 
-    def rows(self, reader: Any) -> Iterator[Row]:
-        """Every row after the header."""
+    def rows(self, pieces: Iterable[Piece]) -> Iterator[Row]:
+        """Every row after the header, and the error that a damaged one is."""
+        last = 0
+        for piece in pieces:
+            if isinstance(piece, Damage):
+                self._any = True
+                yield piece.line, _explained(piece)
+                continue
+            last = piece.line + piece.lines - 1
+            simple = self._simple(piece)
+            if simple is None:
+                yield from self._careful(piece)
+            else:
+                self._any = True
+                yield from simple
+        if not self._any:
+            raise DataError("the file has a header and no rows", line=last, hint=_QUERY)
+
+    def _simple(self, rows: Rows) -> Iterable[Row] | None:
+        """Rows without anything odd, as nearly all of nearly every table are: all cells, on one line each."""
+        cells = rows.cells
+        if (
+            self._nameless
+            or self._decoder.marks
+            or rows.line <= self._layout.line
+            or rows.lines != len(cells)
+            or set(map(len, cells)) != {len(self._keys)}
+        ):
+            return None
+        firsts = list(map(itemgetter(0), cells))
+        if not all(firsts) or (self._header and self._header[0] in firsts):
+            return None  # one may hold nothing, or be the header once more
+        return zip(count(rows.line), map(dict, map(zip, repeat(self._keys), cells)), strict=False)
+
+    def _careful(self, rows: Rows) -> Iterator[Row]:
+        """The same rows, each looked at."""
         keys, marks = self._keys, self._decoder.marks
         usual = len(keys) if not self._nameless else -1
         header = self._header[0] if self._header else None
-        end = last = 0
-        try:
-            end = self._skip_header(reader)
-            for cells in reader:
-                start, end = end + 1, reader.line_num
-                # Nearly every row of nearly every table: all cells, on one line, and nothing odd.
-                if (
-                    len(cells) == usual
-                    and start == end
-                    and not marks
-                    and (first := cells[0])
-                    and first != header
-                ):
-                    last = start
-                    yield start, dict(zip(keys, cells))  # noqa: B905 - strict= costs a tenth, and the lengths are equal
-                elif cells:
-                    value = self._value(start, end, cells)
-                    if value is not None:
-                        last = start
-                        yield start, value
-        except dialect.csv_error() as error:
-            raise _explained(error, end + 1) from None
-        if not last:
-            raise DataError("the file has a header and no rows", line=end, hint=_QUERY)
+        for start, end, cells in rows.numbered():
+            if start <= self._layout.line:
+                self._pass_by(start, end)
+            elif (
+                len(cells) == usual and not marks and start == end and (first := cells[0]) and first != header
+            ):
+                self._any = True
+                yield start, dict(zip(keys, cells))  # noqa: B905 - strict= costs a tenth, and the lengths are equal
+            elif cells:
+                value = self._value(start, end, cells)
+                if value is not None:
+                    self._any = True
+                    yield start, value
 
-    def _skip_header(self, reader: Any) -> int:
-        """Go to the first row of data; the line before it."""
-        end = 0
-        while end < self._layout.line:
-            next(reader)
-            end = reader.line_num
-        problem = self._settle(self._layout.line, end, self._header)
-        if problem:
-            raise problem
-        return end
+    def _pass_by(self, start: int, end: int) -> None:
+        """Leave out what is above the table; note what is odd about the names."""
+        if start == self._layout.line:
+            problem = self._settle(start, end, self._header)
+            if problem:
+                raise problem
 
     def _value(self, start: int, end: int, cells: list[str]) -> dict[str, str] | DataError | None:
         """A row that needs a second look; None where it holds nothing."""
@@ -194,16 +214,19 @@ def _is_swallowed(cells: list[str], delimiter: str) -> bool:
     return not chance and set(counts) == {len(cells) - 1}
 
 
-def _explained(error: Exception, line: int) -> DataError:
-    said = str(error)
-    if said.startswith("field larger"):
-        message = f"a cell is longer than {MAX_CELL_CHARS:,} characters"
-        return DataError(message, line=line, hint="a quote in this row may never close")
-    if said == "unexpected end of data":
-        return DataError(
-            "a quote is opened in this row and never closed", line=line, hint=f"close it; {_TWICE}"
+def _explained(damage: Damage) -> DataError:
+    line = damage.line
+    beyond = f"; lines {line} to {damage.last} were passed by" if damage.last > line else ""
+    if damage.reason.startswith("field larger"):
+        message, hint = (
+            f"a cell is longer than {MAX_CELL_CHARS:,} characters",
+            "a quote in this row may never close",
         )
-    if "expected after" in said:
-        return DataError("a cell goes on after its closing quote", line=line, hint=_TWICE)
-    hint = "look at the quotes and the delimiter of this row; pass delimiter= for another than was found"
-    return DataError(f"not a table row: {said}", line=line, hint=hint)
+    elif damage.reason == UNCLOSED:
+        message, hint = "a quote is opened in this row and never closed", f"close it; {_TWICE}"
+    elif "expected after" in damage.reason:
+        message, hint = "a cell goes on after its closing quote", _TWICE
+    else:
+        message = f"not a table row: {damage.reason}"
+        hint = "look at the quotes and the delimiter of this row; pass delimiter= for another than was found"
+    return DataError(message + beyond, line=line, hint=hint)

@@ -10,10 +10,11 @@ where two such quotes pair up over several lines; and the other way round every 
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec, module_from_spec
 from itertools import islice
@@ -43,22 +44,37 @@ class Dialect:
         delimiter: Stands between cells.
         quoting: Whether cells may stand in double quotes, which are not a part of them.
         padded: Whether a space after the delimiter comes before such quotes.
+        escaped: Whether a quote inside such quotes has a backslash before it, as Spark, MySQL and PHP write it, and is
+            not written twice.
     """
 
     delimiter: str
     quoting: bool = True
     padded: bool = False
+    escaped: bool = False
 
     def reader(self, lines: Iterable[str]) -> Any:
         """A strict `csv.reader` of these lines; it raises `csv_error`."""
         csv = _own_csv()
         return csv.reader(
-            lines,
+            self.plain(lines),
             delimiter=self.delimiter,
             quoting=csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE,
             skipinitialspace=self.padded,
             strict=True,
         )
+
+    def plain(self, lines: Iterable[str]) -> Iterable[str]:
+        """The lines with quotes written twice instead of behind backslashes."""
+        # Not by csv's `escapechar`: that takes away every backslash, and of these writers only MySQL escapes them all.
+        return map(_unescaped, lines) if self.escaped else lines
+
+
+_ESCAPED = re.compile(r'\\(["\\])')
+
+
+def _unescaped(line: str) -> str:
+    return _ESCAPED.sub(lambda found: '""' if found[1] == '"' else "\\", line) if "\\" in line else line
 
 
 @cache
@@ -120,9 +136,14 @@ def of(sample: str, options: ReadOptions) -> Fit:
     """
     lines = _lines(sample)
     delimiter = options.delimiter or _delimiter(_lines(sample[:_SAMPLE_FOR_DELIMITER]), options)
-    if options.quoting is not None:
-        return _fit(Dialect(delimiter, options.quoting), lines)
-    return _best_quoting(delimiter, lines)
+    return _fitting(delimiter, lines, options)
+
+
+def _fitting(delimiter: str, lines: list[str], options: ReadOptions) -> Fit:
+    if options.quoting is None:
+        return _best_quoting(delimiter, lines)
+    said = Dialect(delimiter, bool(options.quoting), escaped=options.quoting == "backslash")
+    return _fit(said, lines)
 
 
 def _lines(sample: str) -> list[str]:
@@ -139,10 +160,7 @@ def _score(delimiter: str, lines: list[str], options: ReadOptions) -> tuple[bool
     """Whether the wanted columns are there, and how much of a table it is."""
     if not any(delimiter in line for line in lines):
         return False, 0
-    if options.quoting is None:
-        fit = _best_quoting(delimiter, lines)
-    else:
-        fit = _fit(Dialect(delimiter, options.quoting), lines)
+    fit = _fitting(delimiter, lines, options)
     if fit.width < 2 or not fit.records:
         return False, 0
     first = fit.records[0][1]
@@ -159,6 +177,9 @@ def _best_quoting(delimiter: str, lines: list[str]) -> Fit:
     if any(f'{delimiter} "' in line for line in lines):
         padded = _fit(Dialect(delimiter, padded=True), lines)
         quoted = max(quoted, padded, key=lambda fit: fit.share)
+    if quoted.share < 1 and any('\\"' in line for line in lines):
+        escaped = _fit(replace(quoted.dialect, escaped=True), lines)
+        quoted = max(quoted, escaped, key=lambda fit: (fit.share, fit.width))
     plain = _fit(Dialect(delimiter, quoting=False), lines)
     return quoted if _is_quoted(quoted, plain) else plain
 

@@ -41,7 +41,14 @@ class TableNotes:
 
     def dialect(self, dialect: Dialect, options: ReadOptions) -> None:
         """Say what was decided about the cells of a text."""
-        self._notes.facts.update(delimiter=dialect.delimiter, quoting=dialect.quoting)
+        quoting = "backslash" if dialect.escaped else dialect.quoting
+        self._notes.facts.update(delimiter=dialect.delimiter, quoting=quoting)
+        if options.quoting is None and dialect.escaped:
+            self._say(
+                "guessed-escapes",
+                'quotes inside cells have backslashes before them, so \\" is read as a quote, \\\\ as a backslash;'
+                " pass quoting=True if backslashes are text here",
+            )
         if options.quoting is None and not dialect.quoting:
             self._say(
                 "guessed-quoting",

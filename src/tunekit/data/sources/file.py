@@ -87,8 +87,8 @@ def _check(
         isinstance(delimiter, str) and len(delimiter) == 1 and delimiter not in '\r\n"'
     ):
         raise SpecError(f"delimiter is {brief(delimiter)}", hint="use one character, such as ';'")
-    if quoting is not None and not isinstance(quoting, bool):
-        raise SpecError(f"quoting is {brief(quoting)}", hint="use True or False")
+    if not (quoting is None or isinstance(quoting, bool) or quoting == "backslash"):
+        raise SpecError(f"quoting is {brief(quoting)}", hint='use True, False or "backslash"')
     if header is not None and not isinstance(header, bool):
         _check_header(header)
     if sheet is not None and not (isinstance(sheet, str) and sheet):
