@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 
@@ -29,6 +30,8 @@ from tunekit.training.recipe import Recipe
 from tunekit.training.rows import Row
 from tunekit.training.schedule import learning_rate
 
+R = TypeVar("R", bound=Row)
+
 _CHECKPOINT_EVERY_S = 60.0
 _CHECKPOINT_APART_S = 5.0
 
@@ -38,6 +41,18 @@ class Stop(Enum):
 
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+
+
+class Stopped(Exception):
+    """Told to stop between two forward passes.
+
+    Args:
+        reason: Why to leave.
+    """
+
+    def __init__(self, reason: Stop) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +129,10 @@ def train(
     while state.step < recipe.total_steps:
         started = time.monotonic()
         rate = _set_learning_rate(training, state.step)
-        result = _take_step(training, sampler.at(state.step), state.step, hooks)
-        if isinstance(result, Stop):
-            return state, result
+        try:
+            result = _take_step(training, sampler.at(state.step), state.step, hooks)
+        except Stopped as stopped:
+            return state, stopped.reason
         now = time.monotonic()
         state = _after(state, result, seconds=now - began)
         log.step(
@@ -144,11 +160,13 @@ def evaluate(training: Training) -> dict[str, float]:
 
     Sums are kept and nothing else, so memory does not grow with the rows.
     """
-    recipe, rows = training.recipe, training.validation
+    # Never left in the middle: the step before it is done, and a run that goes on from there evaluates no more.
+    passes = partial(forward_passes, training.recipe, lambda: None)
     sums: dict[str, float] = {}
     training.model.eval()
     with torch.no_grad():
-        for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
+        rows = training.learner.drawn(training.validation, passes)
+        for cut in passes(rows):
             loss = training.learner.loss(cut)
             for name, value in {"loss": loss.total, **loss.metrics}.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
@@ -157,17 +175,27 @@ def evaluate(training: Training) -> dict[str, float]:
     return {name: total / (weight if name == "loss" else len(rows)) for name, total in sums.items()}
 
 
-def _take_step(training: Training, indices: Sequence[int], step: int, hooks: Hooks) -> StepResult | Stop:
+def forward_passes(recipe: Recipe, stop: Callable[[], Stop | None], rows: Sequence[R]) -> Iterator[list[R]]:
+    """The rows cut into forward passes, asking before each of them whether to stop.
+
+    Raises:
+        Stopped: To be left; the caller has changed nothing yet.
+    """
+    for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
+        reason = stop()
+        if reason is not None:
+            raise Stopped(reason)
+        yield cut
+
+
+def _take_step(training: Training, indices: Sequence[int], step: int, hooks: Hooks) -> StepResult:
     torch.manual_seed(step_seed(training.spec.seed, step))
     training.optimizer.zero_grad(set_to_none=True)
-    rows = training.learner.drawn([training.rows[index] for index in indices])
+    passes = partial(forward_passes, training.recipe, hooks.stop)
+    rows = training.learner.drawn([training.rows[index] for index in indices], passes)
     step_weight = math.fsum(row.weight for row in rows)
     sums: dict[str, list[torch.Tensor]] = {}
-    recipe = training.recipe
-    for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
-        reason = hooks.stop()
-        if reason is not None:
-            return reason
+    for cut in passes(rows):
         loss = training.learner.loss(cut)
         (loss.total / step_weight).backward()
         for name, value in {"loss": loss.total, **loss.metrics}.items():

@@ -7,9 +7,9 @@ is tried out before the first step.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from tunekit import _files
+from tunekit import _canonical
 from tunekit._version import __version__
 from tunekit.examples import from_dict
 from tunekit.spec import Adapter, LoRA
@@ -28,7 +28,7 @@ from tunekit.training.device import Device, choose_device
 from tunekit.training.events_log import EventLog
 from tunekit.training.families import Family, Head, family_of
 from tunekit.training.flops import Work
-from tunekit.training.loop import Stop, Training
+from tunekit.training.loop import Stop, Stopped, Training, forward_passes
 from tunekit.training.memory import Estimate
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.catalogue import objective_of
@@ -37,6 +37,7 @@ from tunekit.training.recipe import Facts, Recipe, resolve
 from tunekit.training.rows import Row
 from tunekit.training.rundir import RunDirectory, RunPlan
 from tunekit.training.template import Template, stop_ids
+from tunekit.training.untrained import Untrained
 
 _ROWS_LOOKED_AT = 20  # a template does not change from row to row, but tools and system prompts may
 _SHARE_OF_PEAK = 0.45  # what benchmarks/train_cpu.py shows; small models and short rows stay below
@@ -60,14 +61,6 @@ class Prepared:
     training: Training
     card: artifacts.Card
     tokenizer: Any
-
-
-class _Stopped(Exception):
-    """Told to stop before the first step."""
-
-    def __init__(self, reason: Stop) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +89,7 @@ def prepare(
     """
     try:
         return _prepared(run, log, stop, limit)
-    except _Stopped as stopped:
+    except Stopped as stopped:
         return stopped.reason
 
 
@@ -151,13 +144,14 @@ def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None],
         *preflight.served_differently(_served_differently(run, texts)),
     ]
     log.preflight(report, message=_headline(report))
+    training = _measured(run, training, card, stop, warn)
     return Prepared(training=training, card=card, tokenizer=base.tokenizer)
 
 
 def _raise_if_stopped(stop: Callable[[], Stop | None]) -> None:
     reason = stop()
     if reason is not None:
-        raise _Stopped(reason)
+        raise Stopped(reason)
 
 
 def _base(run: RunDirectory) -> _Base:
@@ -232,10 +226,6 @@ def _training(
     parameters = trainable_parameters(model)
     longest = max(row.longest for row in (*rows, *validation))
     learner = objective.learner(model, device, longest=longest)
-    model.eval()
-    with torch.no_grad():
-        rows, validation = learner.prepared(rows), learner.prepared(validation)
-    model.train()
     return Training(
         spec=plan.spec,
         recipe=recipe,
@@ -250,6 +240,31 @@ def _training(
         rows=rows,
         validation=validation,
     )
+
+
+def _measured(
+    run: RunDirectory,
+    training: Training,
+    card: artifacts.Card,
+    stop: Callable[[], Stop | None],
+    warn: Callable[[str], object],
+) -> Training:
+    """With what only the untrained model can tell of the rows, which takes a pass over them the first time."""
+    facts = card.model_dump(mode="json", exclude={"versions", "run_id", "key"})
+    passes = partial(forward_passes, training.recipe, stop)
+
+    def prepared(part: Literal["train", "validation"], rows: Sequence[Row]) -> list[Row]:
+        if not rows:
+            return []
+        key = _canonical.fingerprint([facts, asdict(training.recipe), run.data_sha256(part)])
+        untrained = Untrained(directory=run.untrained_path / part, key=key, passes=passes, notice=warn)
+        return training.learner.prepared(rows, untrained)
+
+    training.model.eval()
+    with torch.no_grad():
+        rows, validation = prepared("train", training.rows), prepared("validation", training.validation)
+    training.model.train()
+    return replace(training, rows=rows, validation=validation)
 
 
 def _card(
@@ -275,7 +290,7 @@ def _card(
         },
         run_id=plan.run_id,
         key=plan.key,
-        data_sha256=_files.sha256_file(run.path / "data" / "train.jsonl"),
+        data_sha256=run.data_sha256("train"),
         versions={"tunekit": __version__, **{name: version(name) for name in _LIBRARIES}},
     )
 

@@ -6,6 +6,7 @@
       lock               held by the training process for as long as it lives (it inherits it already held)
       events.jsonl       what happened, appended; readers stop at the last newline
       checkpoints/       one directory per checkpoint, each with a MANIFEST.json; emptied once the run has succeeded
+      untrained/         what the untrained model says of the rows, for methods that hold the tuned one against it
       artifact/          the tuned model, published whole
       cancel             appears when somebody wants the run to stop
       result.json        the last thing the trainer writes: how it ended
@@ -135,6 +136,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def untrained_path(self) -> Path:
+        """What the untrained model says of the rows; computed once."""
+        return self.path / "untrained"
+
+    @property
     def artifact_path(self) -> Path:
         """The tuned model, once there is one."""
         return self.path / "artifact"
@@ -205,6 +211,10 @@ class RunDirectory:
         with _files.storage_errors(f"cannot read {str(self.events_path)!r}"):
             lines, end = _files.read_lines_from(self.events_path, offset)
         return [_event(line) for line in lines if line], end
+
+    def data_sha256(self, part: Literal["train", "validation"]) -> str:
+        """SHA-256 of the rows of one data file."""
+        return _files.sha256_file(self.path / "data" / f"{part}.jsonl")
 
     def request_cancel(self) -> None:
         """Ask the run to stop; the trainer looks between rows while it gets ready, then between steps."""

@@ -7,11 +7,12 @@ said within seconds. A `Learner` is the same with the model at hand.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from tunekit.examples import Example
+from tunekit.training.classes import Classes
 from tunekit.training.device import Device
 from tunekit.training.families import Head
 from tunekit.training.rows import Row
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     import torch
 
 R = TypeVar("R", bound=Row)
+
+Passes: TypeAlias = Callable[[Sequence[R]], Iterable[list[R]]]
+"""Cuts rows into forward passes. Between two of them a run may be told to stop, and the iteration ends it."""
+
+
+class Untrained(Protocol):
+    """Measures rows with the model as it is before the first step, pass by pass, and once per run."""
+
+    def __call__(self, rows: Sequence[R], measure: Callable[[Sequence[R]], torch.Tensor]) -> torch.Tensor:
+        """Numbers of each row, shape (rows, numbers); `measure` gives those of the rows of one pass, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +50,25 @@ class Loss:
 class Learner(ABC, Generic[R]):
     """A method with the model at hand."""
 
-    def prepared(self, rows: Sequence[R]) -> list[R]:
+    def prepared(self, rows: Sequence[R], untrained: Untrained) -> list[R]:
         """The rows with what only the untrained model can tell, such as a reference's log-probabilities.
 
-        Called once for all rows of a run, before the first step, with the model in evaluation mode and no gradients. A
-        run that is resumed has the untrained weights at that moment too.
+        Called for all rows of a part of the data whenever a run starts or is taken up again, with the model in
+        evaluation mode and no gradients.
+
+        Args:
+            rows: Training rows, or validation rows.
+            untrained: Measures them, the first time.
         """
         return list(rows)
 
-    def drawn(self, rows: Sequence[R]) -> list[R]:
-        """What a step learns from, given the rows that fell to it. RFT draws answers here."""
+    def drawn(self, rows: Sequence[R], passes: Passes[R]) -> list[R]:
+        """What a step or an evaluation learns from, given the rows that fell to it. RFT draws answers here.
+
+        Args:
+            rows: All rows of the step, so that what is known of them together does not depend on how it is cut.
+            passes: Cuts rows into forward passes.
+        """
         return list(rows)
 
     @abstractmethod
@@ -82,6 +102,10 @@ class Objective(ABC, Generic[R]):
             device: That device.
             longest: Longest text of the run in tokens.
         """
+
+    def named_classes(self) -> Classes | None:
+        """The classes that the model's head names; None for other heads."""
+        return None
 
     def shortened(self, row: R, max_length: int) -> R | None:
         """A row that is too long with its prompt cut from the left, or None where that does not help.
