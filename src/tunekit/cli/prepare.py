@@ -252,7 +252,7 @@ class _Preparation:
             yield from str(cost).splitlines()
 
     def _remaining(self, data: Dataset, before: CheckReport) -> Generator[str, None, None]:
-        report = data.check(self._targets) if self.record["fixes"] else before
+        report = data.check(self._targets, at_least="error") if self.record["fixes"] else before
         errors = report.errors
         self.record["remaining_errors"] = [found.to_dict() for found in errors]
         if errors:

@@ -141,7 +141,7 @@ KINDS: dict[str, dict[str, str]] = {
         "limit": "limit",
         "on_error": "name",
     },
-    "check": {**CHECK, "checks": "classes"},
+    "check": {**CHECK, "checks": "classes", "at_least": "name"},
     "fix": FIX,
     "preview_fix": FIX,
     "dedupe": {"alike": "name"},

@@ -28,6 +28,7 @@ from tunekit.examples import CompletionExample, Example
 class PromptFormat(Check):
     """What a base model would stumble over in how prompts and completions begin and end."""
 
+    worst = "warning"
     codes = (
         "no-separator",
         "missing-separator",

@@ -32,6 +32,7 @@ MAX_KEPT = 1_000
 class AnswerShape(Check):
     """How answers end and how long they are."""
 
+    worst = "warning"
     codes = ("truncated-answers", "short-answers")
 
     def __init__(self, context: CheckContext) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tunekit.data.findings import Finding
+from tunekit.data.findings import Finding, Severity
 from tunekit.examples import Example
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Check(ABC):
 
     codes: ClassVar[tuple[str, ...]]
     """Every code that its findings may have."""
+    worst: ClassVar[Severity] = "error"
+    """How severe its findings can be; a check that can find nothing worse is left out where only worse is wanted."""
 
     def __init__(self, context: CheckContext) -> None:
         self.context = context

@@ -16,6 +16,7 @@ _TOLD_FIRST = ("system", "system_prompt", "system_message")
 class Columns(Check):
     """What is not learned from, named, so that nobody believes that it is."""
 
+    worst = "warning"
     codes = ("extra-columns", "column-twice")
 
     def __init__(self, context: CheckContext) -> None:

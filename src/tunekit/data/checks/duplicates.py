@@ -22,6 +22,7 @@ _MAX_EXAMPLE_ROWS = 5
 class Duplicates(Check):
     """Copies of earlier rows: to the letter, as the fingerprint counts, or but for case, spaces and punctuation."""
 
+    worst = "warning"
     codes = ("duplicate-rows", "normalised-duplicates")
 
     def __init__(self, context: CheckContext) -> None:
@@ -96,6 +97,7 @@ class _Copies:
 class Disagreements(Check):
     """Rows that ask the same and answer differently."""
 
+    worst = "warning"
     codes = ("conflicting-labels", "conflicting-preferences", "different-answers")
 
     def __init__(self, context: CheckContext) -> None:

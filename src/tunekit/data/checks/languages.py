@@ -34,6 +34,7 @@ class _Kept(NamedTuple):
 class Languages(Check):
     """Which languages, or scripts, are asked and answered in."""
 
+    worst = "warning"
     codes = ("answer-in-another-language", "mixed-languages")
 
     def __init__(self, context: CheckContext) -> None:

@@ -25,6 +25,7 @@ Analysis"). Lengths of texts are skewed; their logarithms much less."""
 class Lengths(Check):
     """The distribution of lengths, and the rows that are very long by an old rule or beside the others."""
 
+    worst = "info"
     codes = ("long-rows", "lengths", "length-outliers")
 
     def __init__(self, context: CheckContext) -> None:

@@ -26,6 +26,7 @@ class NearDuplicates(Check):
     Compared are the first 100,000 distinct rows, or as many as have 64 MB of text; it says so where there are more.
     """
 
+    worst = "info"
     codes = ("near-duplicates", "near-duplicates-unchecked")
 
     def __init__(self, context: CheckContext) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from tunekit.data.checks.base import Check, CheckContext
-from tunekit.data.findings import SEVERITIES, Finding
+from tunekit.data.findings import SEVERITIES, Finding, Severity
 from tunekit.data.summary import Summarising, Summary
 from tunekit.data.views import with_ids
 from tunekit.examples import Example
@@ -26,6 +26,16 @@ def run(
             see(example)
     findings = tuple(chain.from_iterable(check.findings() for check in running))
     return count, summarising.summary(), findings
+
+
+def able(checks: Iterable[type[Check]], at_least: Severity) -> list[type[Check]]:
+    """The checks that can find something so severe."""
+    return [check for check in checks if is_severe(check.worst, at_least)]
+
+
+def is_severe(severity: Severity, at_least: Severity) -> bool:
+    """Whether it is as severe as that, or more."""
+    return SEVERITIES.index(severity) <= SEVERITIES.index(at_least)
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -13,6 +13,7 @@ from tunekit.examples import CompletionExample, Example
 class TextCase(Check):
     """Tokenizers cut words in capitals into many pieces, and base models have seen few of them."""
 
+    worst = "info"
     codes = ("upper-case-prompts", "upper-case-completions")
 
     def __init__(self, context: CheckContext) -> None:

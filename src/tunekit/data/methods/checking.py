@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from tunekit.data import arguments
-from tunekit.data.findings import Finding, Rows
+from tunekit.data.findings import SEVERITIES, Finding, Rows, Severity
 from tunekit.data.loading import Found
 from tunekit.data.methods.base import Examples
 from tunekit.data.wording import brief, counted
@@ -52,6 +52,7 @@ class Checking(Examples):
         against: Against = None,
         *,
         checks: Sequence[type[Check]] = (),
+        at_least: Severity = "info",
         **means: Unpack[Means],
     ) -> CheckReport:
         """Look at every row and say everything that is wrong, or worth knowing, at once.
@@ -64,6 +65,8 @@ class Checking(Examples):
                 rules of good data.
             against: Examples that must not occur in these: a test set, or several by name.
             checks: Checks of your own that run after the built-in ones.
+            at_least: The least severe findings to look for. With `"error"` the slowest checks need not run: whether
+                a file may go to training is known in half the time.
             **means: Finer tools than the built-in ones; see `Means`.
 
         Raises:
@@ -81,12 +84,18 @@ class Checking(Examples):
 
         own = arguments.sequence("checks", checks, of="subclasses of Check")
         context = _context(target, against, **means)
-        count, summary, findings = run.run(self, (*catalogue.builtin(), *map(_check_class, own)), context)
+        least = arguments.one_of("at_least", at_least, SEVERITIES)
+        running = run.able((*catalogue.builtin(), *map(_check_class, own)), least)
+        count, summary, findings = run.run(self, running, context)
         found = self._found
         return CheckReport(
             name=found.name or "dataset",
             rows=count,
-            findings=run.ordered((*_of_reading(found), *findings)),
+            findings=run.ordered(
+                finding
+                for finding in (*_of_reading(found), *findings)
+                if run.is_severe(finding.severity, least)
+            ),
             targets=tuple(profile.target for profile in context.profiles),
             source=found.notes.facts,
             summary=summary,

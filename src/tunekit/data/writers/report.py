@@ -21,7 +21,7 @@ class WriteReport:
         size_bytes: Its size, after compression.
         sha256: Of its bytes, in hex; equal rows give equal bytes.
         left_out: Meta columns that were not written, with the number of rows that had them.
-        load_with: What `Dataset.load` must be told to give the rows back; empty where they say themselves what they are.
+        load_with: What `Dataset.load` must be told to give the rows back; empty where it sees for itself.
 
     Examples:
         >>> import pathlib, tempfile
