@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Literal
 
 from tunekit.data.patterns.mojibake import SEQUENCE
 
@@ -187,19 +188,26 @@ def compose(text: str) -> str:
         return text
     return "".join(
         part if _COMPATIBILITY.match(part) else unicodedata.normalize("NFC", part)
-        for part in _COMPATIBILITY.split(_LONG_RUN.sub(_in_order, text))
+        for part in _COMPATIBILITY.split(accents_in_order(text, "NFD"))
     )
 
 
-# Accents are neither letters nor spaces. `unicodedata` puts a run of them in order in quadratic time.
-_LONG_RUN = re.compile(r"[^\w\s]{64,}")
+# Accents are neither letters nor spaces; the two half-width marks of Japanese are letters that become accents.
+_LONG_RUN = re.compile(r"(?:[^\w\s]|[\uff9e\uff9f]){64,}")
 
 
-def _in_order(run: re.Match[str]) -> str:
-    """The run decomposed, its accents in canonical order: what form C is made of."""
-    letters = "".join([unicodedata.normalize("NFD", character) for character in run.group()])
-    groups = groupby(letters, key=lambda character: unicodedata.combining(character) != 0)
-    return "".join([each for is_accents, group in groups for each in _sorted(group, is_accents)])
+def accents_in_order(text: str, form: Literal["NFD", "NFKD"]) -> str:
+    """The text with long runs of accents decomposed and in canonical order: what the composed forms are made of.
+
+    `unicodedata` puts them in order in quadratic time, and accents that are in order in linear time.
+    """
+
+    def in_order(run: re.Match[str]) -> str:
+        letters = "".join([unicodedata.normalize(form, character) for character in run.group()])
+        groups = groupby(letters, key=lambda character: unicodedata.combining(character) != 0)
+        return "".join([each for is_accents, group in groups for each in _sorted(group, is_accents)])
+
+    return _LONG_RUN.sub(in_order, text)
 
 
 def _sorted(characters: Iterable[str], is_accents: bool) -> Iterable[str]:

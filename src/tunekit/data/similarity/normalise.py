@@ -7,14 +7,13 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 
+from tunekit.data.patterns.characters import accents_in_order
+
 # Full-width marks are their ASCII siblings after NFKC.
 _MARKS = ".,;:!?\"'\u2018\u2019\u201c\u201d«»()[]{}¡¿。、"
 _TO_SPACES = str.maketrans(dict.fromkeys(_MARKS, " "))
 _ANY_MARKS = re.compile(f"[{re.escape(_MARKS)}]+")
 _IDEOGRAPHS = re.compile("([\u2e80-\u9fff\uf900-\ufaff])")
-
-_MAX_WORD = 256
-"""Characters without a space that are composed at once: `unicodedata` sorts a run of accents in quadratic time."""
 
 _MAX_CHARS = 1_000_000
 """A longer text stays as it is, and has no passages: its words, as objects, would take ten times its own memory."""
@@ -43,15 +42,9 @@ def normalise(text: str) -> str:
     if text.isascii():
         words = text.lower().translate(_TO_SPACES).split()
     else:
-        words = _ANY_MARKS.sub(" ", _composed(text).casefold()).split()
+        composed = unicodedata.normalize("NFKC", accents_in_order(text, "NFKD"))
+        words = _ANY_MARKS.sub(" ", composed.casefold()).split()
     return " ".join(words or text.split())  # ":)" is all marks, and not ":("
-
-
-def _composed(text: str) -> str:
-    if len(text) <= _MAX_WORD or max(map(len, text.split()), default=0) <= _MAX_WORD:
-        return unicodedata.normalize("NFKC", text)
-    cuts = range(0, len(text), _MAX_WORD)
-    return "".join([unicodedata.normalize("NFKC", text[cut : cut + _MAX_WORD]) for cut in cuts])
 
 
 def passages(normalised: str) -> Iterator[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,9 +53,19 @@ def test_normalising_is_stable_but_for_letters_that_fold_twice(text: str) -> Non
     assert normalise(normalise(once)) == normalise(once)
 
 
-def test_a_run_of_accents_takes_no_quadratic_time() -> None:
-    # Composed at once, these would be sorted for minutes, and the test would be stopped.
-    assert normalise("a" + "\u0301\u0327" * 200_000)
+@pytest.mark.parametrize("accents", ["\u0301\u0327", "\uff9e\u0323", "\u0344\u0323"])
+def test_a_run_of_accents_takes_no_quadratic_time(accents: str) -> None:
+    # As they are, `unicodedata` would sort them for minutes, and the test would be stopped.
+    assert normalise("a" + accents * 200_000)
+
+
+@given(
+    st.text("ae\u0301\u0327\u0323\u0344\uff9e\uff76.\ufb01\u1e9b\u00b4 ", max_size=400), st.integers(0, 300)
+)
+def test_how_a_letter_is_written_does_not_count_wherever_it_stands(text: str, before: int) -> None:
+    text = "x" * before + text + "\u0323\u0301" * 40 + "e\u0301"
+    assert normalise(text) == normalise(unicodedata.normalize("NFC", text))
+    assert normalise(text) == normalise(unicodedata.normalize("NFKD", text))
 
 
 def test_passages_are_runs_of_thirteen_words_wherever_they_stand() -> None:
