@@ -163,9 +163,7 @@ class Reading(Examples):
             DataError: A row cannot be used.
             SpecError: It is no pandas frame, or another argument is wrong.
         """
-        from tunekit.data.sources.frames import PandasRecords
-
-        return cls.from_records(PandasRecords(frame), name=name, **options)
+        return cls._from_frame("pandas", frame, name, options)
 
     @classmethod
     def from_polars(
@@ -182,9 +180,13 @@ class Reading(Examples):
             DataError: A row cannot be used.
             SpecError: It is no polars frame, or another argument is wrong.
         """
-        from tunekit.data.sources.frames import PolarsRecords
+        return cls._from_frame("polars", frame, name, options)
 
-        return cls.from_records(PolarsRecords(frame), name=name, **options)
+    @classmethod
+    def _from_frame(cls, package: str, frame: Any, name: str, options: Mapping[str, Any]) -> Self:
+        from tunekit.data.sources.frames import RECORDS
+
+        return cls.from_records(RECORDS[package](frame), name=name, **options)
 
     @classmethod
     def from_huggingface(

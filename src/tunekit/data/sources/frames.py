@@ -6,7 +6,7 @@ Neither package is imported here: whoever has a frame has it already.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tunekit.data.readers.plain import plain
@@ -63,6 +63,13 @@ class PolarsRecords:
         for piece in pieces:
             for row in piece.iter_rows(named=True):
                 yield {name: plain(cell) for name, cell in row.items()}
+
+
+RECORDS: Mapping[str, Callable[[Any], Iterable[dict[str, Any]]]] = {
+    "pandas": PandasRecords,
+    "polars": PolarsRecords,
+}
+"""How frames are read, by the package that they are of."""
 
 
 def _check(frame: Any, package: str, *names: str) -> None:
