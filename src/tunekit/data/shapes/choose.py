@@ -131,7 +131,7 @@ def _by_shape(shape: Shape, asked: Columns, restating: Restating) -> Chosen:
 
 def _by_columns(columns: Columns, records: Sequence[Record], restating: Restating) -> Chosen:
     def restate(record: Record) -> Restated:
-        return restating.for_columns(translations.flat(record))
+        return restating.for_columns(translations.flat(record), columns.names)
 
     return _of_columns(columns, records, restate, restating.remarks)
 

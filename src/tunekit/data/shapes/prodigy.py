@@ -14,6 +14,8 @@ from tunekit.data.shapes.restated import Program, Restated
 from tunekit.data.wording import brief, shown
 from tunekit.errors import DataError
 
+ANSWER = "answer"
+"""The column with the decision of the annotator."""
 _ANSWERS = frozenset({"accept", "reject", "ignore"})
 _MARKS = frozenset({"_task_hash", "_input_hash", "_view_id", "_annotator_id", "_session_id"})
 _TASK = frozenset({"text", "label", "answer"})
@@ -40,7 +42,7 @@ def _is_marked(record: Mapping[str, Any]) -> bool:
 
 
 def _answer(record: Mapping[str, Any]) -> str | None:
-    answer = record.get("answer")
+    answer = record.get(ANSWER)
     return answer if isinstance(answer, str) and answer in _ANSWERS else None
 
 

@@ -6,7 +6,7 @@ names (`shape=`, `input=`, `target=`) is read as it stands, but for what annotat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tunekit.data.shapes import label_studio, prodigy, spellings, stored_completions, verdicts
@@ -54,9 +54,10 @@ class Restating:
         made = program.restated(record)
         return _spelled(made) if made.is_accepted else made
 
-    def for_columns(self, record: Mapping[str, Any]) -> Restated:
+    def for_columns(self, record: Mapping[str, Any], names: Collection[str]) -> Restated:
         """The row as it stands, for columns that the caller names; not accepted where its annotators did not."""
-        if not _is_own(record) and self._program(record) and prodigy.was_refused(record):
+        is_meant = prodigy.ANSWER in names or _is_own(record)
+        if not is_meant and prodigy.was_refused(record) and self._program(record):
             return prodigy.restated(record)
         return Restated(record)
 
