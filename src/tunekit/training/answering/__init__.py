@@ -1,0 +1,1 @@
+"""How the models of each family answer: one file per family. `generate` asks them, and knows no family."""
