@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from tunekit import _files
 from tunekit.errors import ModelError
 from tunekit.spec import TuneSpec, parse_model
+from tunekit.training.classes import Classes
 from tunekit.training.families import Family
 
 CARD_NAME = "tunekit.json"
@@ -40,6 +41,8 @@ class Card(BaseModel):
         chat_template_sha256: SHA-256 of the chat template in training, or "" if there was none. Checked again at load.
         stop_token_ids: Tokens that end an answer.
         max_length: Longest sequence the model takes when it is served, in tokens.
+        labels: Of a classifier, the names of its classes in the order of its outputs; else empty.
+        multi_label: Whether a text may have several of them, or none.
         spec: The recipe as asked for.
         resolved: What "auto" became, by field.
         run_id: The run that made it.
@@ -61,12 +64,19 @@ class Card(BaseModel):
     chat_template_sha256: str
     stop_token_ids: tuple[int, ...]
     max_length: int
+    labels: tuple[str, ...] = ()
+    multi_label: bool = False
     spec: TuneSpec
     resolved: dict[str, Any] = {}
     run_id: str = ""
     key: str = ""
     data_sha256: str = ""
     versions: dict[str, str] = {}
+
+    @property
+    def classes(self) -> Classes | None:
+        """What the model chooses from, if it is a classifier."""
+        return Classes(names=self.labels, multi_label=self.multi_label) if self.labels else None
 
 
 def is_artifact(path: Path) -> bool:
@@ -125,8 +135,8 @@ def publish(path: Path, model: Any, tokenizer: Any, card: Card) -> bool:
         if card.kind == "adapter":
             _save_adapter_weights(directory, model)
         else:
-            # Saved by transformers along with the weights.
-            model.generation_config = generation_config(model, card.stop_token_ids)
+            if not card.labels:  # saved by transformers along with the weights
+                model.generation_config = generation_config(model, card.stop_token_ids)
             model.save_pretrained(directory)
         _save_the_rest(directory, model, tokenizer, card)
 
@@ -184,7 +194,8 @@ def _save_the_rest(directory: Path, model: Any, tokenizer: Any, card: Card) -> N
     if card.kind == "adapter":
         _save_adapter_config(directory, model, card)
     tokenizer.save_pretrained(directory)
-    generation_config(model, card.stop_token_ids).save_pretrained(directory)
+    if not card.labels:
+        generation_config(model, card.stop_token_ids).save_pretrained(directory)
     _write_json(directory / CARD_NAME, card.model_dump(mode="json"))
 
 

@@ -7,10 +7,7 @@ checkpoint's own would make full fine-tuning of a bf16 checkpoint pure bf16, whi
 from __future__ import annotations
 
 import json
-import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +15,14 @@ from typing import Any
 import torch
 
 from tunekit.errors import ModelError
-from tunekit.training import fingerprint, hub, render
+from tunekit.training import fingerprint, heads, hub, render
 from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card, template_sha256
+from tunekit.training.classes import Classes
 from tunekit.training.families import Family, Head, auto_class, family_of
+from tunekit.training.model_files import TOKENIZER_FILES, loading, require_directory, require_weights
+from tunekit.training.model_files import local_directory as local_directory
 from tunekit.training.template import Template, stop_ids
 
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _DEFAULT_MAX_LENGTH = 2048
 # T5's positions are distances, of which there is no last one; the n_positions of its configs is what it was trained on.
 _NO_POSITIONS_MAX_LENGTH = 1 << 20
@@ -40,6 +39,7 @@ class LoadedModel:
         stop_ids: Tokens that end an answer, sorted.
         max_length: Longest sequence in tokens.
         card: The artifact's card; None for a base model.
+        classes: What it chooses from, if it is a classifier.
     """
 
     model: Any
@@ -48,6 +48,7 @@ class LoadedModel:
     stop_ids: tuple[int, ...]
     max_length: int
     card: Card | None = None
+    classes: Classes | None = None
 
     @property
     def tokenizer(self) -> Any:
@@ -85,13 +86,15 @@ def load(
     if directory is not None and (directory / ADAPTER_CONFIG_NAME).is_file():
         return _load_foreign_adapter(directory, dtype, device)
     template = Template.of(load_tokenizer(source, revision=revision))
-    model = load_base(source, revision=revision, dtype=dtype).to(device)
+    classes = heads.classes_in(load_config(source, revision=revision))
+    model = _load_base(source, template, classes, revision=revision, dtype=dtype).to(device)
     return LoadedModel(
         model=model.eval(),
         template=template,
         prompt_format=render.resolve_format(template, "auto"),
         stop_ids=stop_ids(template, config_stop_ids(model)),
         max_length=model_max_length(model),
+        classes=classes,
     )
 
 
@@ -105,13 +108,13 @@ def load_tokenizer(source: str | Path, *, revision: str | None = None) -> Any:
 
     directory = local_directory(source)
     if directory is not None:
-        _require_directory(directory)
-        if not any((directory / name).is_file() for name in _TOKENIZER_FILES):
+        require_directory(directory)
+        if not any((directory / name).is_file() for name in TOKENIZER_FILES):
             raise ModelError(
-                f"{str(directory)!r} has no tokenizer: none of {', '.join(_TOKENIZER_FILES)}",
+                f"{str(directory)!r} has no tokenizer: none of {', '.join(TOKENIZER_FILES)}",
                 hint="save the tokenizer beside the weights with tokenizer.save_pretrained(directory)",
             )
-    with _loading(source, "tokenizer"):
+    with loading(source, "tokenizer"):
         return AutoTokenizer.from_pretrained(
             str(directory or source),
             revision=revision,
@@ -130,8 +133,8 @@ def load_config(source: str | Path, *, revision: str | None = None) -> Any:
 
     directory = local_directory(source)
     if directory is not None:
-        _require_directory(directory)
-    with _loading(source, "configuration"):
+        require_directory(directory)
+    with loading(source, "configuration"):
         return AutoConfig.from_pretrained(
             str(directory or source),
             revision=revision,
@@ -159,46 +162,88 @@ def load_base(
         ModelError: It is not a model directory, its weights are pickles, its architecture is unknown, or it has no
             such head.
     """
+    config = load_config(source, revision=revision)
+    model, report = _pretrained(source, config, head, revision=revision, dtype=dtype)
+    _refuse_lacking(source, sorted(report["missing_keys"]))
+    return model.requires_grad_(False).eval()
+
+
+def load_classifier(
+    source: str | Path,
+    tokenizer: Any,
+    classes: Classes,
+    *,
+    revision: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+) -> tuple[Any, str]:
+    """The same with a head for `classes`: the base's own where it names the same classes, else a new one.
+
+    Args:
+        source: A directory, or a hub id.
+        tokenizer: Its tokenizer, or the `Template` with it.
+        classes: What the head names.
+        revision: Hub revision.
+        dtype: Of the weights.
+        seed: Of the values that a new head begins with.
+
+    Returns:
+        The model, and what is worth telling about its head, or "".
+
+    Raises:
+        ModelError: As `load_base`.
+    """
+    config = load_config(source, revision=revision)
+    had = heads.classes_in(config)
+    heads.describe(config, classes, tokenizer=Template.of(tokenizer).tokenizer)
+    model, report = _pretrained(source, config, "classes", revision=revision, dtype=dtype)
+    lacking, notice = heads.complete(model, report, had=had, seed=seed)
+    _refuse_lacking(source, lacking)
+    return model.requires_grad_(False).eval(), notice
+
+
+def _load_base(
+    source: str | Path,
+    template: Template,
+    classes: Classes | None,
+    *,
+    revision: str | None,
+    dtype: torch.dtype,
+) -> Any:
+    if classes is None:
+        return load_base(source, revision=revision, dtype=dtype)
+    return load_classifier(source, template, classes, revision=revision, dtype=dtype)[0]
+
+
+def _pretrained(
+    source: str | Path, config: Any, head: Head, *, revision: str | None, dtype: torch.dtype
+) -> tuple[Any, dict[str, Any]]:
+    """A model and what its files lack, which transformers fills with random numbers and only logs."""
     directory = local_directory(source)
     if directory is not None:
-        _require_weights(directory)
-    config = load_config(source, revision=revision)
-    with _loading(source, "model"):
-        loaded: Any = auto_class(config, head).from_pretrained(
+        require_weights(directory)
+    with loading(source, "model"):
+        loaded: tuple[Any, dict[str, Any]] = auto_class(config, head).from_pretrained(
             str(directory or source),
+            config=config,
             revision=revision,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=directory is not None or not hub.is_reachable(),
+            # A head for another number of classes; it begins anew.
+            ignore_mismatched_sizes=head == "classes",
             output_loading_info=True,
         )
-    model, report = loaded
-    missing = sorted(report["missing_keys"])
+    return loaded
+
+
+def _refuse_lacking(source: str | Path, missing: list[str]) -> None:
     if missing:
-        # transformers fills missing weights with random numbers and only logs it.
         raise ModelError(
             f"{str(source)!r} lacks weights for {missing[:3]!r} ({len(missing)} in all)",
             hint="the files do not fit config.json; is this a language model with its output head?",
         )
-    return model.requires_grad_(False).eval()
-
-
-def local_directory(source: str | Path) -> Path | None:
-    """The directory that `source` means, or None if it reads as a hub id.
-
-    Raises:
-        ModelError: It reads as a path, and there is nothing there.
-    """
-    text = str(source)
-    path = Path(text).expanduser()
-    if path.is_dir():
-        return path.resolve()
-    if isinstance(source, Path) or text.startswith(("/", ".", "~")) or text.count("/") > 1 or path.exists():
-        raise ModelError(
-            f"{text!r} is not a directory", hint="point at a directory with config.json and safetensors"
-        )
-    return None
 
 
 def config_stop_ids(model: Any) -> tuple[int, ...]:
@@ -219,9 +264,6 @@ def model_max_length(model: Any) -> int:
     return _DEFAULT_MAX_LENGTH
 
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
-
-
 def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:
     card = read_card(directory)
     tokenizer = load_tokenizer(directory)
@@ -230,29 +272,31 @@ def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedMo
             f"the chat template in {str(directory)!r} is not the one the model was trained with",
             hint="restore chat_template.jinja; with another template the model answers worse and nothing says so",
         )
+    template = Template.of(tokenizer)
     if card.kind == "adapter":
         _require_same_base(card)
-        base = load_base(card.base_model, revision=card.revision, dtype=dtype).to(device)
-        model = attach_adapter(base, directory)
+        base = _load_base(card.base_model, template, card.classes, revision=card.revision, dtype=dtype)
+        model = attach_adapter(base.to(device), directory)
     else:
-        model = load_base(directory, dtype=dtype).to(device)
+        model = _load_base(directory, template, card.classes, revision=None, dtype=dtype).to(device)
     return LoadedModel(
         model=model.eval(),
-        template=Template.of(tokenizer),
+        template=template,
         prompt_format=card.prompt_format,
         stop_ids=card.stop_token_ids,
         max_length=card.max_length,
         card=card,
+        classes=card.classes,
     )
 
 
 def _load_foreign_adapter(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:
     """A PEFT directory that another tool wrote: its config names the base, and there is no card to check against."""
-    with _loading(directory, "adapter"):
+    with loading(directory, "adapter"):
         config = json.loads((directory / ADAPTER_CONFIG_NAME).read_text(encoding="utf-8"))
         base_name, revision = config["base_model_name_or_path"], config.get("revision")
     base = load_base(base_name, revision=revision, dtype=dtype).to(device)
-    has_tokenizer = any((directory / name).is_file() for name in _TOKENIZER_FILES)
+    has_tokenizer = any((directory / name).is_file() for name in TOKENIZER_FILES)
     tokenizer = load_tokenizer(directory) if has_tokenizer else load_tokenizer(base_name, revision=revision)
     template = Template.of(tokenizer)
     return LoadedModel(
@@ -286,7 +330,7 @@ def attach_adapter(base: Any, directory: Path) -> Any:
         raise ModelError(
             f"{str(directory)!r} has no adapter_model.safetensors", hint="copy the whole artifact directory"
         )
-    with _loading(directory, "adapter"), warnings.catch_warnings(record=True) as caught:
+    with loading(directory, "adapter"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = PeftModel.from_pretrained(base, str(directory)).requires_grad_(False)
     for item in caught:
@@ -297,72 +341,3 @@ def attach_adapter(base: Any, directory: Path) -> Any:
                 hint="copy the artifact again, and check that its base model is the one it was trained on",
             )
     return model
-
-
-def _require_directory(directory: Path) -> None:
-    if not (directory / "config.json").is_file() and not is_artifact(directory):
-        names = ", ".join(sorted(item.name for item in directory.iterdir())[:5]) or "nothing"
-        raise ModelError(
-            f"{str(directory)!r} is not a model directory: it has no config.json (it holds {names})",
-            hint="point at a directory that model.save_pretrained wrote",
-        )
-
-
-def _require_weights(directory: Path) -> None:
-    _require_directory(directory)
-    if not any(directory.glob("*.safetensors")):
-        pickles = sorted(item.name for pattern in _PICKLES for item in directory.glob(pattern))
-        if pickles:
-            raise ModelError(
-                f"{str(directory)!r} holds its weights as a pickle ({pickles[0]}), which can run code when it is read",
-                hint="convert it to safetensors where you trust it: model.save_pretrained(directory)",
-            )
-        raise ModelError(
-            f"{str(directory)!r} has no *.safetensors weights", hint="download or copy the weights too"
-        )
-    index = directory / "model.safetensors.index.json"
-    if index.is_file():
-        _check_index(index)
-
-
-def _check_index(index: Path) -> None:
-    """Every shard that the index names must be a file in this very directory."""
-    with _loading(index.parent, "weight index"):
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    for shard in shards:
-        if Path(shard).name != shard or not (index.parent / shard).is_file():
-            raise ModelError(
-                f"{str(index)!r} names the shard {shard!r}, which is not a file beside it",
-                hint="copy every shard into the model's directory",
-            )
-
-
-@contextmanager
-def _loading(source: str | Path, part: str) -> Iterator[None]:
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except ModelError:
-        raise
-    except ImportError as error:
-        package = _missing_package(error)
-        raise ModelError(
-            f"the {part} of {str(source)!r} needs the package {package!r}, which is not installed",
-            hint=f"pip install {package}",
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"cannot load the {part} of {str(source)!r}: {reason}",
-            hint="check the path or hub id; offline, only directories and cached hub models can be loaded",
-        ) from error
-
-
-def _missing_package(error: ImportError) -> str:
-    """The package that an import failed for: by name, or by what transformers says to install."""
-    said = re.search(r"pip install (?:-\S+ )*[`'\"]?([A-Za-z][\w-]*)", str(error))
-    if said:
-        return said[1]
-    module = (error.name or str(error)).partition(".")[0]
-    return "protobuf" if module == "google" else module

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tunekit.spec import LoRA, TuneSpec
+from tunekit.spec import DPO, LoRA, Method, TuneSpec
 from tunekit.training.batches import steps_per_epoch, total_steps
-from tunekit.training.families import Family
+from tunekit.training.families import Family, Head
 
 _MIN_STEPS = 100
+_PREFERENCE_SHARES = {
+    "sigmoid": (1 / 40, "a 40th for DPO: 5e-7 full, 5e-6 QLoRA in the Zephyr recipes (alignment-handbook)"),
+    "ipo": (1 / 40, "a 40th for IPO, as for DPO: Zephyr recipes (alignment-handbook)"),
+    "simpo": (1 / 40, "a 40th for SimPO: 3e-7 to 1e-6 full (README of princeton-nlp/SimPO)"),
+    "orpo": (1 / 4, "a quarter for ORPO: 5e-6 full in mistral-capybara (alignment-handbook)"),
+    "kto": (1 / 4, "a quarter for KTO: 5e-6 full for an 8B Llama (README of ContextualAI/HALOs)"),
+}
 _LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
+
+_CLASSIFIER_RATES: tuple[tuple[Family, int, float, str], ...] = (
+    ("encoder", 0, 1e-4, "Turc et al. 2019, arXiv 1908.08962: 3e-5 to 3e-4 for BERTs narrower than 768"),
+    ("encoder", 768, 3e-5, "Devlin et al. 2019, arXiv 1810.04805, A.3: 2e-5 to 5e-5"),
+    (
+        "encoder",
+        1024,
+        2e-5,
+        "Devlin et al. 2019, arXiv 1810.04805, A.3; Liu et al. 2019, arXiv 1907.11692, table 10",
+    ),
+    ("encoder-decoder", 0, 1e-4, "transformers, model_doc/t5: 1e-4 to 3e-4 with AdamW"),
+)
+"""Family, least width, rate for full weights, source: of models with a head of classes. Those of decoders follow from
+the width as for text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +42,7 @@ class Facts:
         hidden_size: Width of the model.
         model_type: Architecture, such as "llama".
         family: What kind of model that is.
+        head: What it ends in.
         vocabulary: Rows of the output head.
         max_length: Longest sequence the model has positions for.
     """
@@ -29,6 +51,7 @@ class Facts:
     hidden_size: int
     model_type: str
     family: Family = "decoder"
+    head: Head = "tokens"
     vocabulary: int
     max_length: int
 
@@ -72,10 +95,13 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
     batch_size = min(wanted, facts.rows)
     rate = spec.learning_rate
     if isinstance(rate, str):
-        rate = auto_learning_rate(facts, is_lora=isinstance(getattr(spec.method, "adapter", None), LoRA))
-        sources["learning_rate"] = (
-            "5e-5 (2000 / width)^k, 10 times that for LoRA: tinker-cookbook, LoRA Without Regret"
-        )
+        is_lora = isinstance(getattr(spec.method, "adapter", None), LoRA)
+        rate = auto_learning_rate(facts, is_lora=is_lora)
+        sources["learning_rate"] = _rate_rule(facts)[1] + ", 10 times that for LoRA: LoRA Without Regret"
+        share = preference_share(spec.method)
+        if share is not None:
+            rate = float(f"{rate * share[0]:.3g}")
+            sources["learning_rate"] += f"; {share[1]}"
     micro_rows, micro_tokens = spec.micro_batch_size, 1 << 62
     if isinstance(micro_rows, str):
         micro_rows = batch_size
@@ -100,6 +126,23 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
     )
 
 
+def preference_share(method: Method) -> tuple[float, str] | None:
+    """What part of the rate for SFT a method takes that only shifts what a model prefers, and where that comes from.
+
+    None for other methods. The rate for SFT that the shares are of is that of the Zephyr recipes, 2e-5 for all weights
+    of a 7B model and 2e-4 for its (Q)LoRA; the share is the same for both.
+
+    Examples:
+        >>> from tunekit.spec import SFT
+        >>> preference_share(DPO())
+        (0.025, 'a 40th for DPO: 5e-7 full, 5e-6 QLoRA in the Zephyr recipes (alignment-handbook)')
+        >>> preference_share(SFT()) is None
+        True
+    """
+    known = method.loss if isinstance(method, DPO) else method.type
+    return _PREFERENCE_SHARES.get(known)
+
+
 def auto_batch_size(rows: int, epochs: float) -> int:
     """Examples per step: small, because LoRA loses more than full fine-tuning when batches grow.
 
@@ -116,17 +159,34 @@ def auto_batch_size(rows: int, epochs: float) -> int:
 
 
 def auto_learning_rate(facts: Facts, *, is_lora: bool) -> float:
-    """Peak learning rate from the model's width.
+    """Peak learning rate, by the rule for full weights, and 10 times that for LoRA.
 
-    5e-5 * (2000 / width)^k for full weights and 10 times that for LoRA, with k = 0.0775 for Qwen and 0.781 for Llama
-    (`tinker_cookbook.hyperparam_utils.get_lr`, fitted on 1B to 70B models; "LoRA Without Regret", 2025, for the factor
-    10). Families without a fit take Llama's exponent. Outside 1e-6 .. 5e-3 the formula is not trusted and clamped.
+    The factor is that of "LoRA Without Regret", Thinking Machines Lab 2025. Outside 1e-6 .. 5e-3 no rule is trusted,
+    and the rate is clamped.
 
     Examples:
         >>> llama = Facts(rows=1, hidden_size=2000, model_type="llama", vocabulary=32000, max_length=2048)
         >>> auto_learning_rate(llama, is_lora=True)
         0.0005
+        >>> bert = Facts(rows=1, hidden_size=768, model_type="bert", family="encoder", head="classes",
+        ...              vocabulary=2, max_length=512)
+        >>> auto_learning_rate(bert, is_lora=False)
+        3e-05
     """
-    exponent = 0.0775 if facts.model_type.startswith("qwen") else 0.781
-    rate = 5e-5 * (10 if is_lora else 1) * (2000 / facts.hidden_size) ** exponent
+    rate = _rate_rule(facts)[0] * (10 if is_lora else 1)
     return float(f"{min(5e-3, max(1e-6, rate)):.3g}")
+
+
+def _rate_rule(facts: Facts) -> tuple[float, str]:
+    """The rate for full weights, and where the rule comes from.
+
+    5e-5 * (2000 / width)^k with k = 0.0775 for Qwen and 0.781 for Llama (`tinker_cookbook.hyperparam_utils.get_lr`,
+    fitted on 1B to 70B models); families without a fit take Llama's exponent.
+    """
+    if facts.head == "classes" and facts.family != "decoder":
+        known = [
+            rule for rule in _CLASSIFIER_RATES if rule[0] == facts.family and rule[1] <= facts.hidden_size
+        ]
+        return known[-1][2:]
+    exponent = 0.0775 if facts.model_type.startswith("qwen") else 0.781
+    return 5e-5 * (2000 / facts.hidden_size) ** exponent, "5e-5 (2000 / width)^k: tinker-cookbook"

@@ -67,6 +67,13 @@ class Template:
         """Token ids of a text with nothing added. Raises `DataError` for what is no Unicode."""
         return _encode(self.tokenizer, text)
 
+    def whole(self, text: str) -> list[int]:
+        """Token ids of a text with the special tokens that the tokenizer puts around it, and none inside.
+
+        A "[SEP]" that somebody typed is read as these five characters. Raises `DataError` for what is no Unicode.
+        """
+        return _encode(self.tokenizer, text, add_special_tokens=True, split_special_tokens=True)
+
     def text(self, messages: Sequence[Message], tools: Tools, *, generation_prompt: bool) -> str:
         """A chat as the template writes it.
 
@@ -183,9 +190,11 @@ def _template_message(message: Message) -> dict[str, Any]:
     return body
 
 
-def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
+def _encode(
+    tokenizer: Tokenizer, text: str, *, add_special_tokens: bool = False, **options: Any
+) -> list[int]:
     try:
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(tokenizer(text, add_special_tokens=add_special_tokens, **options)["input_ids"])
     except (TypeError, UnicodeEncodeError) as error:
         raise DataError(
             "the text holds half of a surrogate pair, which is no character",
