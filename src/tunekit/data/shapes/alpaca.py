@@ -10,6 +10,7 @@ from typing import Any
 
 from tunekit.data.shapes import answers, fields, prompts
 from tunekit.data.shapes.base import Shape
+from tunekit.data.shapes.turns import with_system
 from tunekit.errors import DataError
 from tunekit.examples import ChatExample, CompletionExample, Example, Message
 
@@ -42,7 +43,7 @@ def _read(record: Mapping[str, Any], id: str) -> Example:
         return CompletionExample(prompt=prompt, completion=answer, id=id, meta=meta)
     rounds = prompts.history(record.get("history"))
     user = Message(role="user", content=prompt)
-    turns = prompts.with_system((*rounds, user), fields.optional_text(record, "system"))
+    turns = with_system((*rounds, user), fields.optional_text(record, "system"))
     meta |= fields.rest(record, (*_READ, *_CHAT))
     return ChatExample(messages=(*turns, *answers.turns(answer)), id=id, meta=meta)
 

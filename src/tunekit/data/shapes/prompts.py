@@ -11,6 +11,7 @@ from typing import Any
 
 from tunekit.data.shapes import answers, fields
 from tunekit.data.shapes.answers import Turns
+from tunekit.data.shapes.turns import with_system
 from tunekit.data.wording import shown
 from tunekit.errors import DataError
 from tunekit.examples import Message
@@ -93,20 +94,3 @@ def history(value: Any) -> Turns:
         said.append(Message(role="user", content=fields.as_text(pair[0], f"{field}[0]")))
         said.append(Message(role="assistant", content=fields.as_text(pair[1], f"{field}[1]")))
     return tuple(said)
-
-
-def with_system(turns: Turns, system: str) -> Turns:
-    """The turns after a system turn, unless there is nothing to say.
-
-    Raises:
-        DataError: They have a system turn that says something else.
-    """
-    if not system.strip() or turns[0] == Message(role="system", content=system):
-        return turns
-    if turns[0].role in ("system", "developer"):
-        raise DataError(
-            "there are a system turn and a system column",
-            field="system",
-            hint="keep one of them; the column stands before the first turn",
-        )
-    return (Message(role="system", content=system), *turns)

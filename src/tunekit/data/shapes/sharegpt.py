@@ -40,7 +40,7 @@ def _recognises(record: Mapping[str, Any]) -> bool:
 def _read(record: Mapping[str, Any], id: str) -> ChatExample:
     column = next((name for name in _COLUMNS if name in record), _COLUMNS[0])
     found = conversation(record.get(column), column)
-    found = turns.with_system(found, fields.optional_text(record, "system"), "system")
+    found = turns.with_system(found, fields.optional_text(record, "system"))
     tools = tool_calls.from_functions(tool_calls.tools(record.get("tools")))
     return turns.chat(record, id, found, tools, used=_USED | {column}, field=column)
 

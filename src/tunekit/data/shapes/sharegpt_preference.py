@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunekit.data import tool_calls
-from tunekit.data.shapes import answers, fields, prompts
+from tunekit.data.shapes import answers, fields
 from tunekit.data.shapes.answers import Answer
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.preference import KINDS, preferred
 from tunekit.data.shapes.sharegpt import SHAREGPT
+from tunekit.data.shapes.turns import with_system
 from tunekit.errors import DataError
 from tunekit.examples import ChatExample, Example, PreferenceExample
 
@@ -32,7 +33,7 @@ def _read(record: Mapping[str, Any], id: str) -> Example:
     said = answers.conversation(record.get(column), column)
     chosen, rejected = (_answer(record, key, column) for key in _ANSWERS)
     return PreferenceExample(
-        messages=prompts.with_system(said, fields.optional_text(record, "system")),
+        messages=with_system(said, fields.optional_text(record, "system")),
         chosen=answers.checked(chosen, "chosen"),
         rejected=rejected,
         tools=tool_calls.from_functions(tool_calls.tools(record.get("tools"))),

@@ -54,19 +54,19 @@ def chat_of(example: Example, shape: str) -> ChatExample:
     raise fields.refused(example, shape, KINDS)
 
 
-def with_system(turns: tuple[Message, ...], system: str, field: str) -> tuple[Message, ...]:
-    """The turns after what a column says as the system, if it says anything.
+def with_system(turns: tuple[Message, ...], system: str, field: str = "system") -> tuple[Message, ...]:
+    """The turns after what a column says as the system, if it says anything that the first turn does not.
 
     Raises:
         DataError: The system says something else in a turn.
     """
-    said = [turn.content for turn in turns if turn.role == "system"]
-    if not system or said == [system]:
+    first = Message(role="system", content=system)
+    if not system.strip() or turns[0] == first:
         return turns
-    if said:
+    if any(turn.role in ("system", "developer") for turn in turns):
         hint = "keep one of them; the column stands before the first turn"
         raise DataError("there are a system turn and a system column", field=field, hint=hint)
-    return (Message(role="system", content=system), *turns)
+    return (first, *turns)
 
 
 def refuse(turn: Message, field: str, shape: str, *features: str) -> None:

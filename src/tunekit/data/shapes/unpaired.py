@@ -14,6 +14,7 @@ from tunekit.data.shapes import answers, fields, prompts
 from tunekit.data.shapes.answers import Answer, Turns
 from tunekit.data.shapes.base import Shape
 from tunekit.data.shapes.preference import with_tools
+from tunekit.data.shapes.turns import with_system
 from tunekit.data.wording import brief
 from tunekit.errors import DataError
 from tunekit.examples import Example, UnpairedExample, message_to_dict
@@ -96,7 +97,7 @@ def _recognises_messages(record: Mapping[str, Any]) -> bool:
 def _read_messages(record: Mapping[str, Any], id: str) -> Example:
     key = _conversation_key(record) or _CONVERSATIONS[0]
     said = answers.conversation(record.get(key), key)
-    turns, completion = answers.last(prompts.with_system(said, fields.optional_text(record, "system")), key)
+    turns, completion = answers.last(with_system(said, fields.optional_text(record, "system")), key)
     found = answers.checked(messages.plain(completion), key)
     return _example(record, id, turns, found, {key, "system"})
 
