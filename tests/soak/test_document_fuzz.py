@@ -30,7 +30,7 @@ from tests.unit.data.readers.workbooks import (
     valued,
     with_rows,
 )
-from tunekit.data.readers import catalogue
+from tunekit.data.readers import catalogue, xlsx_sheet
 from tunekit.data.readers.base import Notes, ReadOptions
 from tunekit.errors import DataError
 
@@ -236,6 +236,46 @@ def test_the_same_document_gives_the_same_rows_and_findings() -> None:
     dice = random.Random("tunekit documents twice")
     for thrown in [throw(dice) for _ in range(60)]:
         assert seen(*thrown) == seen(*thrown)
+
+
+def columns() -> bytes:
+    """A sheet whose rows are all alike, with formats, formulas and blanks."""
+    head = "".join(f'<c r="{letter}1" t="inlineStr"><is><t>{letter}</t></is></c>' for letter in "ABCD")
+    rows = "".join(
+        f'<row r="{row}" spans="1:4"><c r="A{row}" s="1"><v>{40_000 + row / 7}</v></c>'
+        f'<c r="B{row}" t="inlineStr"><is><t>a{row}</t></is></c>'
+        + (f'<c r="C{row}" t="s"><v>{row % 3}</v></c>' if row % 4 else f'<c r="C{row}" s="2"/>')
+        + f'<c r="D{row}"><f>A1+1</f><v>{(1, 2.5, "1E+20", 12_345_678_901_234_567)[row % 4]}</v></c></row>'
+        for row in range(2, 120)
+    )
+    return with_rows(f'<row r="1">{head}</row>{rows}', shared="<si><t>one</t></si><si><t>two</t></si><si/>")
+
+
+def outcome(content: bytes) -> str:
+    """The rows of a workbook, and findings or what ended it."""
+    notes = Notes(name="x")
+    rows: list[Any] = []
+    try:
+        for number, row in catalogue.reader("xlsx")(io.BytesIO(content), ReadOptions(header=True), notes):
+            rows.append((number, row.message if isinstance(row, DataError) else row))
+    except DataError as error:
+        return repr((rows, error.message))
+    return repr((rows, notes))
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_rows_read_by_column_are_the_rows_read_one_by_one(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of damaged sheets: the quick way sees when it must not be taken."""
+    dice = random.Random(f"tunekit sheets {part}")
+    sheets = (*seeds()["xlsx"], columns())
+    for _ in range(150):
+        content = changed(
+            dice.choice(sheets), dice.choice((SHEET, SHEET, SHARED)), lambda xml: mutated(xml, dice)
+        )
+        quick = outcome(content)
+        with monkeypatch.context() as patched:
+            patched.setattr(xlsx_sheet, "_MOST_PATTERNS", 0)
+            assert outcome(content) == quick
 
 
 @pytest.mark.soak

@@ -153,7 +153,7 @@ def _records(
     numbered: Iterator[tuple[int, Cells]], layout: Layout, seen: TableNotes, beside: Counted
 ) -> Iterator[Row]:
     keys, nameless = layout.names.keys, layout.nameless
-    width, header = len(keys), list(layout.cells)
+    width, header = len(keys), _trimmed(layout.cells)
     following = 0
     for number, cells in numbered:
         if number != following and following:
@@ -175,10 +175,16 @@ def _records(
                 seen.spilled(seen.row(number), position, record[keys[position]])
             else:
                 del record[keys[position]]
-        if header and cells[0] == header[0] and list(cells) == header:
+        if header and cells[0] == header[0] and _trimmed(cells) == header:
             seen.repeated.add(seen.row(number))
         else:
             yield number, record
+
+
+def _trimmed(cells: Sequence[str]) -> list[str]:
+    """The cells up to the last that is not blank."""
+    last = next((place for place in range(len(cells), 0, -1) if cells[place - 1]), 0)
+    return list(cells[:last])
 
 
 # --- what else there is -------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ class XlsxSheet:
             numbers, rows = self._by_column(found)
         except (ValueError, LookupError):  # one by one they tell which cell is wrong
             return self._among([block], [], [])
-        if "<row" in "".join(found.between):
+        if "".join(found.between).strip():
             return self._among(found.between, numbers, rows)
         self._at = numbers[-1]
         return numbers, rows
@@ -180,7 +180,10 @@ class XlsxSheet:
         """Rows that match, with the others that stand before each and after the last."""
         found: list[tuple[int, RowCells]] = []
         for others, number, cells in zip_longest(between, numbers, rows):
-            found += map(self._any_row, _ROW.split(others)[1:])
+            stray, *unlike = _ROW.split(others)
+            if found and stray.strip():
+                found[-1] = (found[-1][0], _unreadable("something stands behind it that is no row"))
+            found += map(self._any_row, unlike)
             if cells is not None:
                 found.append((number, cells))
                 self._at = number
@@ -190,6 +193,7 @@ class XlsxSheet:
 
     def _any_row(self, row: str) -> tuple[int, RowCells]:
         tag, _, body = row.partition(">")
+        body, _, stray = body.partition("</row>")
         named = xml_text.attributes(tag)
         said = named.get("r", "")
         number = int(said[:_DIGITS]) if said.isdecimal() else self._at + 1
@@ -201,13 +205,12 @@ class XlsxSheet:
             try:
                 column, text = self._any_cell(cell, number, len(cells))
             except (ValueError, LookupError) as error:
-                return number, DataError(
-                    f"a cell cannot be read: {brief(str(error), quote=False)}",
-                    hint="open the workbook with a spreadsheet program and save it again",
-                )
+                return number, _unreadable(f"a cell cannot be read: {brief(str(error), quote=False)}")
             cells += [""] * (column + 1 - len(cells))
             cells[column] = text
         self._count_cells(len(cells), number)
+        if stray.strip():
+            return number, _unreadable("something stands behind it that is no row")
         return number, cells
 
     def _any_cell(self, cell: str, number: int, after: int) -> tuple[int, str]:
@@ -238,6 +241,10 @@ class XlsxSheet:
         if self._cells.long(kind, values):
             see(self.seen.long, number, column, number_formats.number(values[0]))
         return column, self._cells.texts(kind, values)[0]
+
+
+def _unreadable(why: str) -> DataError:
+    return DataError(why, hint="open the workbook with a spreadsheet program and save it again")
 
 
 class XlsxWorkbook(Package):

@@ -127,8 +127,8 @@ def _without_sections(xml: bytes) -> Iterator[bytes]:
 
 
 def attributes(tag: str) -> dict[str, str]:
-    """The attributes of a tag, by name."""
-    return {name: unescaped(one or other) for name, one, other in _ATTRIBUTE.findall(tag)}
+    """The attributes of a tag, by name; the first of two with the same."""
+    return {name: unescaped(one or other) for name, one, other in reversed(_ATTRIBUTE.findall(tag))}
 
 
 def unescaped(text: str) -> str:

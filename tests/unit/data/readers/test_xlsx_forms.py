@@ -233,6 +233,26 @@ def test_hidden_rows_are_counted_once(damaged: str | None) -> None:
     assert [(finding.code, finding.facts["rows"]) for finding in notes.findings] == [("hidden-rows", 118)]
 
 
+@pytest.mark.parametrize("name", ["ow", "rox", "row&#160;"])
+def test_a_row_whose_tag_is_damaged_is_not_lost_in_silence(name: str) -> None:
+    rows = [f'<row r="{r}"><c r="A{r}"><v>1</v></c><c r="B{r}"><v>{r}</v></c></row>' for r in range(2, 120)]
+    rows[70] = rows[70].replace("<row", f"<{name}")
+    found = read(with_rows(HEAD + "".join(rows)))[0]
+    assert [number for number, row in found if isinstance(row, DataError)] == [71]
+    assert [number for number, _ in found] == [number for number in range(2, 120) if number != 72]
+
+
+def test_a_header_between_rows_is_known_however_many_blanks_follow_it() -> None:
+    cell = '<c r="{0}{1}" t="inlineStr"><is><t>{2}</t></is></c>'
+    again = cell.format("A", 90, "a") + cell.format("B", 90, "b")
+    rows = [f'<row r="{r}">{cell.format("A", r, "x")}{cell.format("B", r, r)}</row>' for r in range(2, 120)]
+    rows[3] = rows[3].replace("</row>", '<c r="F5"><v>9</v></c></row>')
+    for blank in ("", '<c r="C90"/>', '<c r="Z90"/>'):
+        rows[88] = f'<row r="90">{again}{blank}</row>'
+        notes = read(with_rows(HEAD + "".join(rows)))[1]
+        assert [each.rows for each in notes.findings if each.code == "repeated-header"] == [("book:90",)]
+
+
 # --- shared texts, pieces -----------------------------------------------------------------------------
 
 
