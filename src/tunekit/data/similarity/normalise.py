@@ -42,8 +42,9 @@ def normalise(text: str) -> str:
     if text.isascii():
         words = text.lower().translate(_TO_SPACES).split()
     else:
-        composed = unicodedata.normalize("NFKC", accents_in_order(text, "NFKD"))
-        words = _ANY_MARKS.sub(" ", composed.casefold()).split()
+        if not unicodedata.is_normalized("NFKC", text):
+            text = unicodedata.normalize("NFKC", accents_in_order(text, "NFKD"))
+        words = _ANY_MARKS.sub(" ", text.casefold()).split()
     return " ".join(words or text.split())  # ":)" is all marks, and not ":("
 
 
