@@ -21,7 +21,8 @@ _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _ESCAPE = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
 _RUN = re.compile(r"<t(?:\s[^<>]*+)?>([^<]*+)</t>")
 _CDATA = b"<![CDATA["
-_SECTIONS = ((b"<!--", b"-->"), (_CDATA, b"]]>"))
+_SECTIONS = ((b"<!--", b"-->"), (_CDATA, b"]]>"), (b"<?", b"?>"), (b"<!", b">"))
+_SECTION = re.compile(rb"<[!?]")
 # After an optional mark: declarations, comments and blanks, and then the first element; so, no document type.
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|<\?[^>]*+>|<!--(?:[^-]|-(?!->))*+-->)*+<(?:(\w+):)?\w")
 _ATTRIBUTE = re.compile(r"""(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
@@ -30,7 +31,7 @@ _ATTRIBUTE = re.compile(r"""(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:"([^"]*+)"|'([^']
 def pieces(chunks: Iterator[bytes], name: str, *, unprefixed: bool = False) -> Iterator[str]:
     """The XML of a part in pieces, each cut before a tag, in the form that the readers' expressions expect.
 
-    That is without comments and CDATA sections.
+    That is without comments, CDATA sections and processing instructions.
 
     Args:
         chunks: Its bytes.
@@ -83,10 +84,13 @@ def _end_of_whole(xml: bytes) -> int:
 
 
 def _sections(xml: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Comments and CDATA sections: where each begins, its opening, and where it ends; -1 where it goes on."""
+    """Comments, CDATA sections and instructions: where each begins, its opening, where it ends; -1 if it goes on."""
+    if not _has_sections(xml):
+        return
     after = 0
-    while _has_sections(xml) and (begin := xml.find(b"<!", after)) >= 0:
-        opening, closing = next((pair for pair in _SECTIONS if xml.startswith(pair[0], begin)), (b"<!", b">"))
+    while found := _SECTION.search(xml, after):
+        begin = found.start()
+        opening, closing = next(pair for pair in _SECTIONS if xml.startswith(pair[0], begin))
         end = xml.find(closing, begin + len(opening))
         after = end + len(closing) if end >= 0 else -1
         yield begin, opening, after
@@ -95,8 +99,8 @@ def _sections(xml: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _has_sections(xml: bytes) -> bool:
-    """Whether there may be a comment or a CDATA section in it; quick where there is none."""
-    return b"!" in xml and b"<!" in xml
+    """Whether there is a comment, CDATA section or instruction in it; quick where there is none."""
+    return (b"!" in xml and b"<!" in xml) or (b"?" in xml and b"<?" in xml)
 
 
 def _usual(xml: bytes, prefix: bytes, name: str) -> str:

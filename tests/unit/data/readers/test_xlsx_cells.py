@@ -175,6 +175,7 @@ FORMS = {
     "no references": lambda xml: re.sub(rb'<c r="\w+"', b"<c", re.sub(rb'<row r="\d+"', b"<row", xml)),
     "spaces": lambda xml: xml.replace(b"<c ", b"\n  <c ").replace(b"</row>", b"\n</row>\n"),
     "comments": lambda xml: xml.replace(b"</row>", b"</row><!-- <row r='9'> -->"),
+    "instructions": lambda xml: xml.replace(b"</row>", b"</row><?say <row r='9'/> ?>"),
     "cdata": lambda xml: re.sub(rb"<t>(text \d+) &amp; &lt;b&gt;</t>", rb"<t><![CDATA[\1 & <b>]]></t>", xml),
     "numbers as references": lambda xml: xml.replace(b"&amp;", b"&#38;").replace(b"&lt;", b"&#x3C;"),
     "mark": lambda xml: b"\xef\xbb\xbf" + xml,

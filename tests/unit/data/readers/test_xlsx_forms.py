@@ -272,7 +272,7 @@ def test_shared_texts_of_all_forms_keep_their_places() -> None:
 
 MARKED = (
     "<x:a><x:t>1</x:t><!-- <x:t>no</x:t> <![CDATA[ -->"
-    "<x:t><![CDATA[a <!-- b & <x:t> ]] ]]></x:t>é<!----><x:t/></x:a>"
+    "<x:t><![CDATA[a <!-- b & <x:t> ]] ]]></x:t>é<!----><?x <x:t> > ?><x:t/></x:a>"
 )
 
 
