@@ -19,6 +19,7 @@ CHAT_TEMPLATE = (
 )
 _SPECIAL = ("<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _T5_SPECIAL = ("<pad>", "</s>", "<unk>")
+_BERT_SPECIAL = ("[PAD]", "[SEP]", "[CLS]", "[UNK]", "[MASK]")
 
 
 def make_tiny_llama(
@@ -151,10 +152,77 @@ def make_tiny_t5(
     return directory
 
 
+def make_tiny_bert(
+    path: str | os.PathLike[str],
+    *,
+    vocab_size: int = 261,
+    layers: int = 2,
+    hidden: int = 32,
+    heads: int = 4,
+    max_length: int = 256,
+    dropout: float = 0.1,
+    seed: int = 0,
+) -> Path:
+    """Write a BERT with random weights, no head, and a byte-level tokenizer that puts [CLS] and [SEP] around a text.
+
+    The same arguments write the same weights. The host's random state is left as it was.
+
+    Args:
+        path: Directory to write; it is created.
+        vocab_size: At least 261: 256 bytes and five special tokens. More is never produced by the tokenizer.
+        layers: Encoder layers.
+        hidden: Width; a multiple of `heads`.
+        heads: Attention heads.
+        max_length: Longest sequence in tokens.
+        dropout: Active while the model is trained, as in every published BERT.
+        seed: Seeds the weights.
+
+    Returns:
+        The directory, which `AutoModel` and `AutoTokenizer` load.
+
+    Examples:
+        >>> import tempfile
+        >>> from transformers import AutoModel
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     AutoModel.from_pretrained(make_tiny_bert(directory)).config.model_type
+        'bert'
+    """
+    import torch
+    from transformers import BertConfig, BertModel
+
+    directory = Path(path)
+    tokenizer = _byte_tokenizer(None, special=_BERT_SPECIAL, begin="[CLS]", end="[SEP]")
+    tokenizer.cls_token, tokenizer.sep_token, tokenizer.mask_token = "[CLS]", "[SEP]", "[MASK]"
+    config = BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=hidden,
+        intermediate_size=hidden * 2,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        max_position_embeddings=max_length,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = BertModel(config)
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
 def _byte_tokenizer(  # type: ignore[no-untyped-def]  # a transformers class, imported late
-    chat_template: str | None, *, special: tuple[str, ...] = _SPECIAL, end: str | None = None
+    chat_template: str | None,
+    *,
+    special: tuple[str, ...] = _SPECIAL,
+    begin: str | None = None,
+    end: str | None = None,
 ):
-    """A tokenizer with a token for every byte. The first two special tokens fill and end; `end` ends every text."""
+    """A tokenizer with a token for every byte.
+
+    The first two special tokens fill and end; `begin` and `end` stand around every text.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -165,7 +233,8 @@ def _byte_tokenizer(  # type: ignore[no-untyped-def]  # a transformers class, im
     backend.decoder = decoders.ByteLevel()
     if end is not None:
         backend.post_processor = processors.TemplateProcessing(
-            single=f"$A {end}", special_tokens=[(end, vocabulary[end])]
+            single=" ".join(part for part in (begin, "$A", end) if part),
+            special_tokens=[(token, vocabulary[token]) for token in (begin, end) if token],
         )
     backend.add_special_tokens([AddedToken(token, special=True) for token in special])
     return PreTrainedTokenizerFast(
