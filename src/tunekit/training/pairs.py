@@ -103,6 +103,8 @@ def _target(template: Template, text: str) -> list[int]:
     # A target may be written with other special tokens than a source: BART begins one, mBART names its language.
     ids = list(template.tokenizer(text_target=text)["input_ids"])
     eos = template.tokenizer.eos_token_id
+    while ids[-2:] == [eos, eos]:  # the text may end itself, as in the "text" format of a decoder
+        ids = ids[:-1]
     return ids if eos is None or ids[-1:] == [eos] else [*ids, eos]
 
 
