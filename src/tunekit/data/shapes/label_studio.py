@@ -131,4 +131,9 @@ def _annotated(data: Mapping[str, Any], about: str) -> str:
     )
 
 
-PROGRAM = Program(_wrote, _restated, frozenset({"labelled", "prompt-completion"}))
+PROGRAM = Program(
+    frozenset({"annotations", "annotation_id"}),
+    _wrote,
+    _restated,
+    frozenset({"labelled", "prompt-completion"}),
+)

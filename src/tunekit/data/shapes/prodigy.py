@@ -29,7 +29,9 @@ def program(sample: Sequence[Mapping[str, Any]]) -> Program:
     """
     answers = [_answer(record) for record in sample]
     unmarked = "accept" in answers and None not in answers and all(map(_TASK.issubset, sample))
-    return Program(_TASK.issubset if unmarked else _is_marked, restated, frozenset({"labelled"}))
+    return Program(
+        frozenset({ANSWER}), _TASK.issubset if unmarked else _is_marked, restated, frozenset({"labelled"})
+    )
 
 
 def was_refused(record: Mapping[str, Any]) -> bool:

@@ -28,11 +28,13 @@ class Program(NamedTuple):
     """A program that writes rows of no shape.
 
     Attributes:
-        wrote: Whether a row is its own; cheap.
+        keys: Of which every row of its own has one.
+        wrote: Whether a row with such a key is its own.
         restated: The row as it can be read. Raises `DataError` with the field.
         shapes: What its rows can become.
     """
 
+    keys: frozenset[str]
     wrote: Callable[[Mapping[str, Any]], bool]
     restated: Callable[[Mapping[str, Any]], Restated]
     shapes: frozenset[str]

@@ -35,6 +35,7 @@ class Restating:
             prodigy.program(own),
             *verdicts.programs(own),
         )
+        self._keys = frozenset[str]().union(*(program.keys for program in self._programs))
 
     def __call__(self, record: Mapping[str, Any], shape: str | None = None) -> Restated:
         """The row as a shape can read it.
@@ -62,6 +63,8 @@ class Restating:
         return Restated(record)
 
     def _program(self, record: Mapping[str, Any]) -> Program | None:
+        if self._keys.isdisjoint(record):  # nearly always
+            return None
         return next((program for program in self._programs if program.wrote(record)), None)
 
 

@@ -29,8 +29,11 @@ _ROLES: Mapping[str, str] = {
     "human": "user",
     **dict.fromkeys(("gpt", "bot", "ai", "model"), "assistant"),
 }
-_STANDARD = frozenset(ROLES)
-_PLAIN = frozenset({"role", "content"})
+_LISTS = frozenset({*_WITH_ROLES, *_WITH_SPEAKERS})
+_KEYS = _LISTS | {"input"}
+_PLAIN = frozenset(
+    {"role", "content", "from", "value", "name", "weight", "tool_calls", "tool_call_id", "reasoning_content"}
+)
 _ABOUT = frozenset(
     {"id", "timestamp", "created", "created_at", "updated_at", "model", "metadata", "annotations"}
 )
@@ -52,10 +55,12 @@ def restated(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Remark]
         ([{'role': 'user', 'content': 'hi'}], "the role 'human' as 'user'")
     """
     remarks: list[Remark] = []
+    if _KEYS.isdisjoint(record):
+        return record, remarks
     changed = {
         key: again
-        for key in (*_WITH_ROLES, *_WITH_SPEAKERS)
-        if (again := _conversation(record.get(key), key, key, remarks)) is not None
+        for key, value in record.items()
+        if key in _LISTS and (again := _conversation(value, key, key, remarks)) is not None
     }
     given = record.get("input")
     if isinstance(given, Mapping):  # OpenAI's preferences
@@ -75,7 +80,7 @@ def _conversation(value: Any, key: str, field: str, remarks: list[Remark]) -> An
     if isinstance(value, dict):
         again = _turn(value, key, field, remarks)
         return None if again is value else again
-    if not isinstance(value, list):
+    if not isinstance(value, list) or all(map(_is_plain, value)):  # nearly always
         return None
     turns = [_turn(each, key, f"{field}[{index}]", remarks) for index, each in enumerate(value)]
     found = harmony.joined(turns, field, remarks)
@@ -83,14 +88,19 @@ def _conversation(value: Any, key: str, field: str, remarks: list[Remark]) -> An
     return None if same else found
 
 
+def _is_plain(turn: Any) -> bool:
+    """Whether there is nothing to restate in a turn."""
+    if type(turn) is not dict or not _PLAIN.issuperset(turn):
+        return False
+    return turn.get("role", "user") in ROLES and type(turn.get("content")) is not list
+
+
 def _turn(turn: Any, key: str, field: str, remarks: list[Remark]) -> Any:
     if type(turn) is not dict or not ("role" in turn or "from" in turn):
         return turn
     role, content = turn.get("role"), turn.get("content")
-    if type(content) is not list and turn.keys() <= _PLAIN and role in ROLES:
-        return turn
     again = _without_facts(turn, field, remarks)
-    if key not in _WITH_SPEAKERS and isinstance(role, str) and role not in _STANDARD:
+    if key not in _WITH_SPEAKERS and isinstance(role, str) and role not in ROLES:
         again = _with_role(again, role, field, remarks)
     if isinstance(content, list):
         parts = [_part(part, f"{field}.content[{index}]", remarks) for index, part in enumerate(content)]

@@ -116,4 +116,4 @@ def _facts(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**left, "body": _facts(inner)} if isinstance(inner, Mapping) else left
 
 
-PROGRAM = Program(_wrote, _restated, frozenset({"openai"}))
+PROGRAM = Program(frozenset({*_ANSWERED, "response"}), _wrote, _restated, frozenset({"openai"}))

@@ -29,7 +29,7 @@ def programs(sample: Sequence[Mapping[str, Any]]) -> tuple[Program, ...]:
     said = {fields.spelled(record.get("label")) for record in sample}
     if said != _VERDICTS or not all(map(_wrote, sample)):
         return ()
-    return (Program(_wrote, lambda record: Restated(record, _SHAPE), frozenset({_SHAPE})),)
+    return (Program(_KEYS, _wrote, lambda record: Restated(record, _SHAPE), frozenset({_SHAPE})),)
 
 
 def _wrote(record: Mapping[str, Any]) -> bool:
