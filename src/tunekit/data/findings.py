@@ -149,6 +149,21 @@ _AROUND = 200
 """Characters on both sides of what is shown that may tell that it is part of a secret."""
 
 
+def evidence_of_end(text: str) -> str:
+    r"""At most 40 characters from the end of `text`; fewer where they would not all be shown.
+
+    Examples:
+        >>> evidence_of_end("the first line\n" * 3 + "and then\n\n\n{")
+        'st line\\nthe first line\\nand then\\n\\n\\n{'
+    """
+    shown = ""
+    for chars in range(40, 0, -2):
+        shown = evidence(text, len(text) - chars)
+        if text.endswith("...") or not shown.endswith("..."):
+            break
+    return shown
+
+
 def evidence(text: str, start: int = 0, end: int | None = None) -> str:
     """At most 40 characters of `text` around a match, control characters made visible and secrets masked."""
     end = len(text) if end is None else end

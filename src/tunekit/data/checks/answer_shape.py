@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tunekit.data.answer_endings import AnswerEndings
 from tunekit.data.checks.base import Check, CheckContext
 from tunekit.data.exchanges import Exchange, exchanges
-from tunekit.data.findings import MAX_PLACES, Finding, Place, evidence
+from tunekit.data.findings import MAX_PLACES, Finding, Place, evidence, evidence_of_end
 from tunekit.data.fixes.answers import DropTruncatedAnswers
 from tunekit.data.wording import counted
 from tunekit.examples import Example, LabelledExample
@@ -58,7 +58,7 @@ class AnswerShape(Check):
                 message=f"an answer that breaks off in {counted(len(rows), 'row')}: the model would learn to do so",
                 rows=rows,
                 places=tuple(
-                    Place(row=each.row, field=each.field, evidence=evidence(each.end))
+                    Place(row=each.row, field=each.field, evidence=evidence_of_end(each.end))
                     for each in found[:MAX_PLACES]
                 ),
                 fix=DropTruncatedAnswers.proposed(),

@@ -69,13 +69,17 @@ class Languages(Check):
             yield self._finding(
                 "answer-in-another-language",
                 "warning",
-                f"{{rows}} answered in another language than asked, which is not usual here ({shown})",
+                f"{{rows}} answered in another language than asked, which is not usual here ({shown});"
+                " look whether that was asked for, as in a translation",
                 foreign,
             )
         own = [pair for pair in rare if pair[0] == pair[1]]
         if own:
             yield self._finding(
-                "mixed-languages", "info", f"{{rows}} in a language that is rare here ({shown})", own
+                "mixed-languages",
+                "info",
+                f"{{rows}} in a language that is rare here ({shown}); look whether they belong here",
+                own,
             )
         elif len({answered for pair in self._counts if pair not in rare for answered in pair[1:]}) > 1:
             yield self._finding("mixed-languages", "info", f"several languages ({shown})", [])

@@ -51,11 +51,23 @@ class NearDuplicates(Check):
             yield Finding(
                 code="near-duplicates-unchecked",
                 severity="info",
-                message=f"near duplicates were not looked for everywhere: {counted(self._rows.not_compared, 'row')} "
-                f"compared with none (beyond {MAX_ROWS:,} rows, {MAX_BYTES // 10**6} MB of text, or too long), "
-                f"{self._rows.cut:,} with some of those that might be alike",
+                message=self._unchecked(),
                 facts={"not_compared": self._rows.not_compared, "compared_in_part": self._rows.cut},
             )
+
+    def _unchecked(self) -> str:
+        left_out, in_part = self._rows.not_compared, self._rows.cut
+        said = []
+        if left_out:
+            why = f"they come after {MAX_ROWS:,} rows or {MAX_BYTES // 10**6} MB of text, or are very long"
+            said.append(
+                f"{counted(left_out, 'row')} with no other: {why}; check parts of the data to see more"
+            )
+        if in_part:
+            said.append(
+                f"{counted(in_part, 'row')} with some only of those that might be alike, which are many"
+            )
+        return f"near duplicates were not looked for everywhere: compared were {', and '.join(said)}"
 
     def _finding(self, near: Mapping[int, int]) -> Finding:
         rows = Rows()

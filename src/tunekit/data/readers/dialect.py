@@ -130,9 +130,9 @@ def of(sample: str, options: ReadOptions) -> Fit:
 
     Examples:
         >>> of('id;text\n1;"a; b"\n2;c, d\n', ReadOptions()).dialect
-        Dialect(delimiter=';', quoting=True, padded=False)
+        Dialect(delimiter=';', quoting=True, padded=False, escaped=False)
         >>> of('ham\t"ok" he said\nspam\t"WIN\n', ReadOptions()).dialect
-        Dialect(delimiter='\t', quoting=False, padded=False)
+        Dialect(delimiter='\t', quoting=False, padded=False, escaped=False)
     """
     lines = _lines(sample)
     delimiter = options.delimiter or _delimiter(_lines(sample[:_SAMPLE_FOR_DELIMITER]), options)

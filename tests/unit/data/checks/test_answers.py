@@ -293,6 +293,12 @@ def test_among_answers_that_were_cut_those_count_that_only_lack_a_full_stop() ->
     assert check(pairs(*GOOD, *cut))["truncated-answers"].rows == ("a.csv:62", "a.csv:63", "a.csv:64")
 
 
+def test_evidence_of_a_broken_answer_is_its_end() -> None:
+    rows = pairs(*GOOD, f"{PROSE}, or\n\n\nby\n\n\nthe end\n\n\nof the next,")
+    (place,) = check(rows)["truncated-answers"].places
+    assert place.evidence.endswith("of the next,")
+
+
 def test_where_nobody_writes_full_stops_nothing_is_missing() -> None:
     titles = [f"{PROSE}, says number {chr(97 + index % 26)}x" for index in range(60)]
     assert check(pairs(*titles)) == {}
