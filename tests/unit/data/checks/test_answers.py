@@ -294,9 +294,9 @@ def test_among_answers_that_were_cut_those_count_that_only_lack_a_full_stop() ->
 
 
 def test_evidence_of_a_broken_answer_is_its_end() -> None:
-    rows = pairs(*GOOD, f"{PROSE}, or\n\n\nby\n\n\nthe end\n\n\nof the next,")
+    rows = pairs(*GOOD, f"{PROSE}:\n\n```java\n\n\npublic class A {{\n\n\n\n\n  void b() {{\n")
     (place,) = check(rows)["truncated-answers"].places
-    assert place.evidence.endswith("of the next,")
+    assert place.evidence.endswith("void b() {")
 
 
 def test_where_nobody_writes_full_stops_nothing_is_missing() -> None:
