@@ -94,13 +94,14 @@ class Decoder(LanguageModel):
             longest: Longest text of the run in tokens.
         """
         module.eval()
-        found = cls(
-            module=module,
-            device=device,
-            pad_id=pad_id,
-            selects_rows=head_selects_rows(module),
-            end_to_end=device.is_cpu and supports_end_to_end(module, longest=longest),
-        )
+        with device.autocast():
+            found = cls(
+                module=module,
+                device=device,
+                pad_id=pad_id,
+                selects_rows=head_selects_rows(module),
+                end_to_end=supports_end_to_end(module, longest=longest),
+            )
         module.train()
         return found
 

@@ -77,6 +77,15 @@ def keeps_activations(needed: Estimate, weights_are_loaded: int, free: int | Non
     return free is None or needed.total - weights_are_loaded <= _SPARE * free
 
 
+def compute_activations_twice(model: Any) -> None:
+    """Keep only what each layer reads, and compute the rest again for the backward pass."""
+    # transformers has renamed it within version 5; by the old name it warns.
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+
+
 def free_bytes(device: Device) -> int | None:
     """Bytes that this process could still take on a device; None where nothing says so."""
     if not device.is_cpu:

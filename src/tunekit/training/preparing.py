@@ -20,15 +20,16 @@ import torch
 from tunekit import _canonical
 from tunekit._version import __version__
 from tunekit.examples import from_dict
-from tunekit.spec import Adapter, LoRA
+from tunekit.spec import Adapter, Classify, LoRA, Method, Probe
 from tunekit.training import artifacts, fingerprint, flops, load, memory, preflight, render
 from tunekit.training.adapters import make_trainable, trainable_parameters
 from tunekit.training.checkpoint import recorded_base
+from tunekit.training.classes import Classes
 from tunekit.training.device import Device, choose_device
 from tunekit.training.events_log import EventLog
-from tunekit.training.families import Family, Head, family_of
+from tunekit.training.families import Family, family_of
 from tunekit.training.flops import Work
-from tunekit.training.loop import Stop, Stopped, Training, forward_passes
+from tunekit.training.loop import Training, forward_passes
 from tunekit.training.memory import Estimate
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.catalogue import objective_of
@@ -36,6 +37,7 @@ from tunekit.training.objectives.texts import Texts
 from tunekit.training.recipe import Facts, Recipe, resolve
 from tunekit.training.rows import Row
 from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
 from tunekit.training.template import Template, stop_ids
 from tunekit.training.untrained import Untrained
 
@@ -74,7 +76,7 @@ class _Base:
 
 
 def prepare(
-    run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None], limit: Limit
+    run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_once: AtOnce
 ) -> Prepared | Stop:
     """Get a run ready, unless told to stop.
 
@@ -83,31 +85,34 @@ def prepare(
         log: Gets the report.
         stop: Asked often; why to leave, or None.
         limit: Put around each use of the model's chat template, which is somebody else's program.
+        at_once: Put around what takes long in one piece.
 
     Raises:
         TunekitError: Whatever keeps the run from beginning.
     """
     try:
-        return _prepared(run, log, stop, limit)
+        return _prepared(run, log, stop, limit, at_once)
     except Stopped as stopped:
         return stopped.reason
 
 
-def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None], limit: Limit) -> Prepared:
-    base, device = _base(run), choose_device()
+def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_once: AtOnce) -> Prepared:
+    with at_once():
+        base, device = _base(run), choose_device()
     spec = base.plan.spec
     _raise_if_stopped(stop)
     with limit("the model's chat template"):
         template = Template.of(base.tokenizer)
-    prompt_format = render.resolve_format(template, getattr(spec.method, "prompt_format", "auto"))
-    texts = Texts(template=template, prompt_format=prompt_format, family=base.family)
-    objective = objective_of(spec.method, texts)
+    texts = Texts(template=template, prompt_format=_prompt_format(spec.method, template), family=base.family)
+    examples = (from_dict(body) for body in run.examples("train"))
+    objective = objective_of(spec.method, texts, examples)
     rows = _rows(run, "train", objective, stop, limit)
     held_out = _rows(run, "validation", objective, stop, limit) if base.plan.validation else []
     kept = preflight.with_target(rows, part="training")
     validation = preflight.with_target(held_out, part="validation") if held_out else []
     _raise_if_stopped(stop)
-    model = _model(base, objective.head, device)
+    with at_once():
+        model = _model(base, objective, device, log)
     stops = stop_ids(template, load.config_stop_ids(model))
     fitting = partial(
         preflight.fitting,
@@ -117,8 +122,8 @@ def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None],
     )
     kept, cut = fitting(kept, part="training")
     validation, cut_too = fitting(validation, part="validation")
-    recipe = resolve(spec, _facts(model, base.family, rows=len(kept)))
-    card = _card(run, base, recipe, texts, stops, model)
+    recipe = resolve(spec, _facts(model, base.family, objective, rows=len(kept)))
+    card = _card(run, base, recipe, texts, stops, model, objective.named_classes())
     warn = partial(log.notice, level="warning")
     model = make_trainable(model, _adapter(base), seed=spec.seed, warn=warn).to(device.name)
     artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, base.tokenizer, card)
@@ -134,7 +139,7 @@ def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None],
         memory_bytes=_spare_memory(training, device, log).total,
         device=device.name,
     )
-    report["gradient_checkpointing"] = bool(getattr(model, "is_gradient_checkpointing", False))
+    report["gradient_checkpointing"] = bool(getattr(model, "is_activation_checkpointing", False))
     report |= _time(training) | objective.facts(kept, stops)
     report["warnings"] += [
         *cut,
@@ -144,11 +149,12 @@ def _prepared(run: RunDirectory, log: EventLog, stop: Callable[[], Stop | None],
         *preflight.served_differently(_served_differently(run, texts)),
     ]
     log.preflight(report, message=_headline(report))
-    training = _measured(run, training, card, stop, warn)
+    with at_once():
+        training = _measured(run, training, card, stop, warn)
     return Prepared(training=training, card=card, tokenizer=base.tokenizer)
 
 
-def _raise_if_stopped(stop: Callable[[], Stop | None]) -> None:
+def _raise_if_stopped(stop: AskStop) -> None:
     reason = stop()
     if reason is not None:
         raise Stopped(reason)
@@ -169,17 +175,31 @@ def _adapter(base: _Base) -> Adapter:
     return base.plan.spec.method.adapter  # type: ignore[union-attr]  # Probe has none and is not trained here
 
 
-def _model(base: _Base, head: Head, device: Device) -> Any:
+def _prompt_format(method: Method, template: Template) -> render.ResolvedFormat:
+    if isinstance(method, (Classify, Probe)):
+        return "text"  # a classifier reads the text and nothing around it
+    return render.resolve_format(template, getattr(method, "prompt_format", "auto"))
+
+
+def _model(base: _Base, objective: Objective[Any], device: Device, log: EventLog) -> Any:
+    plan, classes = base.plan, objective.named_classes()
     # Weights that are trained stay fp32: bf16 weights swallow small updates.
     dtype = device.frozen_dtype if isinstance(_adapter(base), LoRA) else torch.float32
-    return load.load_base(base.plan.model, revision=base.revision, dtype=dtype, head=head)
+    if classes is None:
+        return load.load_base(plan.model, revision=base.revision, dtype=dtype, head=objective.head)
+    model, told = load.load_classifier(
+        plan.model, base.tokenizer, classes, revision=base.revision, dtype=dtype, seed=plan.spec.seed
+    )
+    if told:
+        log.notice(told)
+    return model
 
 
 def _rows(
     run: RunDirectory,
     part: Literal["train", "validation"],
     objective: Objective[Any],
-    stop: Callable[[], Stop | None],
+    stop: AskStop,
     limit: Limit,
 ) -> list[Row]:
     found = []
@@ -202,14 +222,15 @@ def _served_differently(run: RunDirectory, texts: Texts) -> list[str]:
     ]
 
 
-def _facts(model: Any, family: Family, *, rows: int) -> Facts:
-    config = model.config.get_text_config()
+def _facts(model: Any, family: Family, objective: Objective[Any], *, rows: int) -> Facts:
+    config, classes = model.config.get_text_config(), objective.named_classes()
     return Facts(
         rows=rows,
         hidden_size=config.hidden_size,
         model_type=config.model_type,
         family=family,
-        vocabulary=config.vocab_size,
+        head=objective.head,
+        vocabulary=len(classes.names) if classes else config.vocab_size,
         max_length=load.model_max_length(model),
     )
 
@@ -246,7 +267,7 @@ def _measured(
     run: RunDirectory,
     training: Training,
     card: artifacts.Card,
-    stop: Callable[[], Stop | None],
+    stop: AskStop,
     warn: Callable[[str], object],
 ) -> Training:
     """With what only the untrained model can tell of the rows, which takes a pass over them the first time."""
@@ -268,7 +289,13 @@ def _measured(
 
 
 def _card(
-    run: RunDirectory, base: _Base, recipe: Recipe, texts: Texts, stops: tuple[int, ...], model: Any
+    run: RunDirectory,
+    base: _Base,
+    recipe: Recipe,
+    texts: Texts,
+    stops: tuple[int, ...],
+    model: Any,
+    classes: Classes | None,
 ) -> artifacts.Card:
     plan = base.plan
     return artifacts.Card(
@@ -282,6 +309,8 @@ def _card(
         chat_template_sha256=artifacts.template_sha256(base.tokenizer),
         stop_token_ids=stops,
         max_length=load.model_max_length(model),
+        labels=classes.names if classes else (),
+        multi_label=classes is not None and classes.multi_label,
         spec=plan.spec,
         resolved={
             "learning_rate": recipe.learning_rate,
@@ -304,7 +333,7 @@ def _spare_memory(training: Training, device: Device, log: EventLog) -> Estimate
     if wanted == "auto":
         wanted = not memory.keeps_activations(needed, needed.weights, free)
     if wanted:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        memory.compute_activations_twice(model)
         needed = memory.estimate(model, device, pass_tokens=rows * longest, checkpointing=True)
     if not memory.keeps_activations(needed, needed.weights, free):
         log.notice(
