@@ -52,6 +52,8 @@ class Work:
                 heads += operations
             elif value.ndim > 1 and id(value) != inside:
                 body += operations
+        if model.config.is_encoder_decoder:
+            body /= 2  # a token goes through one of the two; a decoder layer's cross-attention is shared between them
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         # Scores and their product with the values, 2 operations each, and twice that backward.
         attention = 12.0 * config.num_hidden_layers * config.num_attention_heads * width

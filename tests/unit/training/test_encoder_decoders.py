@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, rows, train
 from tests.unit.training.tiny_bart import make_tiny_bart
@@ -21,6 +22,7 @@ from tunekit.training import load, pairs
 from tunekit.training.batches import epoch_batches
 from tunekit.training.device import Device
 from tunekit.training.encoder_decoder import EncoderDecoder, head_selects_rows
+from tunekit.training.flops import Work
 from tunekit.training.objectives.sft import SupervisedLearner
 from tunekit.training.preflight import fitting
 from tunekit.training.rows import Answers, Tokens
@@ -228,6 +230,30 @@ class TestForwardPass:
         told = answers(models["t5"], 5)
         scores = [reader(module, pad_id=pad).score(told).log_probs for pad in (0, 77)]
         torch.testing.assert_close(scores[0], scores[1], rtol=0, atol=0)
+
+    @pytest.mark.parametrize("kind", ["t5", "mt5"])
+    def test_operations_are_about_what_torch_counts(self, models: dict[str, Path], kind: str) -> None:
+        """About: how an answer looks at its prompt is counted as if they were one text."""
+        module = load.load_base(models[kind]).requires_grad_(True)
+        told = answers(models[kind], 5)
+        with FlopCounterMode(display=False) as counted:
+            for row in told:
+                SupervisedLearner(reader(module)).loss([row]).total.backward()
+        assert Work.of(module).of_rows(told) == pytest.approx(counted.get_total_flops(), rel=0.1)
+
+    def test_activations_computed_twice_change_nothing(self, certain: Path) -> None:
+        module = load.load_base(certain).requires_grad_(True)
+        one, other = answers(certain, 2)
+        group = [
+            Answers(id="", prompt=one.prompt, answers=one.answers + other.answers, weight=2.0, encoded=True)
+        ]
+        kept, gradient = loss_and_gradient(reader(module), group)
+        module.activation_checkpointing_enable()
+        model = reader(module)
+        module.train()
+        again, same = loss_and_gradient(model, group)
+        assert again == pytest.approx(kept, rel=1e-6)
+        torch.testing.assert_close(same, gradient, rtol=1e-4, atol=1e-5)
 
     @pytest.mark.parametrize("kind", ["t5", "mt5"])
     def test_a_head_that_changes_what_it_is_given_is_noticed(
