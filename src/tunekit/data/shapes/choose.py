@@ -91,12 +91,15 @@ def choose(
 
 
 def _reader(
-    restate: Callable[[Record], Restated], read: Callable[[Restated, str], Found], remarks: Remarks
+    restate: Callable[[Record], Restated],
+    read: Callable[[Restated, str], Found],
+    remarks: Remarks,
+    record_of: Callable[[Any], Record] = unread.as_record,
 ) -> Read:
     """Reads rows that are restated first, and keeps what there is to say about those that could be read."""
 
     def read_row(row: Any, id: str) -> Found:
-        made = restate(unread.as_record(row))
+        made = restate(record_of(row))
         found = read(made, id) if made.is_accepted else ()
         if made.remarks:
             remarks.add(id, made.remarks)
@@ -214,7 +217,7 @@ def _guessed_shape(main: Shape, sample: Sample, asked: Columns, restating: Resta
     return Chosen(
         name=main.name,
         says=main.says,
-        read=_with_names(_reader(restating, read, restating.remarks), asked),
+        read=_with_names(_reader(restating, read, restating.remarks, unread.as_object), asked),
         findings=tuple(findings),
         remarks=restating.remarks,
     )
