@@ -73,6 +73,18 @@ def test_an_answer_that_ends_itself_ends_once(t5: Any) -> None:
     assert written(t5, CompletionExample(id="r", prompt="ask", completion="yes</s>"))[1] == "yes</s>"
 
 
+def test_answers_begin_and_end_as_the_tokenizer_has_it(t5: Any) -> None:
+    """BART's texts begin with a token too, and its decoder was taught to write it."""
+    from tokenizers import processors
+
+    tokenizer = copy.deepcopy(t5)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<unk> $A </s>", special_tokens=[("<unk>", 2), ("</s>", 1)]
+    )
+    example = CompletionExample(id="r", prompt="ask", completion="yes")
+    assert written(tokenizer, example) == ("<unk>ask</s>", "<unk>yes</s>")
+
+
 def test_the_weight_of_an_answer_is_kept(t5: Any) -> None:
     _, half = render_pair(t5, chat(USER, ANSWER.replace(weight=0.5)))
     assert set(half.weights) == {0.5}
