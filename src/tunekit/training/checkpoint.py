@@ -16,7 +16,9 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 KEEP = 2
 _MANIFEST = "MANIFEST.json"
+_MOST_MANIFEST_BYTES = 1 << 20
 _FILES = ("optimizer.safetensors", "state.json", "trainable.safetensors")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -48,7 +51,11 @@ class FileRecord(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The list of what a checkpoint consists of."""
+    """The list of what a checkpoint consists of.
+
+    Attributes:
+        own_sha256: Of this manifest with this field empty: every change to any byte of it is noticed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,6 +65,15 @@ class Manifest(BaseModel):
     base_fingerprint: str = ""
     files: dict[str, FileRecord]
     versions: dict[str, str]
+    own_sha256: str = ""
+
+    def sealed(self) -> bytes:
+        """The file's content."""
+        seal = hashlib.sha256(self._bytes(own_sha256="")).hexdigest()
+        return self._bytes(own_sha256=seal)
+
+    def _bytes(self, *, own_sha256: str) -> bytes:
+        return self.model_copy(update={"own_sha256": own_sha256}).model_dump_json(indent=1).encode()
 
 
 class TrainingState(BaseModel):
@@ -70,6 +86,7 @@ class TrainingState(BaseModel):
         trained_tokens: Real tokens trained on so far.
         seconds: Wall time of training so far.
         metrics: Last known numbers by name.
+        evaluated: The last step after which the validation rows were looked at.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +96,7 @@ class TrainingState(BaseModel):
     trained_tokens: int = 0
     seconds: float = 0.0
     metrics: dict[str, float] = {}
+    evaluated: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +152,24 @@ class CheckpointStore:
         state: TrainingState,
         trainable: Mapping[str, torch.Tensor],
         optimizer: Mapping[str, torch.Tensor],
+        *,
+        keep: Collection[int] = (),
     ) -> str:
-        """Publish a checkpoint and then remove all but the last two.
+        """Publish a checkpoint and then remove all but the last two, and those that are to be kept.
+
+        Args:
+            state: Where the run stands.
+            trainable: What is trained, by name.
+            optimizer: What the optimizer remembers, by name.
+            keep: Steps whose checkpoints stay however old they are, such as the best one so far. Told at every save, so
+                that the training state alone decides, after a restart as before it.
 
         Returns:
             Its name.
 
         Raises:
             StorageError: It could not be written; earlier checkpoints are as they were. On a full disk, all but the
-                newest earlier one are removed and the save is tried once more first.
+                newest earlier one and those to keep are removed and the save is tried once more first.
         """
         files = {
             "trainable.safetensors": save_tensors(_on_cpu(trainable)),
@@ -155,10 +182,10 @@ class CheckpointStore:
         except StorageError as error:
             if not _is_full(error):
                 raise
-            self._notice(f"no space for checkpoint {name}; removing all earlier ones but the newest")
-            self._prune(keep=1)
+            self._notice(f"no space for checkpoint {name}; removing what can be spared of the earlier ones")
+            self._prune(last=1, keep=keep)
             self._publish(name, state.step, files)
-        self._prune(keep=KEEP)
+        self._prune(last=KEEP, keep=keep)
         return name
 
     def newest(self) -> Checkpoint | None:
@@ -167,13 +194,26 @@ class CheckpointStore:
         Raises:
             ModelError: It continues the training of another base model.
         """
-        for name in reversed(self._names()):
-            try:
-                return self._read(name)
-            except _Unusable as error:
-                self._notice(f"checkpoint {name} is not used: {error}")
-                self._set_aside(name)
+        return next(filter(None, map(self._usable, reversed(self._names()))), None)
+
+    def at(self, step: int) -> Checkpoint | None:
+        """The checkpoint of a step, for example the best; None, reported, if it is not whole or not there.
+
+        Raises:
+            ModelError: It continues the training of another base model.
+        """
+        if _name(step) in self._names():
+            return self._usable(_name(step))
+        self._notice(f"checkpoint {_name(step)} is not there")
         return None
+
+    def _usable(self, name: str) -> Checkpoint | None:
+        try:
+            return self._read(name)
+        except _Unusable as error:
+            self._notice(f"checkpoint {name} is not used: {error}")
+            self._set_aside(name)
+            return None
 
     def _publish(self, name: str, step: int, files: Mapping[str, bytes]) -> None:
         records = {
@@ -191,7 +231,7 @@ class CheckpointStore:
         def fill(directory: Path) -> None:
             for item, data in files.items():
                 _files.write_durable(directory / item, data)
-            _files.write_durable(directory / _MANIFEST, manifest.model_dump_json(indent=1).encode())
+            _files.write_durable(directory / _MANIFEST, manifest.sealed())
 
         _files.publish_directory(self._directory / name, fill)
 
@@ -226,21 +266,23 @@ class CheckpointStore:
         with _files.storage_errors(f"cannot list {str(self._directory)!r}"):
             return sorted(item.name for item in self._directory.iterdir() if item.name.isdigit())
 
-    def _prune(self, *, keep: int) -> None:
-        for name in self._names()[:-keep]:
-            self._remove(name)
+    def _prune(self, *, last: int, keep: Collection[int]) -> None:
+        kept = {_name(step) for step in keep}
+        for name in self._names()[:-last]:
+            if name not in kept:
+                self._remove(name)
 
     def _remove(self, name: str) -> None:
         # Renamed first: a kill in the middle of the removal must not leave a name that looks like a checkpoint.
         trash = self._directory / f".trash-{name}-{os.urandom(4).hex()}"
         with _files.storage_errors(f"cannot remove checkpoint {name}"):
             (self._directory / name).rename(trash)
-        shutil.rmtree(trash, ignore_errors=True)
+        _discard(trash)
 
     def _set_aside(self, name: str) -> None:
         """Free the name, since the run will come to this step again, and keep the newest bad one to look at."""
         for old in self._directory.glob(".unusable-*"):
-            shutil.rmtree(old, ignore_errors=True)
+            _discard(old)
         with _files.storage_errors(f"cannot set checkpoint {name} aside"):
             (self._directory / name).rename(self._directory / f".unusable-{name}-{os.urandom(4).hex()}")
 
@@ -248,7 +290,7 @@ class CheckpointStore:
         """Remove what a killed writer left half done; the lock says that no other writer is at it."""
         for pattern in (".partial-*", ".trash-*"):
             for item in self._directory.glob(pattern):
-                shutil.rmtree(item, ignore_errors=True)
+                _discard(item)
 
 
 class _Unusable(Exception):
@@ -256,24 +298,48 @@ class _Unusable(Exception):
 
 
 def _read_manifest(directory: Path) -> Manifest:
+    content = _read_plain(directory / _MANIFEST, most=_MOST_MANIFEST_BYTES)
     try:
-        return Manifest.model_validate_json((directory / _MANIFEST).read_bytes())
-    except OSError as error:
-        raise _Unusable(f"its {_MANIFEST} cannot be read ({error.strerror})") from error
+        manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         raise _Unusable(f"its {_MANIFEST} is damaged") from error
+    if content != manifest.sealed():
+        raise _Unusable(f"its {_MANIFEST} was changed after it was written")
+    return manifest
 
 
 def _read_file(path: Path, record: FileRecord) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise _Unusable(f"{path.name} cannot be read ({error.strerror})") from error
+    data = _read_plain(path, most=record.size)
     if len(data) != record.size:
         raise _Unusable(f"{path.name} has {len(data)} bytes instead of {record.size}")
     if hashlib.sha256(data).hexdigest() != record.sha256:
         raise _Unusable(f"{path.name} was changed after it was written")
     return data
+
+
+def _read_plain(path: Path, *, most: int) -> bytes:
+    """A file that is really one: no link to somewhere else, and no pipe, which would be waited for for ever."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with open(os.open(path, flags), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise _Unusable(f"{path.name} is no plain file")
+            if found.st_size > most:
+                raise _Unusable(f"{path.name} has {found.st_size} bytes instead of {most}")
+            return file.read()
+    except OSError as error:
+        reason = "is a link" if error.errno == errno.ELOOP else f"cannot be read ({error.strerror})"
+        raise _Unusable(f"{path.name} {reason}") from error
+
+
+def _discard(path: Path) -> None:
+    """Remove what is no checkpoint any more, whatever it was replaced by."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _is_full(error: StorageError) -> bool:

@@ -143,7 +143,7 @@ class EventLog:
                 written = self._file.write(line)
                 if written != len(line):
                     self._file.write(line[written:])
-            except OSError:
+            except BaseException:  # a signal may break in too
                 os.ftruncate(self._file.fileno(), end)
                 raise
         self._remember(event)

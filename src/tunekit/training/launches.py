@@ -3,6 +3,7 @@
     {"at": ..., "event": "start", "checkpoint": 40, "host_pid": 4711}
     {"at": ..., "event": "blocked", "message": "... No space left on device ...", "hint": "..."}
     {"at": ..., "event": "reported"}
+    {"at": ..., "event": "left"}
 
 It is appended to a few bytes at a time, which fits into a block that the file has already: so a trainer that a full
 disk has stopped can still say so. Write it only while holding the run's lock.
@@ -32,6 +33,11 @@ def note_blocked(run: RunDirectory, error: StorageError) -> None:
     _append(run, event="blocked", message=error.message, hint=error.hint)
 
 
+def note_left(run: RunDirectory) -> None:
+    """The trainer leaves because it was told to (SIGTERM, a pause), which is nobody's death either."""
+    _append(run, event="left")
+
+
 def raise_if_blocked(run: RunDirectory) -> None:
     """Tell one caller, once, why the last trainer stopped. The next look starts another.
 
@@ -49,7 +55,7 @@ def raise_if_blocked(run: RunDirectory) -> None:
 
 
 def deaths_without_progress(run: RunDirectory) -> int:
-    """How many trainers in a row died since the newest checkpoint. One that a disk stopped is nobody's death."""
+    """How many trainers in a row died since the newest checkpoint. One that was stopped is nobody's death."""
     progress = _newest_checkpoint(run)
     return len(list(takewhile(lambda note: note.get("checkpoint") == progress, reversed(_notes(run)))))
 

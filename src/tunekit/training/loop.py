@@ -12,8 +12,8 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,30 +29,12 @@ from tunekit.training.objectives.base import Learner
 from tunekit.training.recipe import Recipe
 from tunekit.training.rows import Row
 from tunekit.training.schedule import learning_rate
+from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
 
 R = TypeVar("R", bound=Row)
 
 _CHECKPOINT_EVERY_S = 60.0
 _CHECKPOINT_APART_S = 5.0
-
-
-class Stop(Enum):
-    """Why the loop should leave."""
-
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-
-
-class Stopped(Exception):
-    """Told to stop between two forward passes.
-
-    Args:
-        reason: Why to leave.
-    """
-
-    def __init__(self, reason: Stop) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +73,12 @@ class Hooks:
     Attributes:
         stop: Asked between forward passes; why to leave, or None.
         save: Publishes a checkpoint of the state given.
+        at_once: Around forward and backward passes, which change no weight.
     """
 
-    stop: Callable[[], Stop | None]
+    stop: AskStop
     save: Callable[[TrainingState], None]
+    at_once: AtOnce = nullcontext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,42 +110,44 @@ def train(
     recipe, spec = training.recipe, training.spec
     sampler = Sampler([row.length for row in training.rows], recipe.batch_size, spec.seed)
     began, saved_at = time.monotonic() - state.seconds, time.monotonic()
-    while state.step < recipe.total_steps:
-        started = time.monotonic()
-        rate = _set_learning_rate(training, state.step)
-        try:
+    try:
+        state = _evaluated_if_due(training, state, hooks, log)  # left in its evaluation
+        while state.step < recipe.total_steps:
+            started = time.monotonic()
+            rate = _set_learning_rate(training, state.step)
             result = _take_step(training, sampler.at(state.step), state.step, hooks)
-        except Stopped as stopped:
-            return state, stopped.reason
-        now = time.monotonic()
-        state = _after(state, result, seconds=now - began)
-        log.step(
-            state.step,
-            total_steps=recipe.total_steps,
-            epoch=round(state.step / recipe.steps_per_epoch, 4),
-            loss=result.loss,
-            learning_rate=rate,
-            gradient_norm=result.gradient_norm,
-            tokens_per_s=round(result.real_tokens / (now - started), 1),
-            metrics={**_speed(training, result, now - started), **result.metrics},
-        )
-        if training.validation and _evaluation_due(recipe, state.step):
-            state = _evaluated(state, evaluate(training), log)
-        if _checkpoint_due(recipe, state.step, time.monotonic() - saved_at):
-            hooks.save(state)
-            saved_at = time.monotonic()
-        if state.step < recipe.total_steps:
-            _check_budget(spec, state)
+            now = time.monotonic()
+            state = _after(state, result, seconds=now - began)
+            log.step(
+                state.step,
+                total_steps=recipe.total_steps,
+                epoch=round(state.step / recipe.steps_per_epoch, 4),
+                loss=result.loss,
+                learning_rate=rate,
+                gradient_norm=result.gradient_norm,
+                tokens_per_s=round(result.real_tokens / (now - started), 1),
+                metrics={**_speed(training, result, now - started), **result.metrics},
+            )
+            state = _evaluated_if_due(training, state, hooks, log)
+            if _checkpoint_due(recipe, state.step, time.monotonic() - saved_at):
+                hooks.save(state)
+                saved_at = time.monotonic()
+            if state.step < recipe.total_steps:
+                _check_budget(spec, state)
+    except Stopped as stopped:
+        return state, stopped.reason
     return state, None
 
 
-def evaluate(training: Training) -> dict[str, float]:
+def evaluate(training: Training, stop: AskStop = lambda: None) -> dict[str, float]:
     """Loss (for language models in nats per target token) and metrics of the validation rows.
 
     Sums are kept and nothing else, so memory does not grow with the rows.
+
+    Raises:
+        Stopped: To be left.
     """
-    # Never left in the middle: the step before it is done, and a run that goes on from there evaluates no more.
-    passes = partial(forward_passes, training.recipe, lambda: None)
+    passes = partial(forward_passes, training.recipe, stop)
     sums: dict[str, float] = {}
     training.model.eval()
     with torch.no_grad():
@@ -175,7 +161,7 @@ def evaluate(training: Training) -> dict[str, float]:
     return {name: total / (weight if name == "loss" else len(rows)) for name, total in sums.items()}
 
 
-def forward_passes(recipe: Recipe, stop: Callable[[], Stop | None], rows: Sequence[R]) -> Iterator[list[R]]:
+def forward_passes(recipe: Recipe, stop: AskStop, rows: Sequence[R]) -> Iterator[list[R]]:
     """The rows cut into forward passes, asking before each of them whether to stop.
 
     Raises:
@@ -191,15 +177,16 @@ def forward_passes(recipe: Recipe, stop: Callable[[], Stop | None], rows: Sequen
 def _take_step(training: Training, indices: Sequence[int], step: int, hooks: Hooks) -> StepResult:
     torch.manual_seed(step_seed(training.spec.seed, step))
     training.optimizer.zero_grad(set_to_none=True)
-    passes = partial(forward_passes, training.recipe, hooks.stop)
-    rows = training.learner.drawn([training.rows[index] for index in indices], passes)
-    step_weight = math.fsum(row.weight for row in rows)
-    sums: dict[str, list[torch.Tensor]] = {}
-    for cut in passes(rows):
-        loss = training.learner.loss(cut)
-        (loss.total / step_weight).backward()
-        for name, value in {"loss": loss.total, **loss.metrics}.items():
-            sums.setdefault(name, []).append(value.detach())
+    with hooks.at_once():
+        passes = partial(forward_passes, training.recipe, hooks.stop)
+        rows = training.learner.drawn([training.rows[index] for index in indices], passes)
+        step_weight = math.fsum(row.weight for row in rows)
+        sums: dict[str, list[torch.Tensor]] = {}
+        for cut in passes(rows):
+            loss = training.learner.loss(cut)
+            (loss.total / step_weight).backward()
+            for name, value in {"loss": loss.total, **loss.metrics}.items():
+                sums.setdefault(name, []).append(value.detach())
     totals = {name: float(torch.stack(values).sum()) for name, values in sums.items()}
     total = totals.pop("loss")
     metrics = {name: value / len(rows) for name, value in totals.items()}
@@ -269,6 +256,18 @@ def _after(state: TrainingState, result: StepResult, *, seconds: float) -> Train
             "metrics": {**state.metrics, "loss": result.loss},
         }
     )
+
+
+def _evaluated_if_due(training: Training, state: TrainingState, hooks: Hooks, log: EventLog) -> TrainingState:
+    if (
+        not training.validation
+        or state.evaluated == state.step
+        or not _evaluation_due(training.recipe, state.step)
+    ):
+        return state
+    with hooks.at_once():
+        found = evaluate(training, hooks.stop)
+    return _evaluated(state, found, log).model_copy(update={"evaluated": state.step})
 
 
 def _evaluated(state: TrainingState, found: dict[str, float], log: EventLog) -> TrainingState:

@@ -1,8 +1,8 @@
-"""The training process: `python -m tunekit.training.main RUN_DIR LOCK_FD`. Knows signals, the lock and how to fail.
+"""The training process: `python -m tunekit.training.main RUN_DIR LOCK_FD [HOST_PID]`. Knows the lock and how to fail.
 
 It does not know how to train. It writes `result.json` last, so a run without one is a run that goes on: a process that
-was told to terminate saves a checkpoint and exits with 75 (EX_TEMPFAIL in sysexits.h: try again), and so does one that
-a full disk has stopped.
+was told to terminate or to pause saves a checkpoint and exits with 75, and so does one that a full disk has stopped.
+With HOST_PID it leaves as well when that parent is gone.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import os
 import re
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from tunekit import _files
 from tunekit._canonical import plain_facts
@@ -26,12 +26,11 @@ from tunekit.errors import JobFailedError, StorageError, TunekitError
 from tunekit.events import JobState
 from tunekit.training import launches
 from tunekit.training.events_log import EventLog
+from tunekit.training.leaving import EXIT_INTERRUPTED, Leaving, before_the_first_step
 from tunekit.training.rundir import RunDirectory, RunResult
+from tunekit.training.turns import Queue, device_for
 
-if TYPE_CHECKING:
-    from tunekit.training.loop import Stop
-
-EXIT_INTERRUPTED = 75
+_LOOK_FOR_TURN_S = 0.2
 _TEMPLATE_LIMIT_S = 60.0
 _DISK_FULL = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
 
@@ -41,19 +40,20 @@ def main(arguments: Sequence[str]) -> int:
     run, lock = RunDirectory(Path(arguments[0])), int(arguments[1])
     # Ours for as long as we live, and not for a moment longer: no grandchild may keep the run looking alive.
     os.set_inheritable(lock, False)
-    terminated = _watch_for_termination()
+    leaving = Leaving(run, host_pid=int(arguments[2]) if len(arguments) > 2 else 0)
     try:
-        result = _carry_out(run, terminated)
+        result = _carry_out(run, leaving)
     except StorageError as error:
         launches.note_blocked(run, error)
         _log_traceback()
         return EXIT_INTERRUPTED
     if result is None:
+        launches.note_left(run)
         return EXIT_INTERRUPTED
     return 0 if result.state is JobState.SUCCEEDED else 1
 
 
-def _carry_out(run: RunDirectory, terminated: Callable[[], bool]) -> RunResult | None:
+def _carry_out(run: RunDirectory, leaving: Leaving) -> RunResult | None:
     """Train and write down how it ended. None: it goes on later.
 
     Raises:
@@ -61,7 +61,7 @@ def _carry_out(run: RunDirectory, terminated: Callable[[], bool]) -> RunResult |
     """
     with EventLog(run) as log:
         try:
-            result = _train(run, log, terminated)
+            result = _in_turn(run, log, leaving)
         except Exception as error:  # whatever it is, the run must end with a word about it
             _reraise_if_storage(error)
             _log_traceback()
@@ -73,6 +73,21 @@ def _carry_out(run: RunDirectory, terminated: Callable[[], bool]) -> RunResult |
     if result.state is JobState.SUCCEEDED:
         _discard_checkpoints(run)
     return result
+
+
+def _in_turn(run: RunDirectory, log: EventLog, leaving: Leaving) -> RunResult | None:
+    """Wait for the device, then train. Before torch is imported: what waits must not cost memory."""
+    device = device_for(run.plan().threads, os.environ)
+    with Queue(run.path.parent.parent / "devices", device) as queue:
+        while not queue.is_our_turn():
+            run.queued_path.touch(mode=0o600)
+            log.state(JobState.QUEUED, f"waits for its turn on {device.name}")
+            reason = leaving()
+            if reason is not None:
+                return before_the_first_step(reason, log)
+            time.sleep(_LOOK_FOR_TURN_S)
+        run.queued_path.unlink(missing_ok=True)
+        return _train(run, log, leaving)
 
 
 def _discard_checkpoints(run: RunDirectory) -> None:
@@ -120,20 +135,14 @@ def failure(error: Exception) -> RunResult:
     )
 
 
-def _train(run: RunDirectory, log: EventLog, terminated: Callable[[], bool]) -> RunResult | None:
+def _train(run: RunDirectory, log: EventLog, leaving: Leaving) -> RunResult | None:
     # Imported here: seconds of torch must not lie between the signal handler and the first word in the log.
     from tunekit.training.device import configure
-    from tunekit.training.loop import Stop
     from tunekit.training.trainer import run_training
 
     configure(run.plan().threads)
-
-    def stop() -> Stop | None:
-        if run.cancel_requested():
-            return Stop.CANCELLED
-        return Stop.INTERRUPTED if terminated() else None
-
-    return run_training(run, log, stop, partial(cpu_limit, seconds=_TEMPLATE_LIMIT_S))
+    limit = partial(cpu_limit, seconds=_TEMPLATE_LIMIT_S)
+    return run_training(run, log, leaving, limit, leaving.at_once)
 
 
 @contextmanager
@@ -160,17 +169,6 @@ def cpu_limit(what: str, *, seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)  # noqa: TID251
-
-
-def _watch_for_termination() -> Callable[[], bool]:
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    # This is the child's own process, so the handler takes nothing from anybody.
-    signal.signal(signal.SIGTERM, note)  # noqa: TID251
-    return lambda: bool(received)
 
 
 def _log_traceback() -> None:

@@ -9,6 +9,9 @@
       untrained/         what the untrained model says of the rows, for methods that hold the tuned one against it
       artifact/          the tuned model, published whole
       cancel             appears when somebody wants the run to stop
+      pause              is there while somebody wants the run to rest
+      queued             is there while the run waits for its turn on the device
+      alive              touched while the trainer gets on; an old one says that it hangs
       result.json        the last thing the trainer writes: how it ended
       log.txt            stdout and stderr of the training process
 
@@ -21,8 +24,9 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -155,6 +159,16 @@ class RunDirectory:
         """Present once somebody wants the run to stop."""
         return self.path / "cancel"
 
+    @property
+    def pause_path(self) -> Path:
+        """Present while somebody wants the run to rest."""
+        return self.path / "pause"
+
+    @property
+    def queued_path(self) -> Path:
+        """Present while the trainer waits for its turn."""
+        return self.path / "queued"
+
     def exists(self) -> bool:
         """Whether the run was ever submitted here."""
         with _files.storage_errors(f"cannot look into {str(self.path)!r}"):
@@ -223,6 +237,29 @@ class RunDirectory:
     def cancel_requested(self) -> bool:
         """Whether somebody wants the run to stop."""
         return self.cancel_path.exists()
+
+    def request_pause(self) -> None:
+        """Ask the run to stop where it can go on."""
+        _files.write_atomic(self.pause_path, b"")
+
+    def withdraw_pause(self) -> None:
+        """Let the run go on."""
+        with _files.storage_errors(f"cannot remove {str(self.pause_path)!r}"):
+            self.pause_path.unlink(missing_ok=True)
+
+    def pause_requested(self) -> bool:
+        """Whether the run is to rest."""
+        return self.pause_path.exists()
+
+    def show_life(self) -> None:
+        """Leave a sign that the trainer gets on. A full disk is no reason to fail over it."""
+        with suppress(OSError):
+            (self.path / "alive").touch(mode=0o600)
+
+    def silent_s(self) -> float:
+        """Seconds since the trainer last got on with anything; 0 before its first sign of life."""
+        signs = [_changed_at(self.path / "alive"), _changed_at(self.events_path)]
+        return max(0.0, time.time() - max(signs)) if any(signs) else 0.0
 
     @contextmanager
     def locked(self) -> Iterator[int | None]:
@@ -306,6 +343,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_after_fork_in_child
     )
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _event(line: bytes) -> JobEvent:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -19,17 +18,20 @@ from tunekit.events import JobState
 from tunekit.training import artifacts
 from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState
 from tunekit.training.events_log import EventLog
-from tunekit.training.loop import Hooks, Stop, Training, train
+from tunekit.training.leaving import before_the_first_step
+from tunekit.training.loop import Hooks, Training, train
 from tunekit.training.preparing import Limit, prepare
 from tunekit.training.recipe import Recipe
 from tunekit.training.rundir import RunDirectory, RunResult
+from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
 
 
 def run_training(
     run: RunDirectory,
     log: EventLog,
-    stop: Callable[[], Stop | None],
+    stop: AskStop,
     limit: Limit = lambda what: nullcontext(),
+    at_once: AtOnce = nullcontext,
 ) -> RunResult | None:
     """Train what `run` describes, from its newest valid checkpoint on, and publish the artifact.
 
@@ -38,18 +40,19 @@ def run_training(
         log: Its event log.
         stop: Asked often; why to leave, or None.
         limit: Put around each use of the model's chat template, which is somebody else's program.
+        at_once: Put around what may be left in its middle, because a resumed run does it again.
 
     Returns:
-        How the run ended, or None if it was interrupted and can go on.
+        How the run ended, or None if it was interrupted or paused and can go on.
 
     Raises:
         TunekitError: Whatever makes the run fail, typed.
     """
     log.state(JobState.RUNNING)
     _files.remove_leftovers(run.path, older_than_s=0.0)  # nobody else writes here while the lock is ours
-    prepared = prepare(run, log, stop, limit)
+    prepared = prepare(run, log, stop, limit, at_once)
     if isinstance(prepared, Stop):
-        return _stopped_early(prepared, log)
+        return before_the_first_step(prepared, log)
     store = CheckpointStore(
         run.checkpoints_path,
         plan_sha256=_identity(prepared.card, prepared.training.recipe),
@@ -59,23 +62,26 @@ def run_training(
     )
     state = _resume(prepared.training, store.newest(), log)
     save = partial(_save, prepared.training, store, log)
-    state, reason = train(prepared.training, state, Hooks(stop=stop, save=save), log)
-    if reason is Stop.INTERRUPTED:
+    state, reason = train(prepared.training, state, Hooks(stop=stop, save=save, at_once=at_once), log)
+    if reason is not None:
         save(state)
-        log.notice(f"interrupted after step {state.step}; it goes on from there", data={"step": state.step})
-        return None
-    if reason is Stop.CANCELLED:
-        return _result(JobState.CANCELLED, state, message=f"cancelled after step {state.step}")
+        return _left(reason, state, log)
     prepared.training.model.eval()
-    artifacts.publish(run.artifact_path, prepared.training.model, prepared.tokenizer, prepared.card)
+    try:
+        with at_once():
+            artifacts.publish(run.artifact_path, prepared.training.model, prepared.tokenizer, prepared.card)
+    except Stopped as stopped:
+        return _left(stopped.reason, state, log)
     return _result(JobState.SUCCEEDED, state)
 
 
-def _stopped_early(reason: Stop, log: EventLog) -> RunResult | None:
-    if reason is Stop.INTERRUPTED:
-        log.notice("interrupted while getting ready; the run goes on later")
-        return None
-    return RunResult(state=JobState.CANCELLED, message="cancelled while getting ready")
+def _left(reason: Stop, state: TrainingState, log: EventLog) -> RunResult | None:
+    if reason is Stop.CANCELLED:
+        return _result(JobState.CANCELLED, state, message=f"cancelled after step {state.step}")
+    log.notice(f"{reason.value} after step {state.step}; it goes on from there", data={"step": state.step})
+    if reason is Stop.PAUSED:
+        log.state(JobState.PAUSED)
+    return None
 
 
 def _identity(card: artifacts.Card, recipe: Recipe) -> str:

@@ -74,7 +74,7 @@ def make_run(tmp_path: Path, llama: Path) -> MakeRun:
 
 def train(run: RunDirectory, *, stop_after: int | None = None) -> RunResult | None:
     """Train a run in this process; `stop_after` interrupts it (as SIGTERM would) once that step is in the log."""
-    from tunekit.training.loop import Stop
+    from tunekit.training.stops import Stop
     from tunekit.training.trainer import run_training
 
     def stop() -> Stop | None:

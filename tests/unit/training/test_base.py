@@ -96,7 +96,7 @@ import sys
 from pathlib import Path
 from tunekit.training import load
 from tunekit.training.events_log import EventLog
-from tunekit.training.loop import Stop
+from tunekit.training.stops import Stop
 from tunekit.training.rundir import RunDirectory
 from tunekit.training.trainer import run_training
 

@@ -15,10 +15,10 @@ from tunekit.examples import CompletionExample
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_llama
 from tunekit.training import load, template
 from tunekit.training.events_log import EventLog
-from tunekit.training.loop import Stop
 from tunekit.training.main import cpu_limit
 from tunekit.training.render import render_example
 from tunekit.training.rundir import RunDirectory, RunResult
+from tunekit.training.stops import Stop
 from tunekit.training.trainer import run_training
 
 # Harmless until a message says "loop".

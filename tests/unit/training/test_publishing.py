@@ -111,7 +111,7 @@ class TestValidation:
     def test_a_loss_that_is_not_finite_is_told_and_left_out(
         self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(loop, "evaluate", lambda training: {"loss": float("nan")})
+        monkeypatch.setattr(loop, "evaluate", lambda training, stop: {"loss": float("nan")})
         run = make_run(validation=rows(3))
         result = train(run)
         assert result is not None

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, rows, train
 from tunekit.events import JobState
 from tunekit.spec import SFT, FullWeights, LoRA
+from tunekit.training.checkpoint import Manifest
 from tunekit.training.events_log import EventLog
 from tunekit.training.rundir import RunDirectory
 
@@ -140,8 +141,9 @@ def test_a_checkpoint_of_another_plan_is_refused(make_run: MakeRun, change: str)
 def test_other_library_versions_are_told_and_not_refused(make_run: MakeRun) -> None:
     run = make_run(checkpoint_every_steps=3)
     train(run, stop_after=6)
-    manifest = run.checkpoints_path / "00000006" / "MANIFEST.json"
-    manifest.write_text(manifest.read_text().replace('"peft": "', '"peft": "0.'))
+    path = run.checkpoints_path / "00000006" / "MANIFEST.json"
+    manifest = Manifest.model_validate_json(path.read_bytes())
+    path.write_bytes(manifest.model_copy(update={"versions": {"peft": "0.1"}}).sealed())
     train(run)
     told = [event.message for event in events(run, "notice")]
     assert any("other library versions" in message for message in told)

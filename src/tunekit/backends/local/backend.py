@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from tunekit import _files
 from tunekit._settings import Settings
@@ -41,11 +39,14 @@ from tunekit.errors import (
     SpecError,
     StorageError,
 )
-from tunekit.events import JobState, Usage
+from tunekit.events import JobState, Notice, Usage
 from tunekit.examples import message_to_dict
 from tunekit.spec import Sampling
 from tunekit.training.fingerprint import Hashes
 from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training.turns import physical_cores
+
+_SILENT_S = 600.0  # a trainer shows life between two forward passes; loading or downloading a model is one long silence
 
 
 class LocalBackend(Backend):
@@ -56,6 +57,8 @@ class LocalBackend(Backend):
         threads: CPU threads per process; None takes the physical cores that this process may use.
         max_restarts: How many trainers of one run may die in a row without publishing a checkpoint before it is failed.
         idle_timeout_s: Seconds without a request after which the inference worker gives its memory back.
+        on_parent_exit: What a trainer does when the process that started it ends: "keep" training, or "stop" as it does
+            on SIGTERM, until somebody looks at the run again. No part of the run's identity.
         python: Interpreter of the child processes, which must have `tunekit[local]`; None takes this one. Name it where
             `sys.executable` is not Python, as in some embedding servers.
 
@@ -69,7 +72,9 @@ class LocalBackend(Backend):
     capabilities: ClassVar[Capabilities] = Capabilities(
         methods=frozenset({"sft"}),
         adapters=frozenset({"lora", "full"}),
-        verbs=frozenset({"find", "cancel", "generate", "score", "artifact", "delete_artifacts"}),
+        verbs=frozenset(
+            {"find", "cancel", "pause", "resume", "generate", "score", "artifact", "delete_artifacts"}
+        ),
         options=frozenset({"revision"}),
         spec_fields=frozenset({"too_long"}),
     )
@@ -81,13 +86,18 @@ class LocalBackend(Backend):
         threads: int | None = None,
         max_restarts: int = 3,
         idle_timeout_s: float = 600.0,
+        on_parent_exit: Literal["keep", "stop"] = "keep",
         python: str | None = None,
     ) -> None:
+        if on_parent_exit not in ("keep", "stop"):
+            raise SpecError(f"on_parent_exit is {on_parent_exit!r}", hint='use "keep" or "stop"')
         if threads is not None and threads < 1:
             raise SpecError(f"threads is {threads}", hint="use 1 or more, or None")
         self._settings = settings or Settings()
-        self._threads = threads or _physical_cores()
+        self._threads = threads or physical_cores()
         self._max_restarts = max_restarts
+        self._stop_with_host = on_parent_exit == "stop"
+        self._told_silent: set[str] = set()
         self._python = python or sys.executable
         self._hashes: Hashes = {}
         self._worker = InferenceWorker(
@@ -127,6 +137,17 @@ class LocalBackend(Backend):
     async def cancel(self, job_id: str) -> None:
         """Leave a mark that the trainer sees between two steps; a run without a trainer is closed here."""
         await asyncio.to_thread(self._cancel, job_id)
+
+    async def pause(self, job_id: str) -> None:
+        """Leave a mark that the trainer sees between two forward passes; it saves and exits.
+
+        The state is RUNNING until it has; a run that is queued leaves the queue. A finished run is left as it is.
+        """
+        await asyncio.to_thread(self._pause, job_id)
+
+    async def resume(self, job_id: str) -> None:
+        """Remove the mark and start a trainer, which goes on from the newest checkpoint."""
+        await asyncio.to_thread(self._resume, job_id)
 
     async def generate(
         self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
@@ -202,7 +223,7 @@ class LocalBackend(Backend):
         )
         run = RunDirectory.create(self._settings.runs, plan, request.train, request.validation)
         try:
-            launch.ensure_running(run, max_restarts=self._max_restarts)
+            self._ensure_running(run)
         except StorageError:
             launch.discard_unstarted(run)
             raise
@@ -210,11 +231,11 @@ class LocalBackend(Backend):
 
     def _snapshot(self, job_id: str) -> Snapshot:
         run = self._run(job_id)
-        launch.ensure_running(run, max_restarts=self._max_restarts)
+        self._ensure_running(run)
         result = run.result()
         if result is None:
-            started = run.events_path.exists()
-            return Snapshot(job_id=job_id, state=JobState.RUNNING if started else JobState.QUEUED)
+            raw = {"silent_s": round(run.silent_s())} if _is_silent(run) else {}
+            return Snapshot(job_id=job_id, state=_state(run), raw=raw)
         failure = None
         if result.state is JobState.FAILED:
             failure = Failure(
@@ -233,11 +254,24 @@ class LocalBackend(Backend):
             raw=result.model_dump(mode="json"),
         )
 
+    def _ensure_running(self, run: RunDirectory) -> None:
+        launch.ensure_running(run, max_restarts=self._max_restarts, stop_with_host=self._stop_with_host)
+
+    def _pause(self, job_id: str) -> None:
+        run = self._run(job_id)
+        if run.result() is None:
+            run.request_pause()
+
+    def _resume(self, job_id: str) -> None:
+        run = self._run(job_id)
+        run.withdraw_pause()
+        self._ensure_running(run)
+
     def _cancel(self, job_id: str) -> None:
         run = self._run(job_id)
         if run.result() is None:
             run.request_cancel()
-            launch.ensure_running(run, max_restarts=self._max_restarts)
+            self._ensure_running(run)
 
     def _events(self, job_id: str, cursor: str | None) -> EventPage:
         run = self._run(job_id)
@@ -246,7 +280,23 @@ class LocalBackend(Backend):
                 f"{cursor!r} is not a cursor of backend 'local'", hint="pass one that events() returned"
             )
         events, offset = run.events_from(int(cursor or 0))
-        return EventPage(events=tuple(events), cursor=str(offset))
+        return EventPage(events=(*events, *self._silence(run)), cursor=str(offset))
+
+    def _silence(self, run: RunDirectory) -> list[Notice]:
+        """Said once per silence. Nothing is killed over it: a slow download looks just like a trainer that hangs."""
+        name = run.path.name
+        if not _is_silent(run):
+            self._told_silent.discard(name)
+            return []
+        if name in self._told_silent:
+            return []
+        self._told_silent.add(name)
+        text = (
+            f"the trainer lives but has not got on with anything for {run.silent_s():.0f} s; if it hangs, pause and "
+            f"resume the job, or end its process (its log is {str(run.log_path)!r})"
+        )
+        # No id: it is the host's, and has no place in the trainer's own sequence.
+        return [Notice(id="", at=time.time(), message=text, level="warning")]
 
     def _delete(self, job_id: str) -> None:
         run = self._run(job_id)
@@ -284,22 +334,17 @@ def _run_id(key: str) -> str:
     return key if models.RUN_ID.match(key) else f"run-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
 
 
+def _state(run: RunDirectory) -> JobState:
+    """Where a run stands that has not ended."""
+    if run.pause_requested() and not run.is_alive():
+        return JobState.PAUSED
+    waits = run.queued_path.exists() or not run.events_path.exists()
+    return JobState.QUEUED if waits else JobState.RUNNING
+
+
+def _is_silent(run: RunDirectory) -> bool:
+    return run.silent_s() > _SILENT_S and run.result() is None and run.is_alive()
+
+
 def _prompt(prompt: Prompt) -> str | list[dict[str, Any]]:
     return prompt if isinstance(prompt, str) else [message_to_dict(message) for message in prompt]
-
-
-def _physical_cores() -> int:
-    # Hyper-threads share one multiplier: a second thread on a core slows dense arithmetic down. The affinity mask is
-    # what a container or taskset leaves us.
-    allowed = (
-        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    )
-    cores = {_siblings(cpu) for cpu in allowed}
-    return max(1, len(cores))
-
-
-def _siblings(cpu: int) -> str:
-    try:
-        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
-    except OSError:
-        return str(cpu)

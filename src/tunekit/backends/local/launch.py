@@ -39,13 +39,17 @@ _SECRET = re.compile(r"KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL|TOKEN", re.IGNORECA
 _HUB_TOKENS = frozenset({"HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN"})
 
 
-def ensure_running(run: RunDirectory, *, max_restarts: int, trainer: Sequence[str] = TRAINER) -> None:
-    """Start a trainer for this run unless one is alive or the run has ended.
+def ensure_running(
+    run: RunDirectory, *, max_restarts: int, stop_with_host: bool = False, trainer: Sequence[str] = TRAINER
+) -> None:
+    """Start a trainer for this run unless one is alive, or the run has ended or is paused.
 
     Args:
         run: The run.
         max_restarts: How many trainers may die in a row without publishing a checkpoint before the run is failed.
-        trainer: Arguments of the interpreter; the run's path and the lock's descriptor are appended.
+        stop_with_host: Whether the trainer leaves when this process is gone.
+        trainer: Arguments of the interpreter; the run's path, the lock's descriptor and, to stop with it, this
+            process's id are appended.
 
     Raises:
         StorageError: The run directory cannot be written, its interpreter is gone, no process can be started, or the
@@ -58,11 +62,13 @@ def ensure_running(run: RunDirectory, *, max_restarts: int, trainer: Sequence[st
             return  # a trainer is alive, or the run ended between the look and the lock
         if run.cancel_requested() and not run.artifact_path.exists():
             close(run, RunResult(state=JobState.CANCELLED, message="cancelled while no trainer was running"))
+        elif run.pause_requested():
+            return
         elif launches.deaths_without_progress(run) > max_restarts:
             close(run, _given_up(run, max_restarts))
         else:
             launches.raise_if_blocked(run)
-            _start(run, lock, trainer)
+            _start(run, lock, trainer, stop_with_host=stop_with_host)
 
 
 def close(run: RunDirectory, result: RunResult) -> None:
@@ -105,8 +111,9 @@ def log_tail(path: Path, *, lines: int = 3, max_bytes: int = 4096) -> str:
     return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
 
 
-def _start(run: RunDirectory, lock: int, trainer: Sequence[str]) -> None:
+def _start(run: RunDirectory, lock: int, trainer: Sequence[str], *, stop_with_host: bool) -> None:
     plan = run.plan()
+    host = [str(os.getpid())] if stop_with_host else []
     if not os.access(plan.python, os.X_OK):
         raise StorageError(
             f"run {run.path.name!r} was begun with the interpreter {plan.python!r}, which is not there",
@@ -119,7 +126,7 @@ def _start(run: RunDirectory, lock: int, trainer: Sequence[str]) -> None:
         _files.open_private(run.log_path) as log,
     ):
         child = subprocess.Popen(
-            [plan.python, *trainer, str(run.path), str(lock)],
+            [plan.python, *trainer, str(run.path), str(lock), *host],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
