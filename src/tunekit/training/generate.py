@@ -13,6 +13,7 @@ import torch
 
 from tunekit.errors import InvalidError
 from tunekit.spec import Sampling
+from tunekit.training import predict
 from tunekit.training.answering.base import Answering
 from tunekit.training.answering.decoder import DecoderAnswering
 from tunekit.training.answering.encoder_decoder import EncoderDecoderAnswering
@@ -27,6 +28,8 @@ def generate(
 ) -> list[dict[str, Any]]:
     """One answer per request, in order: `{"text", "finish_reason", "usage"}`.
 
+    A classifier answers with the class, or for multi-label data with a JSON list of classes; see `predict`.
+
     Args:
         loaded: Model, tokenizer and how prompts are written for it.
         requests: Each with `prompt` (text or messages) and optional `tools`.
@@ -35,6 +38,8 @@ def generate(
     Raises:
         InvalidError: A prompt leaves no room for an answer.
     """
+    if loaded.classes is not None:
+        return predict.generate(loaded, loaded.classes, requests)
     answering = _answering(loaded)
     prompts = [answering.prompt_ids(request) for request in requests]
     answers: list[dict[str, Any]] = [{} for _ in requests]
@@ -50,11 +55,13 @@ def score(loaded: LoadedModel, requests: Sequence[Mapping[str, Any]]) -> list[di
     """Log-probabilities of each request's choices, in order: `{"log_probs", "tokens"}`.
 
     A choice counts with its end-of-turn token, so that "a" is not favoured over "ab". The prompt is computed once and
-    shared by its choices.
+    shared by its choices. A classifier takes names of classes only; see `predict`.
 
     Raises:
         InvalidError: There is no choice, an empty one, or one that does not fit the model's context.
     """
+    if loaded.classes is not None:
+        return predict.score(loaded, loaded.classes, requests)
     answering = _answering(loaded)
     return [_score(answering, request) for request in requests]
 

@@ -87,16 +87,12 @@ class _Answerer:
     def __call__(
         self, operation: str, *, model: str, requests: list[dict[str, Any]], **extra: Any
     ) -> list[Any]:
-        from tunekit.training import generate, predict
+        from tunekit.training import generate
 
         loaded = self._load(model)
         for request in requests:
             if not isinstance(request["prompt"], str):
                 request["prompt"] = tuple(message_from_dict(message) for message in request["prompt"])
-        if operation == "generate" and loaded.classes is not None:
-            return predict.generate(loaded, loaded.classes, requests)
-        if operation == "score" and loaded.classes is not None:
-            return predict.score(loaded, loaded.classes, requests)
         if operation == "generate":
             return generate.generate(loaded, requests, Sampling.model_validate(extra["sampling"]))
         if operation == "score":

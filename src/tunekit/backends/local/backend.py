@@ -70,8 +70,8 @@ class LocalBackend(Backend):
     name: ClassVar[str] = "local"
     poll_interval_s: ClassVar[float] = 0.5
     capabilities: ClassVar[Capabilities] = Capabilities(
-        methods=frozenset({"sft"}),
-        adapters=frozenset({"lora", "full"}),
+        methods=frozenset({"classify", "sft"}),
+        adapters=frozenset({"lora", "full", "last-layers"}),
         verbs=frozenset(
             {"find", "cancel", "pause", "resume", "generate", "score", "artifact", "delete_artifacts"}
         ),
@@ -152,7 +152,11 @@ class LocalBackend(Backend):
     async def generate(
         self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
     ) -> list[Generation]:
-        """Answers from a worker process that keeps the model loaded."""
+        """Answers from a worker process that keeps the model loaded.
+
+        A classifier answers with the name of the class, or for multi-label data with a JSON list of names, sorted,
+        whatever the sampling; it takes the text itself as the prompt.
+        """
         body = [
             {"prompt": _prompt(item.prompt), "tools": [dict(tool) for tool in item.tools]}
             for item in requests
@@ -166,7 +170,10 @@ class LocalBackend(Backend):
         ]
 
     async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
-        """Log-probabilities of choices from the same worker; the prompt they share is computed once."""
+        """Log-probabilities of choices from the same worker; the prompt they share is computed once.
+
+        A classifier takes names of its classes only.
+        """
         body = [
             {
                 "prompt": _prompt(item.prompt),
