@@ -19,6 +19,7 @@ from tunekit.events import JobState
 from tunekit.spec import SFT, FullWeights, LoRA
 from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training import load, pairs
+from tunekit.training.adapters import make_trainable, trainable_parameters
 from tunekit.training.batches import epoch_batches
 from tunekit.training.device import Device
 from tunekit.training.encoder_decoder import EncoderDecoder, head_selects_rows
@@ -120,6 +121,16 @@ class TestTraining:
         assert report["rows_that_learn_to_stop"] == report["rows"] == 20
         assert report["tokens"] == sum(row.length for row in answers(models["t5"]))
         assert report["warnings"] == []
+
+
+@pytest.mark.parametrize(("kind", "inner"), [("t5", {"wi"}), ("mt5", {"wi_0", "wi_1"})])
+def test_lora_is_put_on_every_linear_layer_but_the_head(
+    models: dict[str, Path], kind: str, inner: set[str]
+) -> None:
+    model = make_trainable(load.load_base(models[kind]), LoRA(rank=2), seed=0)
+    found = {name.split(".lora_")[0].rpartition(".")[2] for name in trainable_parameters(model)}
+    assert found == {"q", "k", "v", "o", "wo"} | inner
+    assert model.peft_config["default"].task_type == "SEQ_2_SEQ_LM"
 
 
 def plainly_loaded(artifact: Path, base: Path, method: SFT) -> Any:
