@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
@@ -35,6 +35,7 @@ from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.catalogue import objective_of
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.recipe import Facts, Recipe, resolve
+from tunekit.training.render_answers import texts_of
 from tunekit.training.rows import Row
 from tunekit.training.rundir import RunDirectory, RunPlan
 from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
@@ -218,7 +219,10 @@ def _served_differently(run: RunDirectory, texts: Texts) -> list[str]:
     return [
         row.id
         for row in looked_at
-        if not render.is_served_as_trained(texts.template, row, texts.prompt_format)
+        if not all(
+            render.is_served_as_trained(texts.template, text, texts.prompt_format)
+            for text in texts_of(row, texts.prompt_format)
+        )
     ]
 
 
@@ -272,12 +276,13 @@ def _measured(
 ) -> Training:
     """With what only the untrained model can tell of the rows, which takes a pass over them the first time."""
     facts = card.model_dump(mode="json", exclude={"versions", "run_id", "key"})
-    passes = partial(forward_passes, training.recipe, stop)
+    recipe = training.recipe
+    passes = partial(forward_passes, recipe, stop)
 
     def prepared(part: Literal["train", "validation"], rows: Sequence[Row]) -> list[Row]:
         if not rows:
             return []
-        key = _canonical.fingerprint([facts, asdict(training.recipe), run.data_sha256(part)])
+        key = _canonical.fingerprint([facts, recipe.micro_rows, recipe.micro_tokens, run.data_sha256(part)])
         untrained = Untrained(directory=run.untrained_path / part, key=key, passes=passes, notice=warn)
         return training.learner.prepared(rows, untrained)
 

@@ -70,7 +70,7 @@ class LocalBackend(Backend):
     name: ClassVar[str] = "local"
     poll_interval_s: ClassVar[float] = 0.5
     capabilities: ClassVar[Capabilities] = Capabilities(
-        methods=frozenset({"classify", "sft"}),
+        methods=frozenset({"sft", "dpo", "kto", "classify"}),
         adapters=frozenset({"lora", "full", "last-layers"}),
         verbs=frozenset(
             {"find", "cancel", "pause", "resume", "generate", "score", "artifact", "delete_artifacts"}

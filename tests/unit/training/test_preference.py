@@ -1,0 +1,390 @@
+"""DPO and its kin: against formulas and a second model written by hand, and against themselves done another way."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
+from tests.unit.training.judged import (
+    at_once,
+    decoder,
+    gradient_of,
+    moved,
+    preferences,
+    whole_text_log_probs,
+)
+from tunekit.errors import DataError
+from tunekit.events import JobState
+from tunekit.examples import CompletionExample, PreferenceExample
+from tunekit.spec import DPO, FullWeights, LoRA, TuneSpec
+from tunekit.training import load, untrained
+from tunekit.training.adapters import make_trainable
+from tunekit.training.objectives import preference
+from tunekit.training.objectives.preference import PreferenceLearner, Preferring, pair_losses
+from tunekit.training.objectives.reference import Referenced, by_row
+from tunekit.training.objectives.texts import Texts
+from tunekit.training.recipe import Facts, resolve
+from tunekit.training.rundir import RunDirectory
+from tunekit.training.template import Template
+
+LORA = LoRA(rank=4)
+DROPOUT = DPO(adapter=LoRA(rank=4, dropout=0.2))
+METHODS = [
+    DPO(adapter=LORA),
+    DPO(adapter=LORA, label_smoothing=0.1),
+    DPO(adapter=LORA, loss="ipo"),
+    DPO(adapter=LORA, loss="orpo"),
+    DPO(adapter=LORA, loss="simpo", beta=2.0),
+]
+# PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
+PEFT_WARNS = "ignore:`is_gradient_checkpointing`:FutureWarning"
+NAMES = ["sigmoid", "smoothed", "ipo", "orpo", "simpo"]
+
+
+def objective(model: Path, method: DPO, prompt_format: Any = "chat") -> Preferring:
+    template = Template.of(load.load_tokenizer(model))
+    return Preferring(Texts(template=template, prompt_format=prompt_format, family="decoder"), method)
+
+
+def by_hand(better: float, worse: float, method: DPO) -> float:
+    """The loss of a pair from its two scores, in the words of the papers."""
+
+    def sigma(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    beta = method.beta
+    if method.loss == "sigmoid":
+        margin = beta * better - beta * worse
+        e = method.label_smoothing
+        return -(1 - e) * math.log(sigma(margin)) - e * math.log(sigma(-margin))
+    if method.loss == "ipo":
+        return float((better - worse - 1 / (2 * beta)) ** 2)
+    if method.loss == "simpo":
+        gamma = method.margin * beta
+        return -math.log(sigma(beta * better - beta * worse - gamma))
+    odds = [math.exp(score) / (1 - math.exp(score)) for score in (better, worse)]
+    return -better - beta * math.log(sigma(math.log(odds[0] / odds[1])))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=NAMES)
+def test_losses_and_gradients_are_those_of_the_papers(method: DPO) -> None:
+    pairs = [(-0.5, -1.5), (-2.0, -0.1), (-3.0, -3.0), (-1e-3, -40.0), (-12.0, -0.02)]
+    scores = torch.tensor(pairs, dtype=torch.float64, requires_grad=True)
+    found = pair_losses(scores, method)
+    assert found.tolist() == pytest.approx([by_hand(*pair, method) for pair in pairs], rel=1e-9)
+    found.sum().backward()
+    step = 1e-6
+    for (better, worse), gradient in zip(pairs, scores.grad, strict=True):  # type: ignore[arg-type]
+        slopes = [
+            (by_hand(better + step, worse, method) - by_hand(better - step, worse, method)) / (2 * step),
+            (by_hand(better, worse + step, method) - by_hand(better, worse - step, method)) / (2 * step),
+        ]
+        assert gradient.tolist() == pytest.approx(slopes, rel=1e-5, abs=1e-8)
+
+
+def test_odds_stay_finite_where_a_probability_is_one() -> None:
+    scores = torch.tensor([[0.0, -1.0], [-1.0, 0.0]], requires_grad=True)
+    found = pair_losses(scores, DPO(loss="orpo"))
+    found.sum().backward()
+    assert torch.isfinite(found).all()
+    assert scores.grad is not None
+    assert torch.isfinite(scores.grad).all()
+
+
+@pytest.mark.parametrize("end_to_end", [False, True], ids=["padded", "prompt shared"])
+@pytest.mark.parametrize("method", METHODS, ids=NAMES)
+def test_loss_and_gradient_are_those_of_two_models_on_whole_texts(
+    llama: Path, method: DPO, end_to_end: bool
+) -> None:
+    rows = [objective(llama, method).row(example) for example in preferences(5)]
+    ours = PreferenceLearner(decoder(load.load_base(llama).eval(), end_to_end=end_to_end), method)
+    rows = ours.prepared(rows, at_once)
+    policy = moved(llama)
+    learner = PreferenceLearner(decoder(policy, end_to_end=end_to_end), method)
+    found = learner.loss(rows)
+    gradient = gradient_of(policy, found.total)
+
+    twin, reference = moved(llama), load.load_base(llama)
+    total = torch.zeros((), dtype=torch.float64)
+    for row in rows:
+        sums = []
+        for tuned, base in zip(
+            whole_text_log_probs(twin, row), whole_text_log_probs(reference, row), strict=True
+        ):
+            score = tuned - base if method.loss in ("sigmoid", "ipo") else tuned
+            sums.append(score.sum() if method.loss == "sigmoid" else score.mean())
+        total = total + torch_by_hand(sums[0], sums[1], method)
+    assert float(found.total.detach()) == pytest.approx(float(total.detach()), rel=1e-6, abs=1e-6)
+    torch.testing.assert_close(gradient, gradient_of(twin, total), rtol=1e-4, atol=1e-6)
+
+
+def torch_by_hand(better: torch.Tensor, worse: torch.Tensor, method: DPO) -> torch.Tensor:
+    sigma, beta = torch.sigmoid, method.beta
+    if method.loss == "sigmoid":
+        share, margin = method.label_smoothing, beta * (better - worse)
+        return -(1 - share) * sigma(margin).log() - share * sigma(-margin).log()
+    if method.loss == "ipo":
+        return (better - worse - 1 / (2 * beta)).square()
+    if method.loss == "simpo":
+        return -sigma(beta * (better - worse - method.margin)).log()
+    odds = better.exp() / (1 - better.exp()) / (worse.exp() / (1 - worse.exp()))
+    return -better - beta * sigma(odds.log()).log()
+
+
+@pytest.mark.parametrize(
+    "adapter", [LORA, LoRA(rank=4, dora=True), FullWeights()], ids=["lora", "dora", "full"]
+)
+def test_the_first_loss_is_ln_2(make_run: MakeRun, adapter: Any) -> None:
+    run = make_run(preferences(), method=DPO(adapter=adapter))
+    train(run)
+    first = events(run, "step")[0]
+    assert first.loss == pytest.approx(math.log(2), abs=1e-6)
+    assert first.metrics["reward_margin"] == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", [*METHODS, DPO(adapter=FullWeights())], ids=[*NAMES, "full weights"])
+def test_loss_falls_and_accuracy_rises(make_run: MakeRun, method: DPO) -> None:
+    run = make_run(preferences(), method=method, epochs=4, validation=preferences(6))
+    result = train(run)
+    assert result is not None
+    assert result.state is JobState.SUCCEEDED
+    seen, held_out = events(run, "step"), [event.metrics for event in events(run, "evaluated")]
+    assert sum(losses(run)[-3:]) < sum(losses(run)[:3])
+    assert seen[-1].metrics["accuracy"] == 1.0
+    assert seen[-1].metrics["reward_margin"] > seen[0].metrics["reward_margin"]
+    assert held_out[-1]["loss"] < held_out[0]["loss"]
+    assert held_out[-1]["accuracy"] == 1.0
+    margin = held_out[-1]["chosen_reward"] - held_out[-1]["rejected_reward"]
+    assert held_out[-1]["reward_margin"] == pytest.approx(margin, rel=1e-5)
+    assert result.metrics["validation_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("micro", [1, 3])
+@pytest.mark.parametrize("loss", ["sigmoid", "orpo"])
+def test_accumulated_is_whole(make_run: MakeRun, loss: Any, micro: int) -> None:
+    method = DPO(adapter=LORA, loss=loss)
+    whole = make_run(preferences(), name="whole", method=method, micro_batch_size=4)
+    parts = make_run(preferences(), name="parts", method=method, micro_batch_size=micro)
+    train(whole)
+    train(parts)
+    assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
+
+
+def test_same_seed_same_bits_other_seed_other_bits(make_run: MakeRun) -> None:
+    first, again, other = (
+        make_run(preferences(), name=name, method=DROPOUT, seed=seed)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    for run in (first, again, other):
+        train(run)
+    assert artifact_bytes(first) == artifact_bytes(again)
+    assert losses(first) == losses(again)
+    assert artifact_bytes(first) != artifact_bytes(other)
+
+
+class TestReference:
+    """What the untrained model says, and when it is asked."""
+
+    def test_with_adapters_off_the_tuned_model_is_the_reference(self, make_run: MakeRun, llama: Path) -> None:
+        run = make_run(preferences(), method=DPO(adapter=LORA))
+        train(run)
+        tuned = load.load(run.artifact_path).model
+        rows = [objective(llama, DPO()).row(example) for example in preferences()]
+        with torch.no_grad(), tuned.disable_adapter():
+            off = by_row(decoder(tuned, end_to_end=False), rows)
+        with torch.no_grad():
+            base = by_row(decoder(load.load_base(llama), end_to_end=False), rows)
+            on = by_row(decoder(tuned, end_to_end=False), rows)
+        assert torch.equal(off, base)
+        assert not torch.allclose(on, base, atol=0.1)
+
+    @pytest.mark.filterwarnings(PEFT_WARNS)
+    def test_an_adapter_from_singular_values_stays_on(self, llama: Path) -> None:
+        """PiSSA moves a part of the base into the adapter: with it off, the model is not what it was."""
+        method = DPO()
+        rows = [objective(llama, method).row(example) for example in preferences(6)]
+        base = references(PreferenceLearner(decoder(load.load_base(llama), end_to_end=True), method), rows)
+        config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights="pissa")
+        tuned = get_peft_model(load.load_base(llama), config).eval()
+        learner = PreferenceLearner(decoder(tuned, end_to_end=True), method)
+        torch.testing.assert_close(references(learner, rows), base, rtol=1e-5, atol=1e-4)
+        with tuned.disable_adapter():
+            assert not torch.allclose(references(learner, rows), base, atol=0.1)
+
+    @pytest.mark.parametrize("dora", [False, True])
+    def test_an_adapter_that_adds_nothing_changes_nothing(self, llama: Path, dora: bool) -> None:
+        method = DPO()
+        rows = [objective(llama, method).row(example) for example in preferences(6)]
+        base = references(PreferenceLearner(decoder(load.load_base(llama), end_to_end=False), method), rows)
+        tuned = make_trainable(load.load_base(llama), LoRA(rank=4, dora=dora), seed=0).eval()
+        found = references(PreferenceLearner(decoder(tuned, end_to_end=False), method), rows)
+        torch.testing.assert_close(found, base, rtol=0, atol=1e-5 if dora else 0)
+
+    def test_it_is_asked_once_per_run(self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = make_run(preferences(), method=DROPOUT, validation=preferences(3))
+        train(run, stop_after=2)
+        monkeypatch.setattr(preference, "by_row", refuse)
+        result = train(run)
+        assert result is not None
+        assert result.state is JobState.SUCCEEDED
+
+    @pytest.mark.parametrize("loss", ["orpo", "simpo"])
+    def test_some_losses_need_none(
+        self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, loss: Any
+    ) -> None:
+        monkeypatch.setattr(preference, "by_row", refuse)
+        run = make_run(preferences(), method=DPO(adapter=LORA, loss=loss))
+        train(run)
+        assert not run.untrained_path.exists()
+
+    def test_other_data_are_measured_again(self, make_run: MakeRun) -> None:
+        run = make_run(preferences(), method=DROPOUT)
+        train(run, stop_after=1)
+        before = {path.name for path in (run.untrained_path / "train").iterdir()}
+        path = run.path / "data" / "train.jsonl"
+        path.write_text(path.read_text().replace("yes 1", "yes 9"))
+        train(run)
+        assert before < {path.name for path in (run.untrained_path / "train").iterdir()}
+
+
+def references(learner: PreferenceLearner, rows: list[Referenced]) -> torch.Tensor:
+    return torch.tensor([row.reference for row in learner.prepared(rows, at_once)])
+
+
+def refuse(*args: Any) -> torch.Tensor:
+    raise AssertionError("the reference was asked again")
+
+
+class TestResume:
+    """Interrupted, killed or damaged at any point, a run ends in the same bits."""
+
+    @pytest.fixture
+    def whole(self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
+        monkeypatch.setattr(untrained, "_ROWS_PER_FILE", 8)
+        run = make_run(preferences(), name="whole", method=DROPOUT, validation=preferences(3))
+        train(run)
+        return run
+
+    @pytest.mark.parametrize("adapter", [LoRA(rank=4, dropout=0.2), FullWeights()], ids=["lora", "full"])
+    def test_in_mid_epoch(self, make_run: MakeRun, adapter: Any) -> None:
+        method = DPO(adapter=adapter)
+        whole, parts = (
+            make_run(preferences(), name=name, method=method, validation=preferences(3))
+            for name in ("whole", "parts")
+        )
+        train(whole)
+        assert train(parts, stop_after=7) is None
+        train(parts)
+        assert artifact_bytes(parts) == artifact_bytes(whole)
+        assert losses(parts) == losses(whole)
+
+    @pytest.mark.parametrize("at", [1, 2, 4])
+    def test_while_the_reference_is_asked(
+        self, make_run: MakeRun, whole: RunDirectory, monkeypatch: pytest.MonkeyPatch, at: int
+    ) -> None:
+        """Killed in the middle of a block, it goes on behind the last whole one."""
+        run = make_run(
+            preferences(), name="cut", method=DROPOUT, validation=preferences(3), micro_batch_size=4
+        )
+        uncut = make_run(
+            preferences(), name="uncut", method=DROPOUT, validation=preferences(3), micro_batch_size=4
+        )
+        ask, asked = by_row, []
+
+        def killed(*args: Any) -> torch.Tensor:
+            asked.append(args)
+            if len(asked) == at:
+                raise KeyboardInterrupt
+            return ask(*args)
+
+        monkeypatch.setattr(preference, "by_row", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(run)
+        train(run)
+        done = (at - 1) // 2 * 2  # two passes make a block
+        assert len(asked) == at + 6 - done
+        monkeypatch.setattr(preference, "by_row", ask)
+        train(uncut)
+        assert artifact_bytes(run) == artifact_bytes(uncut)
+
+    @pytest.mark.parametrize("how", ["flipped", "truncated", "emptied", "deleted"])
+    def test_damage_is_noticed_and_mended(self, make_run: MakeRun, whole: RunDirectory, how: str) -> None:
+        run = make_run(preferences(), name="parts", method=DROPOUT, validation=preferences(3))
+        train(run, stop_after=3)
+        path = sorted((run.untrained_path / "train").iterdir())[1]
+        content = bytearray(path.read_bytes())
+        content[len(content) - 3] ^= 1
+        damaged = {"flipped": bytes(content), "truncated": bytes(content[:-8]), "emptied": b""}
+        path.unlink() if how == "deleted" else path.write_bytes(damaged[how])
+        train(run)
+        told = [event.message for event in events(run, "notice") if "computed again" in event.message]
+        assert len(told) == (how != "deleted")
+        assert artifact_bytes(run) == artifact_bytes(whole)
+
+    def test_stopped_while_the_reference_is_asked(
+        self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = make_run(preferences(), method=DROPOUT, micro_batch_size=1)
+        ask, asked = by_row, []
+
+        def slow(*args: Any) -> torch.Tensor:
+            asked.append(args)
+            if len(asked) == 3:
+                run.request_cancel()
+            return ask(*args)
+
+        monkeypatch.setattr(preference, "by_row", slow)
+        result = train(run)
+        assert result is not None
+        assert result.state is JobState.CANCELLED
+        assert len(asked) == 3
+
+
+@pytest.mark.filterwarnings(PEFT_WARNS)
+def test_the_artifact_is_what_peft_loads(make_run: MakeRun, llama: Path) -> None:
+    from peft import PeftModel
+
+    run = make_run(preferences(), method=DPO(adapter=LORA))
+    train(run)
+    ids = torch.tensor([[4, 5, 6, 7]])
+    ours = load.load(run.artifact_path).model
+    plain = PeftModel.from_pretrained(load.load_base(llama), str(run.artifact_path)).eval()
+    with torch.no_grad():
+        assert torch.equal(ours(input_ids=ids).logits, plain(input_ids=ids).logits)
+
+
+def test_before_the_first_step_equal_answers_are_warned_about(make_run: MakeRun) -> None:
+    same = PreferenceExample(id="same", messages=preferences(1)[0].messages, chosen="x", rejected="x")
+    run = make_run([*preferences(7), same], method=DPO(adapter=LORA))
+    train(run)
+    (report,) = [event.report for event in events(run, "preflight")]
+    assert any("'same'" in warning and "teaches nothing" in warning for warning in report["warnings"])
+    assert report["rows_that_learn_to_stop"] == 8
+
+
+def test_a_row_of_another_kind_is_refused(llama: Path) -> None:
+    with pytest.raises(DataError, match="row 'x'"):
+        objective(llama, DPO()).row(CompletionExample(id="x", prompt="a", completion="b"))
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (DPO(adapter=FullWeights()), 5e-5 / 40),
+        (DPO(), 5e-4 / 40),
+        (DPO(loss="ipo"), 5e-4 / 40),
+        (DPO(loss="simpo"), 5e-4 / 40),
+        (DPO(loss="orpo"), 5e-4 / 4),
+    ],
+)
+def test_auto_rates_are_a_share_of_those_for_sft(method: DPO, expected: float) -> None:
+    facts = Facts(rows=100, hidden_size=2000, model_type="llama", vocabulary=32000, max_length=2048)
+    recipe = resolve(TuneSpec(method=method), facts)
+    assert recipe.learning_rate == pytest.approx(expected, rel=1e-2)
+    assert method.loss.upper().replace("SIGMOID", "DPO") in recipe.sources["learning_rate"].upper()
