@@ -34,7 +34,7 @@ class Classifier:
     def of(cls, module: Any, device: Device) -> Classifier:
         """What the model's configuration says of it; `heads.describe` has written it."""
         config = module.config
-        pad_id = config.get_text_config().pad_token_id
+        pad_id = int(config.get_text_config().pad_token_id)
         return cls(module=module, device=device, family=family_of(config), pad_id=pad_id)
 
     def logits(self, texts: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -86,7 +86,13 @@ def load(
     if directory is not None and (directory / ADAPTER_CONFIG_NAME).is_file():
         return _load_foreign_adapter(directory, dtype, device)
     template = Template.of(load_tokenizer(source, revision=revision))
-    classes = heads.classes_in(load_config(source, revision=revision))
+    config = load_config(source, revision=revision)
+    classes = heads.classes_in(config)
+    if classes is None and family_of(config) == "encoder":
+        raise ModelError(
+            f"{str(source)!r} has no head that names classes, and an encoder writes no text",
+            hint="it cannot be asked anything as it is: tune it with Classify(), and ask the tuned model",
+        )
     model = _load_base(source, template, classes, revision=revision, dtype=dtype).to(device)
     return LoadedModel(
         model=model.eval(),
@@ -253,7 +259,13 @@ def config_stop_ids(model: Any) -> tuple[int, ...]:
 
 
 def model_max_length(model: Any) -> int:
-    """Longest sequence that the model has positions for, in tokens; of an encoder-decoder, on either side."""
+    """Longest sequence that the model has positions for, in tokens; of an encoder-decoder, on either side.
+
+    RoBERTa and its kin count positions from behind the padding token's id, so the first of theirs are never used.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return int(module.num_embeddings - module.padding_idx - 1)
     config = model.config.get_text_config()
     if hasattr(config, "relative_attention_num_buckets") and not hasattr(config, "max_position_embeddings"):
         return _NO_POSITIONS_MAX_LENGTH
