@@ -69,7 +69,7 @@ _CODE = re.compile(
 
 
 def template(text: str) -> tuple[int, int] | None:
-    r"""The first place in prose that somebody still had to fill in.
+    r"""The first place in prose that somebody still had to fill in. A text that is only "TODO" is missing as a whole.
 
     Examples:
         >>> template("I am {{name}}, at your service."), template("print('{{name}}')\nimport this")
@@ -78,7 +78,7 @@ def template(text: str) -> tuple[int, int] | None:
     found = _TO_FILL_IN.search(text)
     if found is None and ("TODO" in text or "FIXME" in text or "orem ipsum" in text):
         found = _FILLER.search(text)
-    return None if found is None or _CODE.search(text) else found.span()
+    return None if found is None or is_missing(text) or _CODE.search(text) else found.span()
 
 
 _OPENING_CHARS = 250

@@ -339,6 +339,14 @@ WRONG = ["", " ", "N/A", "{{name}}", "TODO", f"{PROSE} of the", "ha, a banana! "
 SAID = st.sampled_from([*WRONG, PROSE, f"{PROSE}."]) | st.text(max_size=30)
 
 
+def test_an_answer_that_is_only_a_reminder_is_missing_and_no_template() -> None:
+    rows = pairs(*GOOD, "TODO", "I am {{name}}.")
+    found = check(rows)
+    assert [row for row in found["missing-answers"].rows if row in found["placeholder-answers"].rows] == []
+    kept = [row.id for row in fixed(rows, found["placeholder-answers"])]
+    assert set(found["missing-answers"].rows) < set(kept)
+
+
 @settings(max_examples=150)
 @given(
     st.lists(
