@@ -25,6 +25,7 @@ from tunekit.errors import DataError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample, UnpairedExample
 from tunekit.spec import KTO, FullWeights, LoRA, TuneSpec
+from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training import load
 from tunekit.training.objectives import kto
 from tunekit.training.objectives.kto import (
@@ -148,6 +149,14 @@ def test_loss_falls_and_good_answers_draw_ahead(make_run: MakeRun, adapter: Any)
     assert held_out[-1]["reward_margin"] > held_out[0]["reward_margin"] > 0
     margin = held_out[-1]["desirable_reward"] - held_out[-1]["undesirable_reward"]
     assert held_out[-1]["reward_margin"] == pytest.approx(margin, rel=1e-5)
+
+
+def test_an_encoder_decoder_learns_too(make_run: MakeRun, tmp_path: Path) -> None:
+    model = make_tiny_t5(tmp_path / "t5", dropout=0.0)
+    run = make_run(judgements(), model=model, method=METHOD, epochs=4)
+    train(run)
+    assert losses(run)[0] == pytest.approx(0.5, abs=1e-6)
+    assert sum(losses(run)[-3:]) < sum(losses(run)[:3])
 
 
 @pytest.mark.parametrize("micro", [1, 3])

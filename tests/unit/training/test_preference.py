@@ -22,8 +22,9 @@ from tests.unit.training.judged import (
 from tunekit.errors import DataError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample, PreferenceExample
-from tunekit.spec import DPO, FullWeights, LoRA, TuneSpec
-from tunekit.training import load, untrained
+from tunekit.spec import DPO, FullWeights, LastLayers, LoRA, Sampling, TuneSpec
+from tunekit.testing.tiny_models import make_tiny_t5
+from tunekit.training import generate, load, untrained
 from tunekit.training.adapters import make_trainable
 from tunekit.training.objectives import preference
 from tunekit.training.objectives.preference import PreferenceLearner, Preferring, pair_losses
@@ -148,7 +149,11 @@ def test_the_first_loss_is_ln_2(make_run: MakeRun, adapter: Any) -> None:
     assert first.metrics["reward_margin"] == pytest.approx(0.0, abs=1e-5)
 
 
-@pytest.mark.parametrize("method", [*METHODS, DPO(adapter=FullWeights())], ids=[*NAMES, "full weights"])
+@pytest.mark.parametrize(
+    "method",
+    [*METHODS, DPO(adapter=FullWeights()), DPO(adapter=LastLayers(layers=1))],
+    ids=[*NAMES, "full weights", "last layer"],
+)
 def test_loss_falls_and_accuracy_rises(make_run: MakeRun, method: DPO) -> None:
     run = make_run(preferences(), method=method, epochs=4, validation=preferences(6))
     result = train(run)
@@ -344,6 +349,31 @@ class TestResume:
         assert result is not None
         assert result.state is JobState.CANCELLED
         assert len(asked) == 3
+
+
+@pytest.mark.parametrize("adapter", [LORA, FullWeights()], ids=["lora", "full"])
+def test_an_encoder_decoder_learns_too(make_run: MakeRun, tmp_path: Path, adapter: Any) -> None:
+    """The prompt of a pair is encoded once; without dropout the first loss is ln 2 as well."""
+    model = make_tiny_t5(tmp_path / "t5", dropout=0.0)
+    run = make_run(preferences(), model=model, method=DPO(adapter=adapter), epochs=4)
+    result = train(run)
+    assert result is not None
+    assert result.state is JobState.SUCCEEDED
+    assert losses(run)[0] == pytest.approx(math.log(2), abs=1e-6)
+    assert events(run, "step")[-1].metrics["accuracy"] == 1.0
+    assert load.load(run.artifact_path).card is not None
+
+
+def test_the_artifact_answers_and_prefers_what_was_preferred(make_run: MakeRun, llama: Path) -> None:
+    run = make_run(preferences(), method=DPO(adapter=LORA))
+    train(run)
+    request = {"prompt": "ask ask 1", "choices": ["yes 1", "NO 1"]}
+    before, after = (
+        generate.score(load.load(model), [request])[0]["log_probs"] for model in (llama, run.artifact_path)
+    )
+    assert after[0] - after[1] > before[0] - before[1] + 1.0
+    (answer,) = generate.generate(load.load(run.artifact_path), [request], Sampling(max_tokens=4))
+    assert answer["usage"]["output_tokens"] == 4
 
 
 @pytest.mark.filterwarnings(PEFT_WARNS)
