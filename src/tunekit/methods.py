@@ -39,7 +39,7 @@ class DPO(Spec):
     Attributes:
         adapter: What is trained.
         prompt_format: As in `SFT`.
-        beta: How much is made of a difference in log-probability; for SimPO, of one per token.
+        beta: How much is made of a difference in log-probability; for IPO and SimPO, of one per token.
         loss: "sigmoid" is DPO (Rafailov et al. 2023, arXiv 2305.18290), "ipo" regresses to a margin (Azar et al. 2023,
             arXiv 2310.12036), "orpo" adds an odds ratio to SFT (Hong et al. 2024, arXiv 2403.07691), "simpo" compares
             log-probabilities per token (Meng et al. 2024, arXiv 2405.14734). The last two need no reference model.
