@@ -131,7 +131,7 @@ def artifact_of(run: RunDirectory) -> dict[str, str]:
 def whole_checkpoints(run: RunDirectory) -> list[int]:
     """Steps of the checkpoints whose every file is what the manifest says."""
     found = []
-    for manifest in run.checkpoints_path.glob("*/MANIFEST.json"):
+    for manifest in run.checkpoints_path.glob("[0-9]*/MANIFEST.json"):
         files = json.loads(manifest.read_bytes())["files"]
         for name, record in files.items():
             data = (manifest.parent / name).read_bytes()

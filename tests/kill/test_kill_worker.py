@@ -25,7 +25,7 @@ from tests.kill.harness import (
 from tests.processes import eventually, start_python
 from tunekit import CheckpointSaved, JobCancelledError, JobFailedError, JobState, NotFoundError, StateChanged
 
-RUNS, KILLS_EACH = 2, 14  # some to spare: a run may end before its last moment comes
+RUNS, KILLS_EACH = 2, 7  # some to spare: a run may end before its last moment comes
 
 
 @pytest.mark.timeout(600)
@@ -38,9 +38,9 @@ def test_a_job_whose_trainer_is_killed_again_and_again_ends_with_the_same_bits(
         check_stream(outcome.events)
         assert outcome.steps == reference.steps
         assert outcome.artifact == reference.artifact
-    assert len(kills.pids) >= 25
-    assert kills.inside_save >= 5
-    assert sum(outcome.resumptions for outcome in outcomes) >= 5
+    assert len(kills.pids) >= 11
+    assert kills.inside_save >= 2
+    assert sum(outcome.resumptions for outcome in outcomes) >= 3
 
 
 def test_a_trainer_that_is_killed_before_it_gets_anywhere_fails_the_job_in_the_end(

@@ -1,4 +1,4 @@
-"""Two hundred kills: what `tests/kill` holds for a few must hold for many."""
+"""A thousand kills: what `tests/kill` holds for a few must hold for many."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.kill.harness import Kills, Site, check_stream, follow, make_model, train_under_fire
+from tests.kill.test_kill_operations import killed
 
+IN_FORKS = 1000
 RUNS, KILLS_EACH, AT_ONCE = 14, 16, 2
 
 
@@ -28,3 +30,13 @@ def test_two_hundred_kills_change_no_bit(tmp_path: Path) -> None:
     assert len(kills.pids) >= 200
     assert kills.inside_save >= 40
     assert kills.inside_artifact >= 1
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_every_operation_and_a_thousand_moments_change_no_bit(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model")
+    report = killed(model, tmp_path, share=1, random_kills=IN_FORKS)
+    for part, count in report["operations"].items():
+        assert report["kills"][part] >= count
+    assert report["kills"]["random"] == IN_FORKS
