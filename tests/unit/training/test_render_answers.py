@@ -110,6 +110,19 @@ def test_answers_begin_where_the_first_of_them_leaves_the_prompt(tmp_path: Path)
     assert texts(template, prompt, answers)[1:] == ("4<|im_end|>", "five<|im_end|>")
 
 
+def test_a_prompt_that_is_written_anew_is_not_learned(tmp_path: Path) -> None:
+    """The earlier answer has a mark only in a finished chat, so the answers begin before it; it stays context."""
+    marked = CHAT_TEMPLATE.replace(
+        "{% generation %}", "{% generation %}{{ '' if add_generation_prompt else '~' }}"
+    )
+    before = (*ASKED, Message(role="assistant", content="22"), Message(role="user", content="no"))
+    template = template_of(tmp_path, marked)
+    prompt, answers = render_answers(template, pair(messages=before), "chat", "decoder")
+    assert template.tokenizer.decode(list(prompt)).endswith("<|im_start|>assistant\n")
+    assert template.tokenizer.decode(list(answers[0].ids)).startswith("~22<|im_end|>")
+    assert texts(template, prompt, answers)[1:] == ("~4<|im_end|>", "~five<|im_end|>")
+
+
 def test_without_a_template_a_question_and_its_answers_are_plain_text(tmp_path: Path) -> None:
     template = template_of(tmp_path, None)
     found = render_answers(template, pair(), "text", "decoder")
