@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def items_of(examples: Iterable[Example]) -> tuple[Item, ...]:
     """The questions of a test set, in its order.
 
     A chat is asked up to its last assistant turn, which is the reference. Of a preference the chosen answer
-    is.
+    is, of a labelled text the class, or its classes as a JSON list.
 
     Raises:
         DataError: There is no example, or a chat has no assistant turn.
@@ -83,8 +84,7 @@ def _item(name: str, example: Example) -> Item:
         case PromptExample(messages=messages, tools=tools):
             return Item(id=name, prompt=messages, reference=None, tools=tools, example=example)
         case LabelledExample(text=text, label=label):
-            reference = label if isinstance(label, str) else None
-            return Item(id=name, prompt=text, reference=reference, example=example)
+            return Item(id=name, prompt=text, reference=_classes(label), example=example)
         case SegmentsExample():
             raise DataError(
                 f"test example {name!r} is a text in segments, which asks no single question",
@@ -96,6 +96,11 @@ def _item(name: str, example: Example) -> Item:
 def _text_of(answer: str | tuple[Message, ...]) -> str | None:
     """What was said in the last turn; a turn that only calls tools says nothing."""
     return answer if isinstance(answer, str) else answer[-1].content
+
+
+def _classes(label: str | tuple[str, ...]) -> str:
+    """The class, or several as a JSON list, sorted: what a classifier that may name several answers with."""
+    return label if isinstance(label, str) else json.dumps(sorted(set(label)), ensure_ascii=False)
 
 
 def _chat_item(name: str, chat: ChatExample) -> Item:

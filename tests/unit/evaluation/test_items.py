@@ -45,13 +45,13 @@ def test_other_kinds() -> None:
             PreferenceExample(messages=(ASK,), chosen="4", rejected="5"),
             PromptExample(messages=(ASK,), reference={"answer": 4}),
             LabelledExample(text="hi", label="greeting"),
-            LabelledExample(text="hi", label=("greeting", "short")),
+            LabelledExample(text="hi", label=("short", "greeting")),
         ]
     )
     assert (chosen.prompt, chosen.reference) == ((ASK,), "4")
     assert (graded.prompt, graded.reference) == ((ASK,), None)
     assert (labelled.prompt, labelled.reference) == ("hi", "greeting")
-    assert several.reference is None
+    assert several.reference == '["greeting", "short"]'
 
 
 def test_a_chat_without_an_answer_is_named() -> None:

@@ -13,7 +13,7 @@ from tunekit.backends.base import Generation, Scores
 from tunekit.errors import EvaluationError, SpecError
 from tunekit.evaluation.items import Item, items_of
 from tunekit.evaluation.scorers import Accuracy, AnswerScorer, Custom, ExactMatch, as_scorer
-from tunekit.examples import CompletionExample, LabelledExample
+from tunekit.examples import CompletionExample, Message, PromptExample
 
 
 def item(reference: str) -> Item:
@@ -53,7 +53,7 @@ def test_every_text_matches_itself(text: str, normalise: str) -> None:
 
 
 def test_exact_match_needs_a_reference() -> None:
-    (no_reference,) = items_of([LabelledExample(text="t", label=("a", "b"))])
+    (no_reference,) = items_of([PromptExample(messages=(Message(role="user", content="t"),))])
     with pytest.raises(EvaluationError, match="no reference"):
         ExactMatch().score(no_reference, answer("a"))
 

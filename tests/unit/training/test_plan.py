@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.unit.training.conftest import MakeRun, events, rows, train
 from tunekit.examples import ChatExample, Message
-from tunekit.spec import SFT, FullWeights, TuneSpec
+from tunekit.spec import SFT, Classify, FullWeights, TuneSpec
 from tunekit.training import load, render
 from tunekit.training.batches import Sampler, epoch_batches, micro_batches, total_steps
+from tunekit.training.families import Family
 from tunekit.training.layouts import end_to_end, padded, positions
 from tunekit.training.objectives.sft import Supervised
 from tunekit.training.objectives.texts import Texts
@@ -129,6 +130,31 @@ class TestRecipe:
         assert auto_learning_rate(llama_8b, is_lora=True) == pytest.approx(2.86e-4, rel=0.01)
         assert auto_learning_rate(qwen_4b, is_lora=True) == pytest.approx(4.9e-4, rel=0.01)
         assert auto_learning_rate(llama_8b, is_lora=False) == pytest.approx(2.86e-5, rel=0.01)
+
+    @pytest.mark.parametrize(
+        ("family", "width", "rate"),
+        [
+            ("encoder", 384, 1e-4),
+            ("encoder", 768, 3e-5),
+            ("encoder", 1024, 2e-5),
+            ("encoder-decoder", 512, 1e-4),
+        ],
+    )
+    def test_learning_rates_of_classifiers(self, family: Family, width: int, rate: float) -> None:
+        facts = Facts(
+            rows=1,
+            hidden_size=width,
+            model_type="",
+            family=family,
+            head="classes",
+            vocabulary=2,
+            max_length=1,
+        )
+        assert auto_learning_rate(facts, is_lora=False) == rate
+        assert auto_learning_rate(facts, is_lora=True) == pytest.approx(10 * rate)
+        recipe = resolve(TuneSpec(method=Classify()), facts)
+        assert recipe.learning_rate == rate
+        assert "arXiv" in recipe.sources["learning_rate"] or family == "encoder-decoder"
 
     def test_the_rate_is_bounded(self) -> None:
         tiny = Facts(rows=1, hidden_size=16, model_type="llama", vocabulary=1, max_length=1)

@@ -18,6 +18,7 @@ from tunekit.backends.local import LocalBackend
 from tunekit.data.dataset import Dataset
 from tunekit.errors import InvalidError, ModelError
 from tunekit.evaluation.evaluator import Evaluator
+from tunekit.evaluation.items import items_of
 from tunekit.evaluation.scorers import Accuracy, ExactMatch
 from tunekit.examples import LabelledExample, Message
 from tunekit.inference import generate as ask
@@ -25,6 +26,7 @@ from tunekit.jobs.job import FineTuneJob
 from tunekit.spec import Classify, Sampling, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_bert
 from tunekit.training import load
+from tunekit.training.classes import Classes
 from tunekit.training.generate import generate, score
 from tunekit.training.load import LoadedModel
 
@@ -89,6 +91,11 @@ def logits(loaded: LoadedModel, text: str) -> torch.Tensor:
             input_ids=torch.tensor([loaded.tokenizer(text)["input_ids"]])
         ).logits[0]
     return found
+
+
+def test_the_evaluator_expects_what_a_classifier_of_several_says() -> None:
+    (item,) = items_of([LabelledExample(text="a", label=("refund", "billing"))])
+    assert item.reference == Classes(names=CLASSES, multi_label=True).said([2, 0])
 
 
 @pytest.mark.parametrize(

