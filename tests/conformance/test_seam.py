@@ -63,7 +63,7 @@ async def test_verb_is_refused_exactly_if_it_is_not_claimed(backend: Backend, ve
         await getattr(backend, verb)(*ARGUMENTS.get(verb, ("nothing",)))
 
 
-@pytest.mark.parametrize("verb", ["snapshot", "events", "cancel", "artifact"])
+@pytest.mark.parametrize("verb", ["snapshot", "events", "cancel", "pause", "resume", "artifact"])
 async def test_job_that_was_never_submitted_is_not_found(backend: Backend, verb: str) -> None:
     if verb in OPTIONAL and not backend.capabilities.supports(verb):
         return
