@@ -43,6 +43,7 @@ soak: $(DEV) ## the long kill and contention tests
 
 bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(DEV) ## measure tunekit against its peers, in environments of their own
 	$(BENCH_VENV)/bin/python benchmarks/train_cpu.py
+	$(BENCH_VENV)/bin/python benchmarks/train_gpu.py
 	$(BENCH_VENV)/bin/python benchmarks/trl_parity.py
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/read_excel.py
