@@ -31,7 +31,7 @@ class Card(BaseModel):
     """What an artifact is, as written in its `tunekit.json`.
 
     Attributes:
-        kind: "adapter" needs its base model to run; "full" stands alone.
+        kind: "adapter" and "probe" need their base model to run; "full" stands alone.
         family: What kind of model it is.
         base_model: Absolute path or hub id of the model that was tuned.
         revision: Hub commit of the base model, so that the adapter is served on the same one.
@@ -54,7 +54,7 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    kind: Literal["adapter", "full"]
+    kind: Literal["adapter", "full", "probe"]
     family: Family = "decoder"
     base_model: str
     revision: str | None = None
@@ -120,7 +120,7 @@ def publish(path: Path, model: Any, tokenizer: Any, card: Card) -> bool:
 
     Args:
         path: Final directory. If it is there already, nothing is written.
-        model: A PEFT model for an adapter, a transformers model for full weights; on any device.
+        model: A PEFT model for an adapter, a transformers model for full weights, a `ProbedModel`; on any device.
         tokenizer: Saved beside the weights, chat template included.
         card: Its card.
 

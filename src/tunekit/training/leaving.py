@@ -104,11 +104,11 @@ class Leaving:
             os._exit(EXIT_INTERRUPTED)
 
 
-def before_the_first_step(reason: Stop, log: EventLog) -> RunResult | None:
+def before_the_first_step(reason: Stop, log: EventLog, *, doing: str = "getting ready") -> RunResult | None:
     """How a run ends that is left while it waits or gets ready; None if it goes on later."""
     if reason is Stop.CANCELLED:
-        return RunResult(state=JobState.CANCELLED, message="cancelled while getting ready")
-    log.notice(f"{reason.value} while getting ready; the run goes on later")
+        return RunResult(state=JobState.CANCELLED, message=f"cancelled while {doing}")
+    log.notice(f"{reason.value} while {doing}; the run goes on later")
     if reason is Stop.PAUSED:
         log.state(JobState.PAUSED)
     return None

@@ -21,6 +21,7 @@ from tunekit.training.classes import Classes
 from tunekit.training.families import Family, Head, auto_class, family_of
 from tunekit.training.model_files import TOKENIZER_FILES, loading, require_directory, require_weights
 from tunekit.training.model_files import local_directory as local_directory
+from tunekit.training.probed import ProbedModel
 from tunekit.training.template import Template, stop_ids
 
 _DEFAULT_MAX_LENGTH = 2048
@@ -33,7 +34,7 @@ class LoadedModel:
     """A model ready to answer or to be trained.
 
     Attributes:
-        model: A transformers model, or a PEFT model around one.
+        model: A transformers model, a PEFT model around one, or a `ProbedModel`.
         template: Its tokenizer, with what follows from it.
         prompt_format: "chat" or "text": how a prompt/completion pair is written for it.
         stop_ids: Tokens that end an answer, sorted.
@@ -67,14 +68,16 @@ def load(
     revision: str | None = None,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
+    head: Head = "tokens",
 ) -> LoadedModel:
-    """Load a base model, a full artifact or an adapter artifact with its base.
+    """Load a base model, a full artifact, or an adapter or probe artifact with its base.
 
     Args:
         source: A directory, or a hub id.
         revision: Hub revision of a base model.
         dtype: Of the base weights; adapters stay fp32.
         device: Where to put them.
+        head: What a base model must end in; "none" is enough for its states.
 
     Raises:
         ModelError: It is not a model, something it needs is missing, or its template is not the one it was trained
@@ -88,12 +91,12 @@ def load(
     template = Template.of(load_tokenizer(source, revision=revision))
     config = load_config(source, revision=revision)
     classes = heads.classes_in(config)
-    if classes is None and family_of(config) == "encoder":
+    if head == "tokens" and classes is None and family_of(config) == "encoder":
         raise ModelError(
             f"{str(source)!r} has no head that names classes, and an encoder writes no text",
-            hint="it cannot be asked anything as it is: tune it with Classify(), and ask the tuned model",
+            hint="it cannot be asked anything as it is: tune it with Classify() or Probe(), and ask the tuned model",
         )
-    model = _load_base(source, template, classes, revision=revision, dtype=dtype).to(device)
+    model = _load_base(source, template, classes, revision=revision, dtype=dtype, head=head).to(device)
     return LoadedModel(
         model=model.eval(),
         template=template,
@@ -170,7 +173,10 @@ def load_base(
     """
     config = load_config(source, revision=revision)
     model, report = _pretrained(source, config, head, revision=revision, dtype=dtype)
-    _refuse_lacking(source, sorted(report["missing_keys"]))
+    missing = sorted(report["missing_keys"])
+    if head == "none":  # masked language models come without BERT's pooler, which no state goes through
+        missing = [name for name in missing if not name.startswith("pooler.")]
+    _refuse_lacking(source, missing)
     return model.requires_grad_(False).eval()
 
 
@@ -215,9 +221,10 @@ def _load_base(
     *,
     revision: str | None,
     dtype: torch.dtype,
+    head: Head = "tokens",
 ) -> Any:
     if classes is None:
-        return load_base(source, revision=revision, dtype=dtype)
+        return load_base(source, revision=revision, dtype=dtype, head=head)
     return load_classifier(source, template, classes, revision=revision, dtype=dtype)[0]
 
 
@@ -285,14 +292,16 @@ def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedMo
             hint="restore chat_template.jinja; with another template the model answers worse and nothing says so",
         )
     template = Template.of(tokenizer)
-    if card.kind == "adapter":
+    if card.kind == "probe":
+        model = _load_probe(card, directory, dtype, device)
+    elif card.kind == "adapter":
         _require_same_base(card)
         base = _load_base(card.base_model, template, card.classes, revision=card.revision, dtype=dtype)
-        model = attach_adapter(base.to(device), directory)
+        model = attach_adapter(base.to(device), directory).eval()
     else:
         model = _load_base(directory, template, card.classes, revision=None, dtype=dtype).to(device)
     return LoadedModel(
-        model=model.eval(),
+        model=model,
         template=template,
         prompt_format=card.prompt_format,
         stop_ids=card.stop_token_ids,
@@ -300,6 +309,12 @@ def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedMo
         card=card,
         classes=card.classes,
     )
+
+
+def _load_probe(card: Card, directory: Path, dtype: torch.dtype, device: str) -> ProbedModel:
+    _require_same_base(card)
+    base = load_base(card.base_model, revision=card.revision, dtype=dtype, head="none").to(device)
+    return ProbedModel.load(base, directory, classes=len(card.labels), longest=card.max_length)
 
 
 def _load_foreign_adapter(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:

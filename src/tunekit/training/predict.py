@@ -15,6 +15,7 @@ from tunekit.training.classes import Classes
 from tunekit.training.classifier import Classifier, text_ids
 from tunekit.training.device import Device
 from tunekit.training.load import LoadedModel
+from tunekit.training.probed import ProbedModel
 
 _BATCH = 32
 
@@ -94,7 +95,7 @@ def _ids(loaded: LoadedModel, request: Mapping[str, Any]) -> tuple[int, ...]:
             "this model names the class of a text, and was asked with a chat or with tools",
             hint="give it the text itself as the prompt",
         )
-    ids = text_ids(loaded.template, prompt, Classifier.of(loaded.model, _device(loaded)).family)
+    ids = text_ids(loaded.template, prompt, loaded.family)
     if len(ids) > loaded.max_length:
         raise InvalidError(
             f"a text of {len(ids)} tokens is longer than the {loaded.max_length} that this model reads",
@@ -106,7 +107,7 @@ def _ids(loaded: LoadedModel, request: Mapping[str, Any]) -> tuple[int, ...]:
 @torch.inference_mode()
 def _logits(loaded: LoadedModel, texts: Sequence[tuple[int, ...]]) -> torch.Tensor:
     """Logits in the order of the texts, shape (texts, classes); those of similar length are computed together."""
-    classifier = Classifier.of(loaded.model, _device(loaded))
+    classifier = _classifier(loaded)
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     found: dict[int, torch.Tensor] = {}
     for start in range(0, len(order), _BATCH):
@@ -115,5 +116,9 @@ def _logits(loaded: LoadedModel, texts: Sequence[tuple[int, ...]]) -> torch.Tens
     return torch.stack([found[at] for at in range(len(texts))])
 
 
-def _device(loaded: LoadedModel) -> Device:
-    return Device(name=str(loaded.model.device), frozen_dtype=loaded.model.dtype, compute_dtype=None)
+def _classifier(loaded: LoadedModel) -> Classifier | ProbedModel:
+    model = loaded.model
+    if isinstance(model, ProbedModel):
+        return model
+    device = Device(name=str(model.device), frozen_dtype=model.dtype, compute_dtype=None)
+    return Classifier.of(model, device)

@@ -67,8 +67,15 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Base:
-    """The model that is tuned, before its weights are there."""
+class Base:
+    """The model that is tuned, before its weights are there.
+
+    Attributes:
+        plan: What is asked for.
+        revision: Hub commit, as far as it is known; None for a directory.
+        tokenizer: Its tokenizer.
+        family: What kind of model it is.
+    """
 
     plan: RunPlan
     revision: str | None
@@ -99,19 +106,19 @@ def prepare(
 
 def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_once: AtOnce) -> Prepared:
     with at_once():
-        base, device = _base(run), choose_device()
+        base, device = base_of(run), choose_device()
     spec = base.plan.spec
-    _raise_if_stopped(stop)
+    raise_if_stopped(stop)
     with limit("the model's chat template"):
         template = Template.of(base.tokenizer)
     texts = Texts(template=template, prompt_format=_prompt_format(spec.method, template), family=base.family)
     examples = (from_dict(body) for body in run.examples("train"))
     objective = objective_of(spec.method, texts, examples)
-    rows = _rows(run, "train", objective, stop, limit)
-    held_out = _rows(run, "validation", objective, stop, limit) if base.plan.validation else []
+    rows = rows_of(run, "train", objective, stop, limit)
+    held_out = rows_of(run, "validation", objective, stop, limit) if base.plan.validation else []
     kept = preflight.with_target(rows, part="training")
     validation = preflight.with_target(held_out, part="validation") if held_out else []
-    _raise_if_stopped(stop)
+    raise_if_stopped(stop)
     with at_once():
         model = _model(base, objective, device, log)
     stops = stop_ids(template, load.config_stop_ids(model))
@@ -155,13 +162,14 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
     return Prepared(training=training, card=card, tokenizer=base.tokenizer)
 
 
-def _raise_if_stopped(stop: AskStop) -> None:
+def raise_if_stopped(stop: AskStop) -> None:
+    """Raise `Stopped` if there is a reason to leave."""
     reason = stop()
     if reason is not None:
         raise Stopped(reason)
 
 
-def _base(run: RunDirectory) -> _Base:
+def base_of(run: RunDirectory) -> Base:
     """The tokenizer, and the hub commit for the rest: that of the first start, wherever a branch points by now."""
     plan = run.plan()
     revision = fingerprint.commit_in(recorded_base(run.checkpoints_path)) or plan.revision
@@ -169,10 +177,10 @@ def _base(run: RunDirectory) -> _Base:
     if load.local_directory(plan.model) is None:
         revision = fingerprint.cached_commit(plan.model, revision) or revision
     family = family_of(load.load_config(plan.model, revision=revision))
-    return _Base(plan=plan, revision=revision, tokenizer=tokenizer, family=family)
+    return Base(plan=plan, revision=revision, tokenizer=tokenizer, family=family)
 
 
-def _adapter(base: _Base) -> Adapter:
+def _adapter(base: Base) -> Adapter:
     return base.plan.spec.method.adapter  # type: ignore[union-attr]  # Probe has none and is not trained here
 
 
@@ -182,7 +190,7 @@ def _prompt_format(method: Method, template: Template) -> render.ResolvedFormat:
     return render.resolve_format(template, getattr(method, "prompt_format", "auto"))
 
 
-def _model(base: _Base, objective: Objective[Any], device: Device, log: EventLog) -> Any:
+def _model(base: Base, objective: Objective[Any], device: Device, log: EventLog) -> Any:
     plan, classes = base.plan, objective.named_classes()
     # Weights that are trained stay fp32: bf16 weights swallow small updates.
     dtype = device.frozen_dtype if isinstance(_adapter(base), LoRA) else torch.float32
@@ -196,16 +204,22 @@ def _model(base: _Base, objective: Objective[Any], device: Device, log: EventLog
     return model
 
 
-def _rows(
+def rows_of(
     run: RunDirectory,
     part: Literal["train", "validation"],
     objective: Objective[Any],
     stop: AskStop,
     limit: Limit,
 ) -> list[Row]:
+    """One part of the data as rows.
+
+    Raises:
+        DataError: An example cannot be learned from; the message names it.
+        Stopped: To be left.
+    """
     found = []
     for body in run.examples(part):
-        _raise_if_stopped(stop)
+        raise_if_stopped(stop)
         example = from_dict(body)
         with limit(f"writing row {example.id!r} with the model's chat template"):
             found.append(objective.row(example))
@@ -295,7 +309,7 @@ def _measured(
 
 def _card(
     run: RunDirectory,
-    base: _Base,
+    base: Base,
     recipe: Recipe,
     texts: Texts,
     stops: tuple[int, ...],

@@ -15,12 +15,14 @@ import torch
 
 from tunekit import _files
 from tunekit.events import JobState
+from tunekit.spec import Probe
 from tunekit.training import artifacts
 from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState
 from tunekit.training.events_log import EventLog
 from tunekit.training.leaving import before_the_first_step
 from tunekit.training.loop import Hooks, Training, train
 from tunekit.training.preparing import Limit, prepare
+from tunekit.training.probing import run_probe
 from tunekit.training.recipe import Recipe
 from tunekit.training.rundir import RunDirectory, RunResult
 from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
@@ -50,6 +52,8 @@ def run_training(
     """
     log.state(JobState.RUNNING)
     _files.remove_leftovers(run.path, older_than_s=0.0)  # nobody else writes here while the lock is ours
+    if isinstance(run.plan().spec.method, Probe):
+        return run_probe(run, log, stop, limit, at_once)  # no steps, no optimizer, no checkpoint
     prepared = prepare(run, log, stop, limit, at_once)
     if isinstance(prepared, Stop):
         return before_the_first_step(prepared, log)

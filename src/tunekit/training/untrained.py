@@ -34,12 +34,16 @@ class Untrained:
         key: Identity of everything they depend on, the rows included; numbers of another key are not used.
         passes: Cuts rows into forward passes, as for training.
         notice: Told about numbers that cannot be used.
+        elsewhere: Directories of other runs, where numbers of this key may lie already.
+        progress: Told after each block how many rows are done.
     """
 
     directory: Path
     key: str
     passes: Callable[[Sequence[Row]], Iterable[list[Row]]]
     notice: Callable[[str], object]
+    elsewhere: tuple[Path, ...] = ()
+    progress: Callable[[int], object] = lambda rows: None
 
     def __call__(self, rows: Sequence[R], measure: Callable[[Sequence[R]], torch.Tensor]) -> torch.Tensor:
         """Numbers of each row, fp32, shape (rows, numbers).
@@ -60,13 +64,17 @@ class Untrained:
         self, start: int, rows: Sequence[R], measure: Callable[[Sequence[R]], torch.Tensor]
     ) -> torch.Tensor:
         path = self.directory / f"{self.key[:16]}-{start:08d}"
-        known = self._read(path)
-        if known is not None:
-            return known
-        found = self._measured(rows, measure)
-        body = save({"values": found})
-        _files.write_atomic(path, self._digest(body) + body)
+        found = self._known(path.name)
+        if found is None:
+            found = self._measured(rows, measure)
+            body = save({"values": found})
+            _files.write_atomic(path, self._digest(body) + body)
+        self.progress(start + len(rows))
         return found
+
+    def _known(self, name: str) -> torch.Tensor | None:
+        tried = (self._read(directory / name) for directory in (self.directory, *self.elsewhere))
+        return next((found for found in tried if found is not None), None)
 
     def _measured(self, rows: Sequence[R], measure: Callable[[Sequence[R]], torch.Tensor]) -> torch.Tensor:
         places = {id(row): at for at, row in enumerate(rows)}

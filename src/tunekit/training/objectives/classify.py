@@ -26,6 +26,7 @@ from tunekit.training.device import Device
 from tunekit.training.families import Head
 from tunekit.training.objectives.base import Learner, Loss, Objective
 from tunekit.training.objectives.texts import Texts
+from tunekit.training.probed import ProbedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,13 +146,16 @@ class Classifying(Objective[LabelledText]):
 class ClassifyingLearner(Learner[LabelledText]):
     """Classify with the model at hand."""
 
-    model: Classifier
+    model: Classifier | ProbedModel
     weights: torch.Tensor
     multi_label: bool
 
     def loss(self, rows: Sequence[LabelledText]) -> Loss:
         """The weighted sum of the rows' cross-entropies, and how many rows are right in all of their classes."""
-        logits = self.model.logits([row.ids for row in rows])
+        return self.of_logits(self.model.logits([row.ids for row in rows]), rows)
+
+    def of_logits(self, logits: torch.Tensor, rows: Sequence[LabelledText]) -> Loss:
+        """The same of logits that are known."""
         targets = torch.zeros(logits.shape, device=logits.device)
         for at, row in enumerate(rows):
             targets[at, list(row.classes)] = 1.0
