@@ -19,7 +19,7 @@ _PREFERENCE_SHARES = {
 _LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
 
 _CLASSIFIER_RATES: tuple[tuple[Family, int, float, str], ...] = (
-    ("encoder", 0, 1e-4, "Turc et al. 2019, arXiv 1908.08962: 3e-5 to 3e-4 for BERTs narrower than 768"),
+    ("encoder", 0, 2e-4, "Turc et al. 2019, arXiv 1908.08962: 3e-5 to 3e-4 for BERTs narrower than 768"),
     ("encoder", 768, 3e-5, "Devlin et al. 2019, arXiv 1810.04805, A.3: 2e-5 to 5e-5"),
     (
         "encoder",
