@@ -32,7 +32,7 @@ def run_in(runs: Path, name: str, model: Path) -> RunDirectory:
         run_id=name,
         key="the same for all",
         model=str(model),
-        spec=SPEC.model_copy(update={"epochs": 1, "checkpoint_every_steps": 100}),
+        spec=SPEC.model_copy(update={"epochs": 1.0, "checkpoint_every_steps": 100}),
         python=sys.executable,
         threads=1,
         validation=True,

@@ -10,28 +10,25 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 from tunekit import _files
 from tunekit._canonical import plain_facts
 from tunekit.errors import JobFailedError, StorageError, TunekitError
 from tunekit.events import JobState
 from tunekit.training import launches
+from tunekit.training.bounds import cpu_limit, memory_limit
 from tunekit.training.events_log import EventLog
 from tunekit.training.leaving import EXIT_INTERRUPTED, Leaving, before_the_first_step
 from tunekit.training.rundir import RunDirectory, RunResult
 from tunekit.training.turns import Queue, device_for
 
 _LOOK_FOR_TURN_S = 0.2
-_TEMPLATE_LIMIT_S = 60.0
 _DISK_FULL = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
 
 
@@ -137,38 +134,13 @@ def failure(error: Exception) -> RunResult:
 
 def _train(run: RunDirectory, log: EventLog, leaving: Leaving) -> RunResult | None:
     # Imported here: seconds of torch must not lie between the signal handler and the first word in the log.
+    from tunekit.training import template
     from tunekit.training.device import configure
     from tunekit.training.trainer import run_training
 
     configure(run.plan().threads)
-    limit = partial(cpu_limit, seconds=_TEMPLATE_LIMIT_S)
-    return run_training(run, log, leaving, limit, leaving.at_once)
-
-
-@contextmanager
-def cpu_limit(what: str, *, seconds: float) -> Iterator[None]:
-    """Bound the CPU time of a block in the main thread of a child process.
-
-    CPU time and not the clock's: a machine that sleeps, or has no time for us, is no reason to fail.
-
-    Raises:
-        JobFailedError: It took longer.
-    """
-
-    def expire(number: int, frame: FrameType | None) -> None:
-        raise JobFailedError(
-            f"{what} takes more than {seconds:g} s of CPU time",
-            hint="the model's chat template is broken, or made to do harm; use another model",
-        )
-
-    # Our own process, as below. JobFailedError is no ValueError, so nobody on the way takes it for a template's.
-    before = signal.signal(signal.SIGVTALRM, expire)  # noqa: TID251
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)  # noqa: TID251
+    template.limit_rendering(memory_limit)
+    return run_training(run, log, leaving, cpu_limit, leaving.at_once)
 
 
 def _log_traceback() -> None:

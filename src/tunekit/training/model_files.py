@@ -9,9 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunekit.errors import ModelError
+from tunekit.training import trust
 from tunekit.training.artifacts import is_artifact
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+_REFUSALS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    AssertionError,
+    ArithmeticError,
+)
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
@@ -34,13 +46,14 @@ def local_directory(source: str | Path) -> Path | None:
 
 
 def require_directory(directory: Path) -> None:
-    """Raise `ModelError` unless this is the directory of a model or of an artifact."""
+    """Raise `ModelError` unless this is the directory of a model or of an artifact, and claims nothing outrageous."""
     if not (directory / "config.json").is_file() and not is_artifact(directory):
         names = ", ".join(sorted(item.name for item in directory.iterdir())[:5]) or "nothing"
         raise ModelError(
             f"{str(directory)!r} is not a model directory: it has no config.json (it holds {names})",
             hint="point at a directory that model.save_pretrained wrote",
         )
+    trust.check_directory(directory)
 
 
 def require_weights(directory: Path) -> None:
@@ -76,6 +89,7 @@ def _check_index(index: Path) -> None:
 @contextmanager
 def loading(source: str | Path, part: str) -> Iterator[None]:
     """What transformers, PEFT and safetensors raise inside becomes a `ModelError` that names source and part."""
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
     try:
@@ -88,7 +102,7 @@ def loading(source: str | Path, part: str) -> Iterator[None]:
             f"the {part} of {str(source)!r} needs the package {package!r}, which is not installed",
             hint=f"pip install {package}",
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (*_REFUSALS, SafetensorError, StrictDataclassError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"cannot load the {part} of {str(source)!r}: {reason}",

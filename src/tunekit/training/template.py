@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,6 +22,13 @@ Tools: TypeAlias = Sequence[Mapping[str, Any]]
 
 _GENERATION_TAG = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _MAX_CHARACTERS = 50_000_000
+
+RenderingLimit: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""Put around each use of a template, which is somebody else's program; told what that is, for the error."""
+
+_rendering_limit: ContextVar[RenderingLimit] = ContextVar(
+    "rendering_limit", default=lambda what: nullcontext()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +107,11 @@ class Template:
         return list(_apply(self.tokenizer, messages, tools, **options)["assistant_masks"])
 
 
+def limit_rendering(limit: RenderingLimit) -> None:
+    """From now on, in this context, limit every use of a template. For child processes: limits are of a process."""
+    _rendering_limit.set(limit)
+
+
 def stop_ids(tokenizer: Tokenizer | Template, extra: Iterable[int] = ()) -> tuple[int, ...]:
     """Every token that ends an answer: end of sequence, end of turn and what the model's own config adds, sorted."""
     return tuple(sorted({*Template.of(tokenizer).stops, *extra}))
@@ -150,11 +164,19 @@ def _apply(tokenizer: Tokenizer, messages: Sequence[Message], tools: Tools, **op
     _refuse_unwritten(messages, source)
     try:
         chat = [_template_message(message) for message in messages]
-        return tokenizer.apply_chat_template(chat, tools=[dict(tool) for tool in tools] or None, **options)
+        with _rendering_limit.get()("writing a chat with the model's template"):
+            return tokenizer.apply_chat_template(
+                chat, tools=[dict(tool) for tool in tools] or None, **options
+            )
     except (TemplateError, TypeError, ValueError) as error:
         raise DataError(
             f"the model's chat template refuses these messages: {error}",
             hint="check the order of roles; many templates want user and assistant to alternate",
+        ) from error
+    except (ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"the model's chat template fails on these messages: {type(error).__name__}: {str(error)[:200]}",
+            hint="the template is broken; compare it with the model's own, or use another model",
         ) from error
 
 

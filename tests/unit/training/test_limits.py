@@ -14,8 +14,8 @@ from tunekit.events import JobState
 from tunekit.examples import CompletionExample
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_llama
 from tunekit.training import load, template
+from tunekit.training.bounds import cpu_limit
 from tunekit.training.events_log import EventLog
-from tunekit.training.main import cpu_limit
 from tunekit.training.render import render_example
 from tunekit.training.rundir import RunDirectory, RunResult
 from tunekit.training.stops import Stop
