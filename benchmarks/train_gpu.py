@@ -107,10 +107,11 @@ def run_tunekit(shape: str, rows: list[tuple[list[int], int]], batch: int, steps
     from tunekit.training.checkpoint import TrainingState
     from tunekit.training.device import choose_device
     from tunekit.training.language_model import Decoder
-    from tunekit.training.loop import Hooks, Training, train
+    from tunekit.training.loop import Hooks, train
     from tunekit.training.objectives.sft import SupervisedLearner
     from tunekit.training.recipe import Facts, resolve
     from tunekit.training.rows import Answers, Tokens
+    from tunekit.training.steps import Training
 
     def row(number: int, ids: list[int], learned: int) -> Answers:
         weights = (0.0,) * (len(ids) - learned) + (1.0,) * learned

@@ -9,14 +9,14 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from tunekit._validation import Spec
+from tunekit._validation import Auto, Spec
 
 
 class LoRA(Spec):
     """Low-rank adapters beside frozen weights (Hu et al. 2021, arXiv 2106.09685).
 
     Attributes:
-        rank: Inner dimension r.
+        rank: Inner dimension r; "auto" takes the smallest that has room for what the data say.
         alpha: Scale numerator; the update is multiplied by alpha / rank (alpha / sqrt(rank) for rsLoRA).
             None means 2 * rank.
         dropout: Dropout on the adapter's input.
@@ -34,7 +34,7 @@ class LoRA(Spec):
     """
 
     type: Literal["lora"] = "lora"
-    rank: PositiveInt = 16
+    rank: PositiveInt | Auto = 16
     alpha: PositiveFloat | None = None
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"

@@ -95,9 +95,10 @@ class TuneSpec(Spec):
 
     Attributes:
         method: What is learned and how.
-        epochs: Passes over the training examples.
+        epochs: Passes over the training examples; "auto" makes more of them over few examples.
         batch_size: Examples per optimizer step.
-        learning_rate: Peak rate; absolute, not a multiplier.
+        learning_rate: Peak rate; absolute, not a multiplier. "range-test" tries rates out before the first step and costs
+            up to 100 steps more (Smith 2015, arXiv 1506.01186).
         schedule: How the rate falls after warm-up.
         warmup_ratio: Share of all steps over which the rate rises from 0.
         weight_decay: Decoupled weight decay of AdamW.
@@ -124,9 +125,9 @@ class TuneSpec(Spec):
     """
 
     method: Method = SFT()
-    epochs: PositiveFloat = 3.0
+    epochs: PositiveFloat | Auto = 3.0
     batch_size: PositiveInt | Auto = "auto"
-    learning_rate: PositiveFloat | Auto = "auto"
+    learning_rate: PositiveFloat | Auto | Literal["range-test"] = "auto"
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
     weight_decay: NonNegativeFloat = 0.0

@@ -31,6 +31,10 @@ OPTIONAL_FIELDS = ("too_long", "early_stopping", "warm_start")
 """Fields of a `TuneSpec` that would change the result without a word where a backend does not know them."""
 
 
+_WITHOUT_RANGE_TEST = ("rft", "probe")
+"""Methods whose loss does not fall as they learn, or that take no steps."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a backend claims to do.
@@ -42,7 +46,8 @@ class Capabilities:
         min_examples: Fewest training examples it accepts.
         max_examples: Most training examples it accepts, or None.
         options: Names it understands in `spec.options`.
-        spec_fields: Of the fields in `OPTIONAL_FIELDS`, those that it honours.
+        spec_fields: Of the fields in `OPTIONAL_FIELDS`, those that it honours, and "range-test" if it does that to
+            choose a learning rate.
         sunset: Day on which it stops taking jobs, where one is announced.
 
     Examples:
@@ -90,6 +95,7 @@ def preflight(
     ended = tuple(_sunset_problems(capabilities, today))
     problems = (
         *cannot,
+        *_blind(spec, validation),
         *_data_problems(spec, "training data", train, capabilities.min_examples, capabilities.max_examples),
         *(_data_problems(spec, "validation data", validation, 1, None) if validation is not None else ()),
         *ended,
@@ -111,6 +117,16 @@ def _method_problems(spec: TuneSpec, capabilities: Capabilities) -> Iterable[str
         default = type(spec).model_fields[name].default
         if name not in capabilities.spec_fields and getattr(spec, name) != default:
             yield f"{name} is not supported (leave it at {default!r})"
+    if spec.learning_rate == "range-test":
+        if "range-test" not in capabilities.spec_fields:
+            yield "learning_rate 'range-test' is not supported (use a number or 'auto')"
+        elif spec.method.type in _WITHOUT_RANGE_TEST:
+            yield f"learning_rate 'range-test' says nothing about method {spec.method.type!r} (use 'auto')"
+
+
+def _blind(spec: TuneSpec, validation: Dataset | None) -> Iterable[str]:
+    if spec.early_stopping is not None and validation is None:
+        yield "early_stopping watches validation data, and there are none"
 
 
 def _data_problems(

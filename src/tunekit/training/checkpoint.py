@@ -30,6 +30,7 @@ from safetensors.torch import save as save_tensors
 
 from tunekit import _files
 from tunekit.errors import ModelError, StorageError
+from tunekit.training.early_stopping import Best
 
 if TYPE_CHECKING:
     import torch
@@ -87,6 +88,7 @@ class TrainingState(BaseModel):
         seconds: Wall time of training so far.
         metrics: Last known numbers by name.
         evaluated: The last step after which the validation rows were looked at.
+        best: The best of these evaluations, where the spec asks for early stopping.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,6 +99,7 @@ class TrainingState(BaseModel):
     seconds: float = 0.0
     metrics: dict[str, float] = {}
     evaluated: int = 0
+    best: Best | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +209,15 @@ class CheckpointStore:
             return self._usable(_name(step))
         self._notice(f"checkpoint {_name(step)} is not there")
         return None
+
+    def clear(self) -> None:
+        """Remove all checkpoints: the run begins again.
+
+        Raises:
+            StorageError: The disk said no.
+        """
+        for name in self._names():
+            self._remove(name)
 
     def _usable(self, name: str) -> Checkpoint | None:
         try:

@@ -1,69 +1,32 @@
-"""The training loop. Knows steps; knows neither files nor processes, which it reaches through `Hooks` alone.
+"""The training loop. Knows the order of steps, evaluations and checkpoints; not what a step is (`steps` does).
 
-One step: take the rows that the sampler deals, run them in a few forward passes, add up gradients of
-the loss divided by the weights of the whole step, look at them, clip, step. So the result does not
-depend on how a step was cut into passes. Every random draw of a step comes from (seed, step), so it does not depend on
-where a run was interrupted either.
+It knows neither files nor processes, which it reaches through `Hooks` alone.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
 
 import torch
 
 from tunekit.errors import JobFailedError
 from tunekit.spec import TuneSpec
-from tunekit.training.batches import Sampler, micro_batches
+from tunekit.training.batches import Sampler
 from tunekit.training.checkpoint import TrainingState
+from tunekit.training.early_stopping import is_over, judged
 from tunekit.training.events_log import EventLog
-from tunekit.training.flops import Work
-from tunekit.training.objectives.base import Learner
 from tunekit.training.recipe import Recipe
-from tunekit.training.rows import Row
 from tunekit.training.schedule import learning_rate
+from tunekit.training.steps import StepResult, Training, forward_passes, take_step, weight_of
 from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
-
-R = TypeVar("R", bound=Row)
 
 _CHECKPOINT_EVERY_S = 60.0
 _CHECKPOINT_APART_S = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """Everything that the loop works with.
-
-    Attributes:
-        spec: What was asked for.
-        recipe: The same with nothing left open.
-        model: In training mode, on the device.
-        parameters: What is trained, by name.
-        optimizer: Over exactly these parameters.
-        learner: Loss of the rows of one forward pass.
-        work: What a row costs, for the report of speed.
-        peak: Operations per second that the device could do; None where that is not known.
-        rows: Training rows.
-        validation: Held-out rows; may be empty.
-    """
-
-    spec: TuneSpec
-    recipe: Recipe
-    model: Any
-    parameters: dict[str, torch.nn.Parameter]
-    optimizer: torch.optim.Optimizer
-    learner: Learner[Any]
-    work: Work
-    peak: float | None
-    rows: Sequence[Row]
-    validation: Sequence[Row]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,18 +42,6 @@ class Hooks:
     stop: AskStop
     save: Callable[[TrainingState], None]
     at_once: AtOnce = nullcontext
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
-    """Numbers of one optimizer step."""
-
-    loss: float
-    gradient_norm: float
-    real_tokens: int
-    target_tokens: int
-    operations: float
-    metrics: dict[str, float]
 
 
 def train(
@@ -109,34 +60,43 @@ def train(
     """
     recipe, spec = training.recipe, training.spec
     sampler = Sampler([row.length for row in training.rows], recipe.batch_size, spec.seed)
-    began, saved_at = time.monotonic() - state.seconds, time.monotonic()
+    began = time.monotonic() - state.seconds
+    saved, saved_at = state.step, time.monotonic()
     try:
-        state = _evaluated_if_due(training, state, hooks, log)  # left in its evaluation
-        while state.step < recipe.total_steps:
-            started = time.monotonic()
-            rate = _set_learning_rate(training, state.step)
-            result = _take_step(training, sampler.at(state.step), state.step, hooks)
-            now = time.monotonic()
-            state = _after(state, result, seconds=now - began)
-            log.step(
-                state.step,
-                total_steps=recipe.total_steps,
-                epoch=round(state.step / recipe.steps_per_epoch, 4),
-                loss=result.loss,
-                learning_rate=rate,
-                gradient_norm=result.gradient_norm,
-                tokens_per_s=round(result.real_tokens / (now - started), 1),
-                metrics={**_speed(training, result, now - started), **result.metrics},
-            )
+        while True:
             state = _evaluated_if_due(training, state, hooks, log)
-            if _checkpoint_due(recipe, state.step, time.monotonic() - saved_at):
+            over = state.step >= recipe.total_steps or is_over(spec.early_stopping, state.best)
+            due = over or _is_best(state) or _checkpoint_due(recipe, state.step, time.monotonic() - saved_at)
+            if due and state.step != saved:
                 hooks.save(state)
-                saved_at = time.monotonic()
-            if state.step < recipe.total_steps:
-                _check_budget(spec, state)
+                saved, saved_at = state.step, time.monotonic()
+            if over:
+                return state, None
+            _check_budget(spec, state)
+            state = _stepped(training, sampler, state, hooks, log, began=began)
     except Stopped as stopped:
         return state, stopped.reason
-    return state, None
+
+
+def _stepped(
+    training: Training, sampler: Sampler, state: TrainingState, hooks: Hooks, log: EventLog, *, began: float
+) -> TrainingState:
+    started = time.monotonic()
+    rate = _set_learning_rate(training, state.step)
+    result = take_step(training, sampler.at(state.step), state.step, hooks.stop, hooks.at_once)
+    now = time.monotonic()
+    state = _after(state, result, seconds=now - began)
+    log.step(
+        state.step,
+        total_steps=training.recipe.total_steps,
+        epoch=round(state.step / training.recipe.steps_per_epoch, 4),
+        loss=result.loss,
+        learning_rate=rate,
+        gradient_norm=result.gradient_norm,
+        tokens_per_s=round(result.real_tokens / (now - started), 1),
+        metrics={**_speed(training, result, now - started), **result.metrics},
+    )
+    return state
 
 
 def evaluate(training: Training, stop: AskStop = lambda: None) -> dict[str, float]:
@@ -157,66 +117,8 @@ def evaluate(training: Training, stop: AskStop = lambda: None) -> dict[str, floa
             for name, value in {"loss": loss.total, **loss.metrics}.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
     training.model.train()
-    weight = math.fsum(row.weight for row in rows)
+    weight = weight_of(rows)
     return {name: total / (weight if name == "loss" else len(rows)) for name, total in sums.items()}
-
-
-def forward_passes(recipe: Recipe, stop: AskStop, rows: Sequence[R]) -> Iterator[list[R]]:
-    """The rows cut into forward passes, asking before each of them whether to stop.
-
-    Raises:
-        Stopped: To be left; the caller has changed nothing yet.
-    """
-    for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
-        reason = stop()
-        if reason is not None:
-            raise Stopped(reason)
-        yield cut
-
-
-def _take_step(training: Training, indices: Sequence[int], step: int, hooks: Hooks) -> StepResult:
-    torch.manual_seed(step_seed(training.spec.seed, step))
-    training.optimizer.zero_grad(set_to_none=True)
-    with hooks.at_once():
-        passes = partial(forward_passes, training.recipe, hooks.stop)
-        rows = training.learner.drawn([training.rows[index] for index in indices], passes)
-        step_weight = math.fsum(row.weight for row in rows)
-        sums: dict[str, list[torch.Tensor]] = {}
-        for cut in passes(rows):
-            loss = training.learner.loss(cut)
-            (loss.total / step_weight).backward()
-            for name, value in {"loss": loss.total, **loss.metrics}.items():
-                sums.setdefault(name, []).append(value.detach())
-    totals = {name: float(torch.stack(values).sum()) for name, values in sums.items()}
-    total = totals.pop("loss")
-    metrics = {name: value / len(rows) for name, value in totals.items()}
-    return _update(training, rows, total / step_weight, metrics)
-
-
-def _update(training: Training, rows: Sequence[Row], loss: float, metrics: dict[str, float]) -> StepResult:
-    gradients = [value.grad for value in training.parameters.values() if value.grad is not None]
-    norm_tensor = torch.nn.utils.get_total_norm(gradients)
-    norm = float(norm_tensor)
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise _not_finite(rows, loss, norm)
-    if norm == 0.0:
-        raise JobFailedError(
-            "no gradient reaches the trainable parameters",
-            hint="the adapter's target modules may not lie on the path of the loss; check target_modules",
-        )
-    if training.spec.max_gradient_norm is not None:
-        torch.nn.utils.clip_grads_with_norm_(
-            training.parameters.values(), training.spec.max_gradient_norm, norm_tensor
-        )
-    training.optimizer.step()
-    return StepResult(
-        loss=loss,
-        gradient_norm=norm,
-        real_tokens=sum(row.length for row in rows),
-        target_tokens=sum(row.target_count for row in rows),
-        operations=training.work.of_rows(rows),
-        metrics=metrics,
-    )
 
 
 def _speed(training: Training, result: StepResult, seconds: float) -> dict[str, float]:
@@ -227,11 +129,6 @@ def _speed(training: Training, result: StepResult, seconds: float) -> dict[str, 
     if training.peak:
         found["mfu"] = round(result.operations / seconds / training.peak, 4)
     return found
-
-
-def step_seed(seed: int, step: int) -> int:
-    """Seed of a step's random draws; hashed, so that neighbouring steps and seeds are unrelated."""
-    return int.from_bytes(hashlib.sha256(f"tunekit step {seed} {step}".encode()).digest()[:8], "little") >> 1
 
 
 def _set_learning_rate(training: Training, step: int) -> float:
@@ -259,15 +156,27 @@ def _after(state: TrainingState, result: StepResult, *, seconds: float) -> Train
 
 
 def _evaluated_if_due(training: Training, state: TrainingState, hooks: Hooks, log: EventLog) -> TrainingState:
-    if (
-        not training.validation
-        or state.evaluated == state.step
-        or not _evaluation_due(training.recipe, state.step)
-    ):
+    done = state.evaluated == state.step
+    if done or not training.validation or not _evaluation_due(training.recipe, state.step):
         return state
     with hooks.at_once():
         found = evaluate(training, hooks.stop)
-    return _evaluated(state, found, log).model_copy(update={"evaluated": state.step})
+    state = _evaluated(state, found, log).model_copy(update={"evaluated": state.step})
+    return _judged(training.spec, state, found, log)
+
+
+def _judged(spec: TuneSpec, state: TrainingState, found: dict[str, float], log: EventLog) -> TrainingState:
+    rule = spec.early_stopping
+    if rule is None:
+        return state
+    best = judged(rule, state.best, state.step, found)
+    if best is not None and is_over(rule, best):
+        log.notice(
+            f"early stopping after step {state.step}: the validation {rule.metric} has not improved for {best.waited} "
+            f"evaluations; it was best after step {best.step}, with {best.value:g}",
+            data={"step": state.step, "best_step": best.step, rule.metric: best.value},
+        )
+    return state.model_copy(update={"best": best})
 
 
 def _evaluated(state: TrainingState, found: dict[str, float], log: EventLog) -> TrainingState:
@@ -289,6 +198,10 @@ def _evaluation_due(recipe: Recipe, step: int) -> bool:
     return step % recipe.evaluate_every == 0 or step == recipe.total_steps
 
 
+def _is_best(state: TrainingState) -> bool:
+    return state.best is not None and state.best.step == state.step
+
+
 def _checkpoint_due(recipe: Recipe, step: int, since_s: float) -> bool:
     if step == recipe.total_steps:
         return True
@@ -305,12 +218,3 @@ def _check_budget(spec: TuneSpec, state: TrainingState) -> None:
             f"training took longer than budget.max_seconds={limit:g} and was stopped after step {state.step}",
             hint="raise the budget, or train on fewer rows or epochs",
         )
-
-
-def _not_finite(rows: Sequence[Row], loss: float, norm: float) -> JobFailedError:
-    names = [row.id for row in rows]
-    return JobFailedError(
-        f"loss {loss} with gradient norm {norm} in rows {names[:16]!r}; the step was not applied",
-        hint="lower the learning rate, or look at these rows",
-        details={"rows": names},
-    )

@@ -126,6 +126,8 @@ def report(
         "steps": recipe.total_steps,
         "batch_size": recipe.batch_size,
         "learning_rate": recipe.learning_rate,
+        "epochs": recipe.epochs,
+        "rank": recipe.rank,
         "auto": dict(recipe.sources),
         "trainable_parameters": trainable,
         "parameters": parameters,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+from tunekit.data.advice.cost import openai_epochs
 from tunekit.spec import DPO, LoRA, Method, TuneSpec
 from tunekit.training.batches import steps_per_epoch, total_steps
 from tunekit.training.families import Family, Head
@@ -16,6 +18,19 @@ _PREFERENCE_SHARES = {
     "orpo": (1 / 4, "a quarter for ORPO: 5e-6 full in mistral-capybara (alignment-handbook)"),
     "kto": (1 / 4, "a quarter for KTO: 5e-6 full for an 8B Llama (README of ContextualAI/HALOs)"),
 }
+_PREFERENCE_EPOCHS = (1.0, "1 pass over judged answers: zephyr-7b-beta/dpo (alignment-handbook)")
+_CLASSIFIER_EPOCHS: tuple[tuple[int, float, str], ...] = (
+    (2500, 20.0, "20 passes for a classifier on up to 2,500 rows: Mosbach et al. 2021, arXiv 2006.04884"),
+    (1 << 62, 3.0, "3 passes for a classifier: Devlin et al. 2019, arXiv 1810.04805, A.3 (2 to 4)"),
+)
+"""Most rows, epochs, source."""
+
+_BITS_PER_WEIGHT, _BITS_PER_TOKEN = 2.0, 1.0
+_RANKS = (8, 256)
+_RANK_RULE = (
+    "smallest power of two in [8, 256] with 2 bits of weights to each of the targets' bits, 1 per token: LoRA Without "
+    "Regret"
+)
 _LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
 
 _CLASSIFIER_RATES: tuple[tuple[Family, int, float, str], ...] = (
@@ -39,6 +54,8 @@ class Facts:
 
     Attributes:
         rows: Training examples with a target.
+        target_tokens: Tokens in them that are learned.
+        weights_per_rank: Trainable weights of an adapter of rank 1; 0 where there is none.
         hidden_size: Width of the model.
         model_type: Architecture, such as "llama".
         family: What kind of model that is.
@@ -48,6 +65,8 @@ class Facts:
     """
 
     rows: int
+    target_tokens: int = 0
+    weights_per_rank: int = 0
     hidden_size: int
     model_type: str
     family: Family = "decoder"
@@ -62,6 +81,8 @@ class Recipe:
 
     Attributes:
         learning_rate: Peak rate.
+        epochs: Passes over the examples.
+        rank: Of the adapter; None where there is none.
         batch_size: Examples per optimizer step.
         micro_rows: Most examples per forward pass.
         micro_tokens: Most tokens per forward pass, padding counted; a longer single example still goes alone.
@@ -74,6 +95,8 @@ class Recipe:
     """
 
     learning_rate: float
+    epochs: float
+    rank: int | None
     batch_size: int
     micro_rows: int
     micro_tokens: int
@@ -84,24 +107,22 @@ class Recipe:
     checkpoint_every: int | None
     sources: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def decided(self) -> dict[str, float]:
+        """The numbers that a person would set, for the artifact's card and the report; JSON-ready."""
+        named = ("learning_rate", "batch_size", "epochs", "rank", "total_steps")
+        return {name: getattr(self, name) for name in named if getattr(self, name) is not None}
+
 
 def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
     """Fill in what the spec left to the trainer, and say by which rule."""
     sources: dict[str, str] = {}
+    epochs, rank = _epochs(spec, facts, sources), _rank(spec, facts, sources)
     wanted = spec.batch_size
     if isinstance(wanted, str):
-        wanted = auto_batch_size(facts.rows, spec.epochs)
+        wanted = auto_batch_size(facts.rows, epochs)
         sources["batch_size"] = f"power of two in [4, 32], with {_MIN_STEPS} steps or more if it can"
     batch_size = min(wanted, facts.rows)
-    rate = spec.learning_rate
-    if isinstance(rate, str):
-        is_lora = isinstance(getattr(spec.method, "adapter", None), LoRA)
-        rate = auto_learning_rate(facts, is_lora=is_lora)
-        sources["learning_rate"] = _rate_rule(facts)[1] + ", 10 times that for LoRA: LoRA Without Regret"
-        share = preference_share(spec.method)
-        if share is not None:
-            rate = float(f"{rate * share[0]:.3g}")
-            sources["learning_rate"] += f"; {share[1]}"
     micro_rows, micro_tokens = spec.micro_batch_size, 1 << 62
     if isinstance(micro_rows, str):
         micro_rows = batch_size
@@ -113,17 +134,85 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
     if spec.checkpoint_every_steps == "auto":
         sources["checkpoint_every_steps"] = "about once a minute and once an epoch"
     return Recipe(
-        learning_rate=rate,
+        learning_rate=_learning_rate(spec, facts, sources),
+        epochs=epochs,
+        rank=rank,
         batch_size=batch_size,
         micro_rows=min(micro_rows, batch_size),
         micro_tokens=micro_tokens,
         max_length=min(spec.max_length or facts.max_length, facts.max_length),
         steps_per_epoch=per_epoch,
-        total_steps=total_steps(facts.rows, batch_size, spec.epochs),
+        total_steps=total_steps(facts.rows, batch_size, epochs),
         evaluate_every=per_epoch if spec.evaluate_every_steps == "auto" else spec.evaluate_every_steps,
         checkpoint_every=None if spec.checkpoint_every_steps == "auto" else spec.checkpoint_every_steps,
         sources=sources,
     )
+
+
+def _learning_rate(spec: TuneSpec, facts: Facts, sources: dict[str, str]) -> float:
+    """Peak rate; with "range-test" it stands in until that was done."""
+    if not isinstance(spec.learning_rate, str):
+        return spec.learning_rate
+    rate = auto_learning_rate(facts, is_lora=isinstance(getattr(spec.method, "adapter", None), LoRA))
+    sources["learning_rate"] = _rate_rule(facts)[1] + ", 10 times that for LoRA: LoRA Without Regret"
+    share = preference_share(spec.method)
+    if share is not None:
+        rate = float(f"{rate * share[0]:.3g}")
+        sources["learning_rate"] += f"; {share[1]}"
+    return rate
+
+
+def _epochs(spec: TuneSpec, facts: Facts, sources: dict[str, str]) -> float:
+    if not isinstance(spec.epochs, str):
+        return spec.epochs
+    found, sources["epochs"] = auto_epochs(spec.method, facts.rows)
+    return found
+
+
+def _rank(spec: TuneSpec, facts: Facts, sources: dict[str, str]) -> int | None:
+    adapter = getattr(spec.method, "adapter", None)
+    if not isinstance(adapter, LoRA):
+        return None
+    if not isinstance(adapter.rank, str):
+        return adapter.rank
+    sources["rank"] = _RANK_RULE
+    return auto_rank(facts)
+
+
+def auto_epochs(method: Method, rows: int) -> tuple[float, str]:
+    """Passes over the examples, and the rule that gave them.
+
+    Of ORPO, which learns the better answer as SFT does, and of RFT, which never sees the same answer twice, as for SFT.
+
+    Examples:
+        >>> from tunekit.spec import SFT, Classify
+        >>> [auto_epochs(method, 1000)[0] for method in (SFT(), DPO(), Classify())]
+        [3.0, 1.0, 20.0]
+    """
+    if method.type == "classify":
+        return next((epochs, rule) for most, epochs, rule in _CLASSIFIER_EPOCHS if rows <= most)
+    if method.type in ("dpo", "kto") and getattr(method, "loss", "") != "orpo":
+        return _PREFERENCE_EPOCHS
+    rule = "3 passes, more over fewer than 34 rows and fewer over more than 8,333: OpenAI's cookbook"
+    return float(openai_epochs(rows)), rule
+
+
+def auto_rank(facts: Facts) -> int:
+    """Rank of an adapter that has room for what the data say.
+
+    A network keeps 2 bits to a weight (Allen-Zhu and Li 2024, arXiv 2404.05405), and a token says about 1 bit that the
+    model did not know; below that capacity a low rank learns as well as full weights ("LoRA Without Regret", Thinking
+    Machines Lab 2025).
+
+    Examples:
+        >>> data = Facts(rows=1, target_tokens=10_000_000, weights_per_rank=200_000, hidden_size=2048,
+        ...              model_type="llama", vocabulary=32000, max_length=2048)
+        >>> auto_rank(data)
+        32
+    """
+    least, most = _RANKS
+    needed = facts.target_tokens * _BITS_PER_TOKEN / (_BITS_PER_WEIGHT * max(1, facts.weights_per_rank))
+    return min(most, max(least, 1 << math.ceil(math.log2(max(1.0, needed)))))
 
 
 def preference_share(method: Method) -> tuple[float, str] | None:

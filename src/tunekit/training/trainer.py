@@ -20,11 +20,12 @@ from tunekit.training import artifacts
 from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState
 from tunekit.training.events_log import EventLog
 from tunekit.training.leaving import before_the_first_step
-from tunekit.training.loop import Hooks, Training, train
+from tunekit.training.loop import Hooks, train
 from tunekit.training.preparing import Limit, prepare
 from tunekit.training.probing import run_probe
 from tunekit.training.recipe import Recipe
 from tunekit.training.rundir import RunDirectory, RunResult
+from tunekit.training.steps import Training
 from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
 
 
@@ -70,6 +71,8 @@ def run_training(
     if reason is not None:
         save(state)
         return _left(reason, state, log)
+    if not _took_best(prepared.training, store, state, log):
+        return None
     prepared.training.model.eval()
     try:
         with at_once():
@@ -102,9 +105,7 @@ def _identity(card: artifacts.Card, recipe: Recipe) -> str:
 def _resume(training: Training, found: Checkpoint | None, log: EventLog) -> TrainingState:
     if found is None:
         return TrainingState()
-    with torch.no_grad():
-        for name, parameter in training.parameters.items():
-            parameter.copy_(found.trainable[name])
+    _put_back(training, found)
     for name, parameter in training.parameters.items():
         training.optimizer.state[parameter] = {
             key.partition("/")[0]: value.to(parameter.device)
@@ -117,6 +118,28 @@ def _resume(training: Training, found: Checkpoint | None, log: EventLog) -> Trai
     return found.state
 
 
+def _put_back(training: Training, found: Checkpoint) -> None:
+    with torch.no_grad():
+        for name, parameter in training.parameters.items():
+            parameter.copy_(found.trainable[name])
+
+
+def _took_best(training: Training, store: CheckpointStore, state: TrainingState, log: EventLog) -> bool:
+    """Go back to the best weights, where the spec asks for that. False: they are lost, and the run begins again."""
+    if state.best is None or state.best.step == state.step:
+        return True
+    found = store.at(state.best.step)
+    if found is None:
+        log.notice(
+            f"the weights of the best step, {state.best.step}, are lost; the run begins again",
+            level="warning",
+        )
+        store.clear()
+        return False
+    _put_back(training, found)
+    return True
+
+
 def _save(training: Training, store: CheckpointStore, log: EventLog, state: TrainingState) -> None:
     if state.step == 0:
         return
@@ -127,7 +150,8 @@ def _save(training: Training, store: CheckpointStore, log: EventLog, state: Trai
         for name, parameter in training.parameters.items()
         for key, value in training.optimizer.state[parameter].items()
     }
-    log.checkpoint(state.step, store.save(state, training.parameters, optimizer))
+    keep = [state.best.step] if state.best else []
+    log.checkpoint(state.step, store.save(state, training.parameters, optimizer, keep=keep))
 
 
 def _result(state: JobState, progress: TrainingState, *, message: str = "") -> RunResult:
@@ -136,5 +160,13 @@ def _result(state: JobState, progress: TrainingState, *, message: str = "") -> R
         message=message,
         trained_tokens=progress.trained_tokens,
         seconds=round(progress.seconds, 3),
-        metrics={**progress.metrics, "steps": progress.step},
+        metrics={**progress.metrics, **_of_best(progress), "steps": progress.step},
     )
+
+
+def _of_best(progress: TrainingState) -> dict[str, float]:
+    """Where early stopping chose the weights, what is known of those."""
+    if progress.best is None:
+        return {}
+    held_out = {f"validation_{name}": value for name, value in progress.best.metrics.items()}
+    return {**held_out, "best_step": progress.best.step}

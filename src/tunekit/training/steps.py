@@ -1,0 +1,220 @@
+"""One step: rows, their gradients, the change of the weights. Knows no schedule, no evaluation and no file.
+
+The rows of a step are run in a few forward passes, whose gradients are those of the loss divided by the weights of the
+whole step. So the result does not depend on how a step was cut into passes. Every random draw of a step comes from
+(seed, step), so it does not depend on where a run was interrupted either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+
+from tunekit.errors import DataError, JobFailedError
+from tunekit.spec import TuneSpec
+from tunekit.training.batches import micro_batches
+from tunekit.training.flops import Work
+from tunekit.training.objectives.base import Learner
+from tunekit.training.preflight import names
+from tunekit.training.recipe import Recipe
+from tunekit.training.rows import Row
+from tunekit.training.stops import AskStop, AtOnce, Stopped
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Everything that the loop works with.
+
+    Attributes:
+        spec: What was asked for.
+        recipe: The same with nothing left open.
+        model: In training mode, on the device.
+        parameters: What is trained, by name.
+        optimizer: Over exactly these parameters.
+        learner: Loss of the rows of one forward pass.
+        work: What a row costs, for the report of speed.
+        peak: Operations per second that the device could do; None where that is not known.
+        rows: Training rows.
+        validation: Held-out rows; may be empty.
+    """
+
+    spec: TuneSpec
+    recipe: Recipe
+    model: Any
+    parameters: dict[str, torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    learner: Learner[Any]
+    work: Work
+    peak: float | None
+    rows: Sequence[Row]
+    validation: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gradients:
+    """What the passes of a step found; the gradients themselves are in the parameters.
+
+    Attributes:
+        rows: What was learned from.
+        loss: Per unit of weight.
+        metrics: Means over the rows.
+        norm: Of all gradients together; a scalar.
+    """
+
+    rows: Sequence[Row]
+    loss: float
+    metrics: dict[str, float]
+    norm: torch.Tensor
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether this may be stepped with."""
+        return math.isfinite(self.loss) and math.isfinite(self.norm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """Numbers of one optimizer step."""
+
+    loss: float
+    gradient_norm: float
+    real_tokens: int
+    target_tokens: int
+    operations: float
+    metrics: dict[str, float]
+
+
+def take_step(
+    training: Training, indices: Sequence[int], step: int, stop: AskStop, at_once: AtOnce
+) -> StepResult:
+    """One optimizer step.
+
+    Args:
+        training: What to work with; nothing of it changes if an error is raised.
+        indices: The rows that fell to the step.
+        step: Its number, which seeds every draw.
+        stop: Asked between forward passes.
+        at_once: Put around what changes no weight.
+
+    Raises:
+        DataError: Nothing in the rows counts.
+        JobFailedError: Loss or gradient is not finite (the rows are named), or no gradient arrives at all.
+        Stopped: To be left.
+    """
+    with at_once():
+        found = add_gradients(training, indices, step, stop)
+    _look_at(found)
+    update(training, found)
+    return StepResult(
+        loss=found.loss,
+        gradient_norm=float(found.norm),
+        real_tokens=sum(row.length for row in found.rows),
+        target_tokens=sum(row.target_count for row in found.rows),
+        operations=training.work.of_rows(found.rows),
+        metrics=found.metrics,
+    )
+
+
+def add_gradients(training: Training, indices: Sequence[int], step: int, stop: AskStop) -> Gradients:
+    """Everything of a step that changes no weight.
+
+    Args:
+        training: What to work with.
+        indices: The rows that fell to the step.
+        step: Its number, which seeds every draw.
+        stop: Asked between forward passes.
+
+    Raises:
+        DataError: Nothing in the rows counts.
+        Stopped: To be left.
+    """
+    torch.manual_seed(step_seed(training.spec.seed, step))
+    training.optimizer.zero_grad(set_to_none=True)
+    passes = partial(forward_passes, training.recipe, stop)
+    rows = training.learner.drawn([training.rows[index] for index in indices], passes)
+    step_weight = weight_of(rows)
+    sums: dict[str, list[torch.Tensor]] = {}
+    for cut in passes(rows):
+        loss = training.learner.loss(cut)
+        (loss.total / step_weight).backward()
+        for name, value in {"loss": loss.total, **loss.metrics}.items():
+            sums.setdefault(name, []).append(value.detach())
+    totals = {name: float(torch.stack(values).sum()) for name, values in sums.items()}
+    total = totals.pop("loss")
+    gradients = [value.grad for value in training.parameters.values() if value.grad is not None]
+    return Gradients(
+        rows=rows,
+        loss=total / step_weight,
+        metrics={name: value / len(rows) for name, value in totals.items()},
+        norm=torch.nn.utils.get_total_norm(gradients),
+    )
+
+
+def weight_of(rows: Sequence[Row]) -> float:
+    """What the loss of some rows is divided by.
+
+    Raises:
+        DataError: It is nothing.
+    """
+    weight = math.fsum(row.weight for row in rows)
+    if weight > 0.0:
+        return weight
+    raise DataError(
+        f"the rows of one step have no weight at all: {names(rows)}",
+        hint="give these rows a weight above 0, or leave them out",
+    )
+
+
+def forward_passes(recipe: Recipe, stop: AskStop, rows: Sequence[R]) -> Iterator[list[R]]:
+    """The rows cut into forward passes, asking before each of them whether to stop.
+
+    Raises:
+        Stopped: To be left; the caller has changed nothing yet.
+    """
+    for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
+        reason = stop()
+        if reason is not None:
+            raise Stopped(reason)
+        yield cut
+
+
+def _look_at(found: Gradients) -> None:
+    norm = float(found.norm)
+    if not found.is_finite:
+        raise _not_finite(found.rows, found.loss, norm)
+    if norm == 0.0:
+        raise JobFailedError(
+            "no gradient reaches the trainable parameters",
+            hint="the adapter's target modules may not lie on the path of the loss; check target_modules",
+        )
+
+
+def update(training: Training, found: Gradients) -> None:
+    """Clip the gradients that are there, and change the weights by them."""
+    if training.spec.max_gradient_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(
+            training.parameters.values(), training.spec.max_gradient_norm, found.norm
+        )
+    training.optimizer.step()
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of a step's random draws; hashed, so that neighbouring steps and seeds are unrelated."""
+    return int.from_bytes(hashlib.sha256(f"tunekit step {seed} {step}".encode()).digest()[:8], "little") >> 1
+
+
+def _not_finite(rows: Sequence[Row], loss: float, norm: float) -> JobFailedError:
+    names = [row.id for row in rows]
+    return JobFailedError(
+        f"loss {loss} with gradient norm {norm} in rows {names[:16]!r}; the step was not applied",
+        hint="lower the learning rate, or look at these rows",
+        details={"rows": names},
+    )
