@@ -6,10 +6,11 @@ weights are not copied: the card names their model, and its fingerprint is check
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors import safe_open
@@ -18,7 +19,7 @@ from safetensors.torch import save
 from tunekit.errors import ModelError
 from tunekit.training.device import Device
 from tunekit.training.families import Family
-from tunekit.training.features import Features
+from tunekit.training.features import Features, Pooling
 from tunekit.training.model_files import loading
 from tunekit.training.probe import Linear
 
@@ -86,8 +87,10 @@ class ProbedModel:
 
     def save_pretrained(self, directory: Path) -> None:
         """Write the classifier into a directory, and nothing of the frozen model. Equal numbers give equal bytes."""
-        told = {"format": "pt", "layer": str(self.features.layers[0]), "pooling": self.features.pooling}
-        (directory / NAME).write_bytes(save({name: self.linear[name].cpu() for name in _TENSORS}, told))
+        # One entry: safetensors writes several in an order of their own each time.
+        reads = {"layer": self.features.layers[0], "pooling": self.features.pooling}
+        tensors = {name: self.linear[name].cpu() for name in _TENSORS}
+        (directory / NAME).write_bytes(save(tensors, {"reads": json.dumps(reads)}))
 
 
 def tensors_of(linear: Linear) -> dict[str, torch.Tensor]:
@@ -95,9 +98,9 @@ def tensors_of(linear: Linear) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(getattr(linear, name)).float().contiguous() for name in _TENSORS}
 
 
-def _read(directory: Path) -> tuple[dict[str, torch.Tensor], int, Any]:
+def _read(directory: Path) -> tuple[dict[str, torch.Tensor], int, Pooling]:
     with loading(directory, "probe"), safe_open(directory / NAME, framework="pt") as file:
-        told = file.metadata() or {}
-        if told["pooling"] not in ("mean", "cls", "last"):
-            raise ValueError(f"pooling is {told['pooling'][:40]!r}")
-        return {name: file.get_tensor(name) for name in _TENSORS}, int(told["layer"]), told["pooling"]
+        reads = json.loads((file.metadata() or {})["reads"])
+        if reads["pooling"] not in get_args(Pooling):
+            raise ValueError(f"pooling is {str(reads['pooling'])[:40]!r}")
+        return {name: file.get_tensor(name) for name in _TENSORS}, int(reads["layer"]), reads["pooling"]

@@ -79,16 +79,22 @@ class _Answerer:
     """Keeps the last few models loaded and answers requests with them."""
 
     def __init__(self, threads: int) -> None:
+        from tunekit.training import template
+        from tunekit.training.bounds import rendering_limit
         from tunekit.training.device import configure
 
         configure(threads)
-        self._loaded: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        template.limit_rendering(rendering_limit)
+        self._loaded: OrderedDict[tuple[str, int, bool], Any] = OrderedDict()
 
     def __call__(
         self, operation: str, *, model: str, requests: list[dict[str, Any]], **extra: Any
     ) -> list[Any]:
         from tunekit.training import generate
 
+        if operation == "embed":
+            vectors: list[Any] = self._load(model, as_embedder=True)(requests)
+            return vectors
         loaded = self._load(model)
         for request in requests:
             if not isinstance(request["prompt"], str):
@@ -102,14 +108,16 @@ class _Answerer:
             hint="host and worker are of different versions: restart the host",
         )
 
-    def _load(self, model: str) -> Any:
+    def _load(self, model: str, *, as_embedder: bool = False) -> Any:
+        from tunekit.training.embed import Embedder
         from tunekit.training.load import load
 
-        key = (model, _changed_at(model))
+        key = (model, _changed_at(model), as_embedder)
         if key not in self._loaded:
             while len(self._loaded) >= _MODELS_KEPT:
                 self._loaded.popitem(last=False)
-            self._loaded[key] = load(model)
+            # Apart from the one that answers: vectors need no head, and attention for texts end to end.
+            self._loaded[key] = Embedder.of(load(model, head="none"), model) if as_embedder else load(model)
         self._loaded.move_to_end(key)
         return self._loaded[key]
 

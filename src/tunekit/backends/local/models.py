@@ -73,6 +73,11 @@ def is_adapter(model: str) -> bool:
     return (Path(model) / "adapter_config.json").is_file()
 
 
+def is_probe(model: str) -> bool:
+    """Whether a resolved model is a probe: a classifier on a frozen model, which lies elsewhere."""
+    return (Path(model) / "probe.safetensors").is_file()
+
+
 def _reads_as_path(model: str) -> bool:
     """Whether the first part of `a/b` is a directory here: then it is a path with a slip in it, not a hub id."""
     first, slash, _ = model.partition("/")
@@ -106,6 +111,8 @@ def _artifact(run_id: str, runs: Path) -> Path:
 
 
 def _check_directory(path: Path) -> None:
+    if is_probe(str(path)):
+        return
     if (path / "adapter_config.json").is_file():
         _check_weights(path, "adapter_model*.safetensors")
         return

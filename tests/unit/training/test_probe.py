@@ -1,0 +1,403 @@
+"""Probe: against the same scikit-learn pipeline by hand, against itself after kills, and as it is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.unit.training.conftest import MakeRun, artifact_bytes, events, train
+from tests.unit.training.tiny_classifiers import CLASSES, FAMILIES, labelled, make_classifier_base, several
+from tunekit import _files
+from tunekit.errors import DataError, InvalidError, JobFailedError, MissingExtraError, ModelError, SpecError
+from tunekit.events import JobState
+from tunekit.examples import Example, LabelledExample
+from tunekit.spec import Budget, Probe
+from tunekit.training import load, predict
+from tunekit.training.artifacts import read_card
+from tunekit.training.events_log import EventLog
+from tunekit.training.features import Features
+from tunekit.training.probe import Labels, choose, dealt_rows, fitted
+from tunekit.training.rundir import RunDirectory
+from tunekit.training.stops import Stop
+from tunekit.training.trainer import run_training
+
+QUICK = Probe(layer=-1, regularisation=(0.1, 1.0), folds=2)
+Base = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    """The base of a family, made once."""
+    directory, made = tmp_path_factory.mktemp("bases"), dict[str, Path]()
+
+    def of(family: str) -> Path:
+        if family not in made:
+            made[family] = make_classifier_base(family, directory / family)
+        return made[family]
+
+    return of
+
+
+@pytest.fixture
+def bert(base: Base) -> Path:
+    return base("bert")
+
+
+def answers(run: RunDirectory, texts: Sequence[str]) -> list[str]:
+    loaded = load.load(run.artifact_path)
+    assert loaded.classes is not None
+    return [
+        item["text"]
+        for item in predict.generate(loaded, loaded.classes, [{"prompt": text} for text in texts])
+    ]
+
+
+# --- the run --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_probe_learns_is_published_and_answers(make_run: MakeRun, base: Base, family: str) -> None:
+    run = make_run(labelled(24), model=base(family), method=QUICK, validation=labelled(9))
+    result = train(run)
+    assert result is not None
+    assert result.state is JobState.SUCCEEDED
+    assert result.trained_tokens > 0
+    held_out = events(run, "evaluated")[-1].metrics
+    assert set(held_out) == {"cross_validation_accuracy", "accuracy", "loss"}
+    assert held_out["accuracy"] == 1.0
+    report = events(run, "preflight")[0].report
+    assert report["classes"] == dict.fromkeys(CLASSES, 8)
+    assert [event.step for event in events(run, "step")] == [*range(1, report["steps"] + 1)]
+    assert answers(run, ["ask ask zzz", "ask ooo"]) == ["billing", "delivery"]
+    weights = [path.name for path in run.artifact_path.glob("*.safetensors")]
+    assert weights == ["probe.safetensors"], "the frozen weights are not copied"
+    card = read_card(run.artifact_path)
+    assert (card.kind, card.labels, card.base_model) == ("probe", CLASSES, str(base(family)))
+    assert card.base_fingerprint.startswith("sha256:")
+    assert card.resolved["regularisation"] in QUICK.regularisation
+
+
+@pytest.mark.parametrize("rows", [labelled, several], ids=["one class", "several"])
+def test_scores_are_log_probabilities(
+    make_run: MakeRun, bert: Path, rows: Callable[[int], list[Example]]
+) -> None:
+    run = make_run(rows(24), model=bert, method=QUICK)
+    train(run)
+    loaded = load.load(run.artifact_path)
+    assert loaded.classes is not None
+    scored = predict.score(loaded, loaded.classes, [{"prompt": "ask zzz", "choices": list(CLASSES)}])
+    shares = np.exp(scored[0]["log_probs"])
+    assert shares.argmax() == CLASSES.index("billing")
+    if rows is labelled:
+        assert shares.sum() == pytest.approx(1.0, abs=1e-5)
+    else:
+        assert answers(run, ["ask zzz"]) == ['["billing"]']
+
+
+def test_same_seed_same_bytes_other_seed_other_folds(make_run: MakeRun, bert: Path) -> None:
+    first, again, other = (
+        make_run(labelled(24), name=name, model=bert, method=QUICK, seed=seed)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    for run in (first, again, other):
+        torch.manual_seed(len(run.path.name))
+        train(run)
+    assert artifact_bytes(first) == artifact_bytes(again)
+    truth = np.eye(3, dtype=np.bool_)[np.arange(24) % 3]
+    assert dealt_rows(truth, 1).tolist() != dealt_rows(truth, 2).tolist()
+    assert read_card(other.artifact_path).resolved["rows_of_choice"] == 24
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many texts went through the model, pass by pass."""
+    seen: list[int] = []
+    plain = Features.__call__
+
+    def call(self: Features, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+        seen.append(len(texts))
+        return plain(self, texts)
+
+    monkeypatch.setattr(Features, "__call__", call)
+    return seen
+
+
+def test_another_run_on_the_same_texts_computes_nothing(
+    make_run: MakeRun, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_run(labelled(24), name="first", model=bert, method=QUICK, validation=labelled(6))
+    train(first)
+    seen = counted(monkeypatch)
+    same = make_run(labelled(24), name="same", model=bert, method=QUICK, seed=3, validation=labelled(6))
+    train(same)
+    assert seen == []
+    train(make_run(labelled(24), name="mean", model=bert, method=QUICK.model_copy(update={"pooling": "cls"})))
+    train(make_run(labelled(23), name="fewer", model=bert, method=QUICK))
+    assert sum(seen) == 24 + 23, "other features and other texts are computed"
+
+
+def test_damaged_vectors_are_computed_again(make_run: MakeRun, bert: Path) -> None:
+    whole, damaged = (
+        make_run(labelled(24), name=name, model=bert, method=QUICK) for name in ("whole", "damaged")
+    )
+    train(whole)
+    train(damaged)
+    assert not list((damaged.untrained_path / "train").iterdir()), "it has read the first run's"
+    block = next((whole.untrained_path / "train").iterdir())
+    block.write_bytes(block.read_bytes()[:-1] + b"\0")
+    _files.remove_directory(damaged.artifact_path)
+    train(damaged)
+    assert "damaged and is computed again" in events(damaged, "notice")[-1].message
+    assert artifact_bytes(damaged) == artifact_bytes(whole)
+
+
+@pytest.mark.parametrize("left_at", [1, 2, 3, 4])
+def test_left_in_the_middle_it_goes_on_to_the_same_bytes(
+    make_run: MakeRun, bert: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left_at: int
+) -> None:
+    monkeypatch.setattr("tunekit.training.untrained._ROWS_PER_FILE", 12)
+    monkeypatch.setattr("tunekit.training.probe_setup.ROWS_PER_STEP", 12)
+    monkeypatch.setattr("tunekit.training.probing.ROWS_PER_STEP", 12)
+    parts = make_run(labelled(24), name="parts", model=bert, method=QUICK)
+    assert train(parts, stop_after=left_at) is None
+    seen = counted(monkeypatch)
+    assert train(parts) is not None
+    assert sum(seen) == max(0, 24 - 12 * left_at), "what lies on the disk is not computed again"
+    parts.path.rename(tmp_path / "elsewhere")
+    whole = make_run(labelled(24), name="whole", model=bert, method=QUICK)
+    train(whole)
+    parts = RunDirectory(tmp_path / "elsewhere")
+    assert artifact_bytes(parts) == artifact_bytes(whole)
+    steps = [event.step for event in events(parts, "step")]
+    assert steps == sorted(set(steps)), "no step is told twice"
+
+
+def test_cancelled_and_paused(make_run: MakeRun, bert: Path) -> None:
+    cancelled = make_run(labelled(24), name="cancelled", model=bert, method=QUICK)
+    cancelled.request_cancel()
+    result = train(cancelled)
+    assert result is not None
+    assert result.state is JobState.CANCELLED
+    paused = make_run(labelled(24), name="paused", model=bert, method=QUICK)
+    with EventLog(paused) as log:
+        assert run_training(paused, log, lambda: Stop.PAUSED) is None
+    assert events(paused, "state")[-1].state is JobState.PAUSED
+    assert train(paused) is not None
+
+
+def test_budget_holds_over_restarts(make_run: MakeRun, bert: Path) -> None:
+    run = make_run(labelled(24), model=bert, method=QUICK, budget=Budget(max_seconds=600))
+    assert train(run, stop_after=1) is None
+    (run.untrained_path / "seconds.json").write_text("601.0")
+    with pytest.raises(JobFailedError, match=r"budget\.max_seconds=600"):
+        train(run)
+
+
+# --- what is refused, what is said ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("family", "method", "error", "said"),
+    [
+        ("bert", Probe(layer=3), SpecError, r"layers are 0 .* to 2"),
+        ("llama", Probe(pooling="cls"), SpecError, "first token"),
+        ("bert", Probe(class_weights={"biling": 2.0}), SpecError, "biling"),
+    ],
+)
+def test_spec_that_does_not_fit(
+    make_run: MakeRun, base: Base, family: str, method: Probe, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        train(make_run(labelled(12), model=base(family), method=method))
+
+
+def test_texts_that_are_too_long(make_run: MakeRun, bert: Path) -> None:
+    long = LabelledExample(id="long", text="zzz " * 100, label="billing")
+    with pytest.raises(DataError, match="'long'"):
+        train(make_run([*labelled(12), long], name="error", model=bert, method=QUICK))
+    run = make_run([*labelled(12), long], name="cut", model=bert, method=QUICK, too_long="truncate_prompt")
+    train(run)
+    assert any("lose the beginning" in text for text in events(run, "preflight")[0].report["warnings"])
+    only = LabelledExample(id="only", text="zzz " * 100, label="only")
+    with pytest.raises(DataError, match="only"):
+        train(make_run([*labelled(12), only], name="drop", model=bert, method=QUICK, too_long="drop"))
+
+
+def test_fields_that_do_nothing_and_rare_classes_are_told(make_run: MakeRun, bert: Path) -> None:
+    rare = LabelledExample(id="rare", text="ask eee", label="rare")
+    run = make_run([*labelled(12), rare], model=bert, method=QUICK, learning_rate=1e-3)
+    train(run)
+    warnings = events(run, "preflight")[0].report["warnings"]
+    assert any("learning_rate" in text for text in warnings)
+    assert any("1 classes have fewer rows than the 2 folds" in text and "rare" in text for text in warnings)
+    assert answers(run, ["ask eee"]) == ["rare"]
+
+
+def test_fits_that_do_not_converge_are_told(
+    make_run: MakeRun, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunekit.training.probe._MAX_ITERATIONS", 1)
+    run = make_run(labelled(24), model=bert, method=QUICK)
+    train(run)
+    told = [event for event in events(run, "notice") if event.level == "warning"]
+    assert "fits of the cross-validation" in told[0].message
+    assert "C=" in told[-1].message
+
+
+def test_without_scikit_learn(make_run: MakeRun, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunekit.training.probe_setup.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError) as caught:
+        train(make_run(labelled(12), model=bert, method=QUICK))
+    assert "tunekit[probe]" in caught.value.hint
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+def test_damaged_artifact(make_run: MakeRun, base: Base, bert: Path, damage: str) -> None:
+    run = make_run(labelled(12), model=bert, method=QUICK)
+    train(run)
+    path = run.artifact_path / "probe.safetensors"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-8])
+    else:
+        other = make_run(several(12), name="other", model=bert, method=QUICK)
+        fewer = [example for example in labelled(12) if example.label != "refund"]  # type: ignore[union-attr]
+        other = make_run(fewer, name="fewer", model=bert, method=QUICK)
+        train(other)
+        path.write_bytes((other.artifact_path / "probe.safetensors").read_bytes())
+    with pytest.raises(ModelError):
+        load.load(run.artifact_path)
+
+
+def test_what_it_cannot_be_asked(make_run: MakeRun, bert: Path) -> None:
+    run = make_run(labelled(12), model=bert, method=QUICK)
+    train(run)
+    loaded = load.load(run.artifact_path)
+    assert loaded.classes is not None
+    with pytest.raises(InvalidError, match="longer than"):
+        predict.generate(loaded, loaded.classes, [{"prompt": "a" * 400}])
+
+
+# --- the classifier -------------------------------------------------------------------------------------
+
+
+def blobs(rows: int, *, width: int = 6, classes: int = 3, seed: int = 0) -> tuple[Any, Any]:
+    """Vectors around a centre for each class, with unequal scales and one number that never changes."""
+    draw = np.random.default_rng(seed)
+    truth = draw.integers(0, classes, rows)
+    vectors = draw.normal(size=(classes, width))[truth] + draw.normal(size=(rows, width)) * 1.5
+    vectors = vectors * 10.0 ** np.arange(width - 2, -2, -1) + 3.0
+    vectors[:, -1] = 0.1
+    return vectors.astype(np.float32), truth
+
+
+def labels(truth: Any, classes: int = 3, weights: tuple[float, ...] | None = None) -> Labels:
+    return Labels(
+        truth=np.eye(classes, dtype=np.bool_)[truth], multi_label=False, weights=weights or (1.0,) * classes
+    )
+
+
+def refuse(text: str) -> None:
+    pytest.fail(f"unexpected warning: {text}")
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_it_is_the_pipeline_written_by_hand(classes: int) -> None:
+    """The same folds, the same strength, and the same predictions."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    vectors, truth = blobs(150, classes=classes)
+    unseen, _ = blobs(500, classes=classes, seed=1)
+    strengths = (0.001, 0.01, 0.1, 1.0)
+    choice = choose({1: vectors}, labels(truth, classes), strengths=strengths, folds=5, seed=7, warn=refuse)
+    order = dealt_rows(labels(truth, classes).truth, 7)
+    folds = [(order[np.arange(150) % 5 != fold], order[np.arange(150) % 5 == fold]) for fold in range(5)]
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        {"logisticregression__C": strengths},
+        cv=folds,
+    ).fit(vectors.astype(np.float64), truth)
+    assert choice.strength == search.best_params_["logisticregression__C"]
+    assert choice.accuracy == pytest.approx(search.best_score_)
+    linear = next(fitted(vectors.astype(np.float64), labels(truth, classes), [choice.strength], warn=refuse))
+    expected = search.predict(unseen.astype(np.float64))
+    assert linear.logits(unseen).argmax(axis=1).tolist() == expected.tolist()
+    shares = torch.tensor(linear.logits(unseen)).softmax(dim=1).numpy()
+    assert shares == pytest.approx(search.predict_proba(unseen.astype(np.float64)), abs=1e-9)
+
+
+def test_class_weights_are_those_of_scikit_learn() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    vectors, truth = blobs(120)
+    scaled = StandardScaler().fit_transform(vectors.astype(np.float64))
+    theirs = LogisticRegression(C=0.5, max_iter=1000, class_weight={0: 1.0, 1: 5.0, 2: 0.2}).fit(
+        scaled, truth
+    )
+    ours = next(
+        fitted(vectors.astype(np.float64), labels(truth, weights=(1.0, 5.0, 0.2)), [0.5], warn=refuse)
+    )
+    assert ours.weight == pytest.approx(theirs.coef_, abs=1e-6)
+    equal = next(fitted(vectors.astype(np.float64), labels(truth), [0.5], warn=refuse))
+    assert np.abs(equal.weight - ours.weight).max() > 1e-2
+
+
+def test_several_classes_are_one_against_the_rest() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.preprocessing import StandardScaler
+
+    vectors, first = blobs(150)
+    truth = np.eye(3, dtype=np.bool_)[first] | np.eye(3, dtype=np.bool_)[np.roll(first, 1)]
+    scaled = StandardScaler().fit_transform(vectors.astype(np.float64))
+    theirs = OneVsRestClassifier(LogisticRegression(C=0.5, max_iter=1000)).fit(scaled, truth)
+    several = Labels(truth=truth, multi_label=True, weights=(1.0,) * 3)
+    ours = next(fitted(vectors.astype(np.float64), several, [0.5], warn=refuse))
+    assert ((ours.logits(vectors.astype(np.float64)) > 0) == theirs.predict(scaled)).all()
+    always = Labels(truth=np.c_[truth, np.ones(150, dtype=np.bool_)], multi_label=True, weights=(1.0,) * 4)
+    linear = next(fitted(vectors.astype(np.float64), always, [0.5], warn=refuse))
+    assert linear.bias[3] == pytest.approx(np.log(151))
+
+
+def test_the_better_layer_is_chosen() -> None:
+    vectors, truth = blobs(150)
+    noise = np.random.default_rng(3).normal(size=vectors.shape).astype(np.float32)
+    choice = choose({2: vectors, 6: noise}, labels(truth), strengths=(0.1, 1.0), folds=3, seed=0, warn=refuse)
+    assert choice.layer == 2
+    assert choice.accuracy == max(choice.table.values())
+    same = choose({2: vectors, 6: vectors}, labels(truth), strengths=(1.0,), folds=3, seed=0, warn=refuse)
+    assert same.layer == 6, "of equals the last"
+
+
+def test_folds_are_stratified_and_every_row_is_held_out_once() -> None:
+    truth = np.eye(3, dtype=np.bool_)[[0] * 50 + [1] * 20 + [2] * 5]
+    order = dealt_rows(truth, 0)
+    assert sorted(order.tolist()) == list(range(75))
+    counts = [truth[order[np.arange(75) % 5 == fold]].sum(axis=0).tolist() for fold in range(5)]
+    assert counts == [[10, 4, 1]] * 5
+
+
+def test_large_data_are_chosen_on_a_stratified_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunekit.training.probe._CHOICE_WORK", 1.0)
+    monkeypatch.setattr("tunekit.training.probe._FEWEST_ROWS", 100)
+    vectors, truth = blobs(1000)
+    choice = choose({1: vectors}, labels(truth), strengths=(1.0,), folds=5, seed=0, warn=refuse)
+    assert (choice.rows, choice.folds) == (100, 5)
+
+
+def test_fold_that_lacks_a_class() -> None:
+    vectors, truth = blobs(40, classes=2)
+    truth[0] = 2
+    choice = choose({1: vectors}, labels(truth), strengths=(1.0,), folds=4, seed=0, warn=refuse)
+    assert 0.5 < choice.accuracy < 1.0
+    two = choose({1: vectors[:2]}, labels(np.array([0, 1])), strengths=(1.0,), folds=5, seed=0, warn=refuse)
+    assert (two.accuracy, two.folds) == (0.0, 2)
