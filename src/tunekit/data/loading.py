@@ -27,6 +27,8 @@ from tunekit.examples import Example
 OnError: TypeAlias = Literal["raise", "skip"]
 
 _LISTED_LINES = 5
+_BLANKING = frozenset({"error-cells", "formulas-without-values", "merged-cells"})
+"""Findings of readers that say why a cell is blank."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,7 @@ def _converted(rows: Iterator[Row], chosen: Chosen, plan: Plan, found: Found) ->
         left -= len(made)
         if left <= 0:
             break
-    blank.check()
+    blank.check(found.notes)
     found.notes.findings.extend((*cells.findings(), *chosen.remarks.findings()))
     if left == most:
         _refuse_nothing(found)
@@ -216,9 +218,11 @@ class _Blank:
         if self.count <= _LISTED_LINES:
             self.lines.append(line)
 
-    def check(self) -> None:
+    def check(self, notes: Notes) -> None:
         if self.first is None:
             return
+        row = notes.row(self.lines[0])
+        reasons = [each.message for each in notes.findings if each.code in _BLANKING and row in each.rows]
         more = ", ..." if self.count > len(self.lines) else ""
         where = (
             f" in {self.count} rows, on lines {', '.join(map(str, self.lines))}{more}"
@@ -226,7 +230,7 @@ class _Blank:
             else ""
         )
         raise DataError(
-            self.first.message + where,
+            "; ".join([self.first.message + where, *reasons]),
             line=self.lines[0],
             field=self.first.field,
             hint='fill them in, or pass on_error="skip" to leave such rows out and list them in `skipped`',

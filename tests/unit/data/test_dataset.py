@@ -8,7 +8,7 @@ import pickle
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -176,6 +176,40 @@ def test_it_survives_pickling() -> None:
     assert again.fingerprint() == data.fingerprint()
 
 
+class Pair(NamedTuple):
+    prompt: str
+    completion: str
+
+
+def test_tuples_are_lists_and_named_ones_objects() -> None:
+    data = tk.Dataset.from_records(
+        zip(["Where is it now?", "I want it back"], ["late", "refund"], strict=True)
+    )
+    assert [(row.text, row.label) for row in data if isinstance(row, tk.LabelledExample)] == [
+        ("Where is it now?", "late"),
+        ("I want it back", "refund"),
+    ]
+    assert tk.Dataset.from_records([Pair("a", "b")])[0] == tk.CompletionExample(
+        id="records:1", prompt="a", completion="b"
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"prompt": "a", 1: "b"}, "records:1: the key 1 is no text\n  hint: call it '1'"),
+        (
+            tk.CompletionExample(prompt="a", completion="b"),
+            "records:1: the record is an example already\n  hint: pass the examples to Dataset(...)",
+        ),
+    ],
+)
+def test_what_is_no_record_is_named(record: Any, message: str) -> None:
+    with pytest.raises(tk.DataError) as caught:
+        tk.Dataset.from_records([record])
+    assert str(caught.value) == message
+
+
 def test_from_records_reports_position_and_field() -> None:
     with pytest.raises(DataError) as caught:
         tk.Dataset.from_records(
@@ -201,7 +235,7 @@ def test_from_records_refuses_one_thing_for_many(records: Any) -> None:
     [
         ({"text": "\ud83d"}, "the text holds '\\ud83d', half a surrogate pair, which is not a character"),
         (
-            {"text": "x", (1,): 3},
+            {"text": "x", "n": {(1,): 3}},
             "the record holds what JSON cannot: keys must be str, int, float, bool or None, not tuple",
         ),
         ("a row", "expected an object, found text"),

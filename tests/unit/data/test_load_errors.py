@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 import tunekit as tk
@@ -30,7 +31,11 @@ TWICE = (
 )
 MISSING = "fill in the missing cells, or put quotes around a cell that holds a line break"
 TOO_LONG = "a quote in this row may never close"
-INDENTED = "this looks like one indented JSON document; JSON lines hold one whole object on each line"
+ONE = "one line holds one object, and nothing after it"
+INDENTED = (
+    "these look like indented objects; JSON lines hold one whole object on each line, as `jq -c . FILE` writes them,"
+    " and a JSON document one array of all"
+)
 DISK = "check its permissions, and the disk that it lies on"
 QUERY = "look at what wrote it; did its query find anything?"
 UNCLEAR = "which column is the input and which the target is not clear"
@@ -159,7 +164,8 @@ def test_text_of_no_known_form() -> None:
         (
             'text,label\n"' + "a,b,\n" * 1_000_000,
             NAMED,
-            "2: a cell is longer than 4,194,304 characters; lines 2 to 1000001 were passed by",
+            "2: a cell is longer than 4,194,304 characters;"
+            " lines 2 to 100002 were passed by, and no row was found there",
             TOO_LONG,
         ),
         ("text,label\na,\n", NAMED, "2:label: empty text", SKIP),
@@ -199,7 +205,11 @@ def test_tables(content: str | bytes, options: dict[str, Any], message: str, hin
             " not valid JSON: Expecting property name enclosed in double quotes at column 14",
             "check this line with a JSON validator; keys and texts take double quotes",
         ),
-        ('{"text": "a"} {}', " not valid JSON: Extra data at column 15", "one line holds one object"),
+        (
+            '{"text": "a"} {}',
+            " not valid JSON: Extra data at column 15",
+            "one line holds one object, and nothing after it",
+        ),
         ("{", " not valid JSON: Expecting property name enclosed in double quotes at column 2", INDENTED),
         ("[1]", " expected an object, found a list", SHAPES),
         ('"x"', " expected an object, found text", SHAPES),
@@ -228,6 +238,18 @@ def test_json_lines(line: str | bytes, message: str, hint: str) -> None:
     raw = line if isinstance(line, bytes) else line.encode()
     Path("t.jsonl").write_bytes(b'{"text": "fine"}\n' + raw + b"\n")
     assert said("t.jsonl") == hinted(f"t.jsonl:2:{message}", hint)
+
+
+def test_a_blank_cell_of_a_workbook_says_why_it_is_blank() -> None:
+    book = openpyxl.Workbook()
+    for row in (["text", "label"], ["Where is it?", "=A2&1"], ["When was it?", "ok"]):
+        book.active.append(row)
+    book.save("t.xlsx")
+    assert said("t.xlsx") == hinted(
+        "t.xlsx:2:label: empty text; a formula in 1 row was never computed, and was read as a blank cell; open the"
+        " workbook with a spreadsheet program and save it",
+        SKIP,
+    )
 
 
 def test_named_keys_that_are_missing() -> None:

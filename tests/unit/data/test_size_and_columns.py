@@ -87,6 +87,13 @@ def test_a_system_prompt_that_is_left_out_is_a_warning() -> None:
     assert 'input="{system_prompt}\\n\\n{question}"' in found.message
 
 
+@pytest.mark.parametrize("name", ["context", "Choices", "options", "passage"])
+def test_what_a_question_is_about_is_missed_when_it_is_left_out(name: str) -> None:
+    found = check(pairs(2, **{name: ["Berlin", "Bonn"]}), Columns)["extra-columns"]
+    assert found.severity == "warning"
+    assert f"so the model never reads what {name!r} tells it" in found.message
+
+
 def test_preferences_that_repeat_the_chosen_conversation_are_no_warning() -> None:
     turn = Message(role="user", content="Hi")
     row = PreferenceExample(messages=(turn,), chosen="a", rejected="b", meta={"messages": [], "Chosen": "a"})

@@ -10,7 +10,11 @@ from tunekit.data.wording import brief, listed
 from tunekit.examples import EXAMPLE_KINDS, Example
 
 _MAX_COLUMNS = 1_000
-_TOLD_FIRST = ("system", "system_prompt", "system_message")
+_TOLD_FIRST = (
+    *("system", "system_prompt", "system_message"),
+    *("context", "passage", "choices", "options"),
+)
+"""What a question cannot be answered without, or not as it was."""
 
 
 class Columns(Check):

@@ -94,6 +94,8 @@ class _Table:
         for piece in pieces:
             if isinstance(piece, Damage):
                 self._any = True
+                if piece.is_end:
+                    raise _explained(piece)
                 yield piece.line, _explained(piece)
                 continue
             last = piece.line + piece.lines - 1
@@ -217,6 +219,7 @@ def _is_swallowed(cells: list[str], delimiter: str) -> bool:
 def _explained(damage: Damage) -> DataError:
     line = damage.line
     beyond = f"; lines {line} to {damage.last} were passed by" if damage.last > line else ""
+    beyond += ", and no row was found there" if damage.is_end else ""
     if damage.reason.startswith("field larger"):
         message, hint = (
             f"a cell is longer than {MAX_CELL_CHARS:,} characters",

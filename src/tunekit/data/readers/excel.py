@@ -7,6 +7,7 @@ the archive (`zip_limits`). Old binary workbooks (xls, xlsb) are not read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import IO, BinaryIO, Protocol
 
 from tunekit.data.findings import Finding
@@ -68,9 +69,11 @@ def _chosen(workbook: Workbook, wanted: str | int | None) -> SheetPart:
         raise DataError("the workbook has no sheet", hint="look at what wrote it")
     names = [sheet.name for sheet in sheets]
     if wanted is None:
-        for sheet in sheets:
-            if not sheet.hidden and sheet.filled is not False and _has_rows(workbook, sheet):
-                return sheet
+        filled = [sheet for sheet in sheets if not sheet.hidden and sheet.filled is not False]
+        for rows in (2, 1):  # a table has a header and a row; a note on a sheet before it has one
+            found = next((sheet for sheet in filled if _has_rows(workbook, sheet, rows)), None)
+            if found is not None:
+                return found
         raise DataError(
             f"no visible sheet has data; the sheets are {listed(names)}",
             hint="look at what wrote it; for a hidden sheet pass sheet= with its name",
@@ -85,10 +88,10 @@ def _chosen(workbook: Workbook, wanted: str | int | None) -> SheetPart:
     )
 
 
-def _has_rows(workbook: Workbook, part: SheetPart) -> bool:
-    """Whether anything stands in a sheet; one that cannot be read does not get lost by that."""
+def _has_rows(workbook: Workbook, part: SheetPart, least: int = 1) -> bool:
+    """Whether so many rows stand in a sheet; one that cannot be read does not get lost by that."""
     try:
-        return next(workbook.sheet(part).rows(), None) is not None
+        return len(list(islice(workbook.sheet(part).rows(), least))) == least
     except DataError:
         return True
 

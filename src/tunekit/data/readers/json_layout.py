@@ -93,11 +93,11 @@ class Outline:
 
     Attributes:
         members: The first thousand.
-        more: How many there are besides.
+        more: Whether there are others.
     """
 
     members: dict[str, Member] = field(default_factory=dict)
-    more: int = 0
+    more: bool = False
 
     def of(self, *kinds: Kind) -> list[Member]:
         """The members of these kinds."""
@@ -105,7 +105,7 @@ class Outline:
 
 
 def outline(scanner: Scanner) -> Outline:
-    """Go through the object that comes next and note what is in it.
+    """Go through the first thousand keys of the object that comes next and note what is in them.
 
     Raises:
         DataError: It is not an object of JSON, or a key occurs twice.
@@ -118,11 +118,10 @@ def outline(scanner: Scanner) -> Outline:
                 line=scanner.line,
                 hint="keep one of them, or rename one",
             )
-        if len(found.members) < MAX_MEMBERS:
-            found.members[name] = _member(name, scanner)
-        else:
-            found.more += 1
-            scanner.skip()
+        if len(found.members) == MAX_MEMBERS:
+            found.more = True
+            break
+        found.members[name] = _member(name, scanner)
     return found
 
 

@@ -11,7 +11,10 @@ from tunekit.data.readers.json_value import value
 from tunekit.data.readers.text_file import TextFile
 from tunekit.errors import DataError
 
-_INDENTED = "this looks like one indented JSON document; JSON lines hold one whole object on each line"
+_INDENTED = (
+    "these look like indented objects; JSON lines hold one whole object on each line,"
+    " as `jq -c . FILE` writes them, and a JSON document one array of all"
+)
 _LONE_BRACKET_CHARS = 80
 
 

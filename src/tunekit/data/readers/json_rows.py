@@ -51,7 +51,8 @@ class JsonRows:
         """Rows of a document that is one object."""
         scanner = at(0, 1)
         found = json_layout.outline(scanner)
-        _refuse_more(scanner)
+        if not found.more:
+            _refuse_more(scanner)
         if self._options.part is not None:
             yield from self._one_part(found, self._options.part, at)
             return
@@ -61,17 +62,20 @@ class JsonRows:
         if how not in ("record", "by key"):
             self._notes.facts["keys"] = [member.name for member in read]
         self._notes.findings += json_layout.findings(found, how, read)
-        yield from self._laid_out(found, how, at, (0, 1))
+        whole = at(0, 1)
+        yield from self._laid_out(found, how, at, whole)
+        if found.more and how in ("record", "by key"):  # nobody has looked at its end
+            _refuse_more(whole)
 
     # --- layouts of an object -----------------------------------------------------------------------------
 
-    def _laid_out(self, found: Outline, how: Layout, at: At, begin: tuple[int, int]) -> Iterator[Row]:
+    def _laid_out(self, found: Outline, how: Layout, at: At, whole: Scanner) -> Iterator[Row]:
         members = json_layout.members_read(found, how)
         match how:
             case "record":
-                yield from self._record(at(*begin))
+                yield from self._record(whole)
             case "by key":
-                yield from self._by_key(at(*begin))
+                yield from self._by_key(whole)
             case "grid":
                 yield from self._grid(found, at)
             case "columns" | "indexed columns":
@@ -107,7 +111,7 @@ class JsonRows:
             how = json_layout.layout(inner)
             # Parts in parts: one level is what people write, and each level costs a pass.
             how = "record" if how == "splits" else how
-            rows = self._laid_out(inner, how, at, (member.offset, member.line))
+            rows = self._laid_out(inner, how, at, at(member.offset, member.line))
         else:
             raise DataError(
                 f"the part {brief(member.name)} is {shown(member.first)}, not rows",

@@ -127,7 +127,8 @@ def _explained(error: ValueError | RecursionError) -> DataError:
             message = f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} is not UTF-8"
             hint = "pass encoding= with the encoding that the file was written in"
         case json.JSONDecodeError(msg="Extra data"):
-            message, hint = f"not valid JSON: Extra data at column {error.colno}", "one line holds one object"
+            message = f"not valid JSON: Extra data at column {error.colno}"
+            hint = "one line holds one object, and nothing after it"
         case json.JSONDecodeError():
             message = f"not valid JSON: {error.msg} at column {error.colno}"
             hint = "check this line with a JSON validator; keys and texts take double quotes"

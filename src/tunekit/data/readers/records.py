@@ -23,6 +23,9 @@ from tunekit.data.readers.dialect import MAX_CELL_CHARS, Dialect, csv_error
 MAX_ROW_CHARS = 4 * MAX_CELL_CHARS
 """A row of several lines with more is refused, and the search for the row after a damaged one ends here."""
 
+MAX_SEARCH_LINES = 100_000
+"""So many lines after a damaged row without a row among them end the reading: most of the table would be passed by."""
+
 _PART_CHARS = 32 << 10
 
 
@@ -57,11 +60,13 @@ class Damage:
         line: Where the damaged row begins.
         last: The last line that was passed by.
         reason: What `csv` says.
+        is_end: Whether no row was found after it, and nothing more is read.
     """
 
     line: int
     last: int
     reason: str
+    is_end: bool = False
 
 
 Piece: TypeAlias = "Rows | Damage"
@@ -103,6 +108,7 @@ class _Reading:
             0  # characters with which to try again: twice as many each time, so that it stays linear
         )
         self._damage: tuple[int, str] | None = None
+        self._searched = 0  # lines after the damage
 
     def read(self, block: str) -> Iterator[Piece]:
         self._text += block
@@ -157,9 +163,10 @@ class _Reading:
 
     def _search(self, is_end: bool) -> Iterator[Damage]:
         """Go to where rows begin again, if that is in the text."""
-        lines = list(_lines(self._text))
+        left = MAX_SEARCH_LINES - self._searched
+        lines = list(islice(_lines(self._text), left))
         begins: bool | None = None
-        is_full = is_end or len(self._text) > MAX_ROW_CHARS
+        is_full = is_end or len(self._text) > MAX_ROW_CHARS or len(lines) == left
         at = 0
         while at < len(lines):
             begins = self._begins(lines, at, is_end)
@@ -168,11 +175,13 @@ class _Reading:
             at += 1
         self._text = self._text[sum(map(len, lines[:at])) :]
         self._line += at
+        self._searched += at
+        is_lost = self._searched == MAX_SEARCH_LINES
         if at < len(lines) and not begins:
             self._wanted = 2 * len(self._text)
-        elif (at < len(lines) or is_end) and self._damage:
-            yield Damage(self._damage[0], self._line - 1, self._damage[1])
-            self._damage = None
+        elif (at < len(lines) or is_end or is_lost) and self._damage:
+            yield Damage(self._damage[0], self._line - 1, self._damage[1], is_lost)
+            self._damage, self._searched = None, 0
 
     def _begins(self, lines: Sequence[str], at: int, is_end: bool) -> bool | None:
         """Whether rows begin on this line; None where more of the text must be known."""

@@ -78,8 +78,9 @@ def choose(
         ('Alpaca instructions', 'no')
     """
     asked = columns or Columns(None, None)
-    records = [row for row in sample[:SAMPLE_ROWS] if isinstance(row, Mapping)]
-    lists = [row for row in sample[:SAMPLE_ROWS] if isinstance(row, list)]
+    first = sample[:SAMPLE_ROWS]
+    records = [unread.as_object(row) for row in first if isinstance(row, Mapping) or unread.is_chat(row)]
+    lists = [row for row in first if isinstance(row, list) and not unread.is_chat(row)]
     restating = Restating(records)
     if shape is not None:
         return _by_shape(named(shape), asked, restating)

@@ -15,6 +15,17 @@ from tunekit.data.shapes.rft import SOLUTIONS
 from tunekit.data.shapes.table import Guess
 from tunekit.data.wording import brief, listed
 
+_NUMBERS = frozenset({"0", "1"})
+_VERDICTS = frozenset(
+    {
+        _NUMBERS,
+        *map(frozenset, (("bad", "good"), ("no", "yes"), ("rejected", "accepted"), ("rejected", "chosen"))),
+        *map(frozenset, (("incorrect", "correct"), ("wrong", "right"), ("undesirable", "desirable"))),
+        *map(frozenset, (("down", "up"), ("negative", "positive"), ("\U0001f44e", "\U0001f44d"))),
+    }
+)
+"""Pairs of labels that people give answers."""
+
 
 def guessed_shape(shape: Shape, counts: Counter[str], records: Sequence[Mapping[str, Any]]) -> Finding:
     """Rows whose keys said what they are; a warning where they may well be something else."""
@@ -42,11 +53,14 @@ def _verdicts(shape: Shape, records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _may_be_verdicts(shape: Shape, records: Sequence[Mapping[str, Any]]) -> str:
-    if "completion" not in shape.kinds or not _are_zero_and_one(records):
+    labels = {fields.spelled(record["label"]) for record in records if "label" in record}
+    said = frozenset((label or "").strip().casefold() for label in labels)
+    if "completion" not in shape.kinds or said not in _VERDICTS:
         return ""
+    way = 'pass shape="unpaired"' if said == _NUMBERS else 'write true and false and pass shape="unpaired"'
     return (
-        "; the column 'label' holds 0 and 1: where those say which answers are bad and good, bad ones are learned, too,"
-        ' unless you pass shape="unpaired"'
+        f"; the column 'label' holds {' and '.join(sorted(said))}: where those say which answers are bad and good,"
+        f" bad ones are learned, too, unless you {way}"
     )
 
 

@@ -75,6 +75,8 @@ _ANSWERS: Mapping[str, tuple[str, ...]] = {
     "document": ("summary",),
     "article": ("summary", "highlights"),
     "dialogue": ("summary",),
+    "user": ("assistant", "bot"),
+    "human": ("assistant", "ai", "bot"),
 }
 _RAW = frozenset({"text", "content", "body", "document", "article"})
 _TWO_INPUTS = (
@@ -238,7 +240,8 @@ def _listed(found: Sequence[Column]) -> str:
 
 
 def _proposal(found: Sequence[Column]) -> str:
-    labels, texts = _labels(found), [column for column in found if column.kind in ("text", "short text")]
+    labels = _labels(found)
+    texts = [column for column in found if column.kind in ("text", "short text") and column not in labels]
     texts.sort(key=lambda column: (bool(labels) and column.folded not in _INPUTS, column.kind != "text"))
     if not texts:
         return "pass input= and target= with the columns to read and to answer, or target= alone for raw text"

@@ -26,23 +26,34 @@ _TELLING = (
 
 
 def as_record(row: Any) -> Mapping[str, Any]:
-    """The row as an object; a list is one with the keys "column 1", "column 2", ...
+    """The row as an object; a list of cells is one with the keys "column 1", "column 2", ...
 
     Raises:
         DataError: It is neither.
     """
-    return by_position(row) if isinstance(row, list) else as_object(row)
+    return by_position(row) if isinstance(row, list) and not is_chat(row) else as_object(row)
 
 
 def as_object(row: Any) -> Mapping[str, Any]:
-    """The row, if it is an object.
+    """The row, if it is an object; a chat that is a list of turns and nothing else is one with the key "messages".
 
     Raises:
-        DataError: It is not.
+        DataError: It is neither.
     """
     if isinstance(row, Mapping):
         return row
+    if is_chat(row):
+        return {"messages": row}
     raise DataError(f"expected an object, found {shown(row)}", hint=_SHAPES)
+
+
+def is_chat(row: Any) -> bool:
+    """Whether the row is a list of turns."""
+    return isinstance(row, list) and bool(row) and all(map(_is_turn, row))
+
+
+def _is_turn(item: Any) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("role", item.get("from")), str)
 
 
 def meant(record: Mapping[str, Any]) -> Shape | None:

@@ -10,7 +10,9 @@ from typing import Any
 from tunekit.data.patterns.veil import veiled
 from tunekit.data.readers.base import Notes, Row
 from tunekit.data.sources.base import Source
+from tunekit.data.wording import brief
 from tunekit.errors import DataError, SpecError
+from tunekit.examples import Example
 
 
 class RecordSource(Source):
@@ -56,10 +58,22 @@ class RecordSource(Source):
 
 def _checked(records: Iterator[Any]) -> Iterator[Row]:
     for number, record in enumerate(records, start=1):
-        yield number, _unwritable(record) or record
+        yield number, _unwritable(record) or _row(record)
+
+
+def _row(record: Any) -> Any:
+    """What the record is in JSON: a tuple is a list there, and one with names an object."""
+    if not isinstance(record, tuple):
+        return record
+    return record._asdict() if hasattr(record, "_asdict") else list(record)
 
 
 def _unwritable(record: Any) -> DataError | None:
+    if isinstance(record, Example):
+        return DataError("the record is an example already", hint="pass the examples to Dataset(...)")
+    for key in record if isinstance(record, Mapping) else ():
+        if not isinstance(key, str):
+            return DataError(f"the key {brief(key)} is no text", hint=f"call it {str(key)!r}")
     """Text from a file read with surrogateescape carries half characters that no later step could write."""
     try:
         json.dumps(record, ensure_ascii=False, default=repr).encode()

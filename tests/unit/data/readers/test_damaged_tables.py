@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import tunekit as tk
 from tests.unit.data.readers.tables import CELLS, OPENED, read, values
 from tunekit.data.readers.dialect import MAX_CELL_CHARS
+from tunekit.data.readers.records import MAX_SEARCH_LINES
 from tunekit.errors import DataError
 
 # --- broken quoting -------------------------------------------------------------------------------------
@@ -132,3 +133,15 @@ def test_what_mysql_and_spark_write_is_read_back(rows: list[tuple[str, str, str]
     content = "".join(",".join(map(cell, row)) + "\n" for row in table)
     found = values(content, quoting="backslash", delimiter=",", header=True, encoding="utf-8")
     assert [tuple(row.values()) for row in found] == [row for row in table[1:] if any(row)]
+
+
+def test_a_search_without_end_ends() -> None:
+    """A table that would be passed by to its end is an error, also where rows may be skipped."""
+    lines = "no row\n" * (MAX_SEARCH_LINES + 10)
+    with pytest.raises(
+        DataError, match="lines 3 to 100003 were passed by, and no row was found there"
+    ) as caught:
+        read_past('"opened,late,99\n', lines, before=1)
+    assert caught.value.line == 3
+    found, errors = read_past('"opened,late,99\n', lines[: 7 * (MAX_SEARCH_LINES - 10)], before=1)
+    assert (found, len(errors)) == (ALL, 1)

@@ -87,6 +87,18 @@ def test_what_is_not_there_is_said(options: dict[str, Any], message: str, hint: 
     assert hint in error.hint
 
 
+def test_a_note_on_the_first_sheet_is_no_table() -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["Exported by the help desk"])
+    data = book.create_sheet("data")
+    for row in (HEADER, ["a", "b"]):
+        data.append(row)
+    rows, notes = read(saved(book))
+    assert (rows, notes.facts["sheet"]) == ([(2, {"prompt": "a", "completion": "b"})], "data")
+    [finding] = notes.findings
+    assert "the sheet 'data' was read; not read: 'Sheet'." in finding.message
+
+
 def test_no_sheet_with_data() -> None:
     assert "no visible sheet has data; the sheets are 'Sheet'" in failed(xlsx([])).message
     error = failed(xlsx([HEADER]))

@@ -329,3 +329,9 @@ def test_another_wording_of_the_decoder_only_costs_time(monkeypatch: pytest.Monk
         assert rows(PAIRS * 50) == PAIRS * 50
     finally:
         json_scanner._shift.cache_clear()
+
+
+@pytest.mark.parametrize("value", ["token", {"text": "a"}])
+def test_what_follows_an_object_of_many_keys_is_refused(value: Any) -> None:
+    document = json.dumps({str(number): value for number in range(2_000)})
+    assert "the document ends, and then goes on with '['" in failed(document + "[1]").message

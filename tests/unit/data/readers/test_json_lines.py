@@ -113,8 +113,8 @@ def test_errors_stay_in_their_lines() -> None:
         (6, "the line holds a NUL byte"),
         (7, "text"),
     ]
-    assert found[1][1].hint.startswith("this looks like one indented JSON document")
-    assert found[2][1].hint == "one line holds one object"
+    assert found[1][1].hint.startswith("these look like indented objects")
+    assert found[2][1].hint == "one line holds one object, and nothing after it"
     assert notes.facts == {"encoding": "utf-8"}
 
 

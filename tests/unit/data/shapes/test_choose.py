@@ -35,6 +35,22 @@ def read(*rows: Any, **options: Any) -> list[Example]:
     return found
 
 
+# --- lists --------------------------------------------------------------------------------------------
+
+
+def test_a_list_of_turns_is_a_chat() -> None:
+    chat = ChatExample(
+        id="r:1", messages=(Message(role="user", content="hi"), Message(role="assistant", content="yo"))
+    )
+    assert read([U, A]) == [chat]
+    assert read([{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yo"}]) == [chat]
+    assert read([U, A], {"messages": [U, A]}) == [chat, chat.replace(id="r:2")]
+    assert read({"messages": [U, A]}, [U, A]) == [chat, chat.replace(id="r:2")]
+    assert read([U, A], shape="openai") == [chat]
+    with pytest.raises(DataError, match="no assistant turn"):
+        read([U, U])
+
+
 # --- by their keys ------------------------------------------------------------------------------------
 
 
@@ -132,6 +148,19 @@ def test_a_label_of_zero_and_one_beside_an_answer_and_more_is_a_warning() -> Non
     assert not bad.desirable
     assert [found.severity for found in choose([*VERDICTS, VERDICTS[0] | {"label": 2}]).findings] == ["info"]
     assert choose(VERDICTS[:1]).name == "prompt-completion"  # one label says nothing for certain
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("good", "bad"), ("Yes", "no "), ("\U0001f44d", "\U0001f44e"), ("accepted", "rejected")]
+)
+def test_words_that_may_be_verdicts_are_a_warning(good: str, bad: str) -> None:
+    rows = [{"prompt": "a", "completion": "b", "label": label} for label in (good, bad, good)]
+    chosen = choose(rows)
+    [finding] = chosen.findings
+    assert (finding.severity, chosen.name) == ("warning", "prompt-completion")
+    assert 'unless you write true and false and pass shape="unpaired"' in finding.message
+    [finding] = choose([*rows, rows[0] | {"label": "a class"}]).findings
+    assert finding.severity == "info"
 
 
 @pytest.mark.parametrize("key", ["solution", "ground_truth", "reference_answer"])

@@ -64,6 +64,8 @@ def label(number: int) -> str:
         (("id", "prompt", "canonical_solution", "test"), named(input="prompt", target="canonical_solution")),
         (("problem", "solution"), named(input="problem", target="solution")),
         (("source", "target"), named(input="source", target="target")),
+        (("User", "Assistant"), named(input="User", target="Assistant")),
+        (("system", "human", "ai"), named(input="human", target="ai")),
         (("article", "highlights", "id"), named(input="article", target="highlights")),
         (("text", "category"), named(input="text", target="category", kind="labelled")),
         (("Text", "Intent"), named(input="Text", target="Intent", kind="labelled")),
@@ -150,6 +152,11 @@ def test_what_the_caller_says_stays_said() -> None:
             table(claim=prose, evidence={"doc": 1}),
             "'claim' (text), 'evidence' (nested)",
             "perhaps target='claim' for raw text; else pass input= and target=",
+        ),
+        (
+            table(label=label),
+            "'label' (label)",
+            "pass input= and target= with the columns to read and to answer, or target= alone for raw text",
         ),
         (
             table(a=lambda n: n / 7, b=lambda n: n / 3),
