@@ -275,9 +275,12 @@ def test_errors_live_in_one_file() -> None:
 
 
 def is_error(node: ast.ClassDef) -> bool:
-    """Whether the class is an error that callers may see; a private one only steers its own file."""
-    public = not node.name.startswith("_")
-    return public and any(ast.unparse(base).endswith(("Error", "Exception")) for base in node.bases)
+    """Whether the class is an error that callers may see.
+
+    A private one only steers its own file, and a plain `BaseException` is a signal inside a child process.
+    """
+    bases = {ast.unparse(base) for base in node.bases} - {"BaseException"}
+    return not node.name.startswith("_") and any(base.endswith(("Error", "Exception")) for base in bases)
 
 
 def names_assigned(node: ast.ClassDef) -> set[str]:
