@@ -23,8 +23,25 @@ from tunekit.training.classes import Classes
 from tunekit.training.families import Family
 
 CARD_NAME = "tunekit.json"
+README_NAME = "README.md"
 ADAPTER_CONFIG_NAME = "adapter_config.json"
 ADAPTER_WEIGHTS_NAME = "adapter_model.safetensors"
+
+
+class Parent(BaseModel):
+    """An artifact that another one was made from.
+
+    Attributes:
+        run_id: The run that made it.
+        fingerprint: `fingerprint.of_model` of it.
+        base_fingerprint: That of the base it was made from; see `Card`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    fingerprint: str
+    base_fingerprint: str
 
 
 class Card(BaseModel):
@@ -48,6 +65,9 @@ class Card(BaseModel):
         run_id: The run that made it.
         key: Idempotency key of that run's submission.
         data_sha256: SHA-256 of the training rows.
+        rows: How many of them there were.
+        metrics: Last known numbers by name, such as "loss" and "validation_loss".
+        parents: What it goes on from, nearest first; empty for a model tuned from a base.
         versions: Library versions that made it.
     """
 
@@ -71,6 +91,9 @@ class Card(BaseModel):
     run_id: str = ""
     key: str = ""
     data_sha256: str = ""
+    rows: int = 0
+    metrics: dict[str, float] = {}
+    parents: tuple[Parent, ...] = ()
     versions: dict[str, str] = {}
 
     @property
@@ -106,6 +129,17 @@ def read_card(path: Path) -> Card:
     return card
 
 
+def lineage(path: Path, fingerprint: str) -> tuple[Parent, ...]:
+    """The parents of what goes on from an artifact: that one and its own.
+
+    Raises:
+        ModelError: There is no card, or it is damaged.
+    """
+    card = read_card(path)
+    here = Parent(run_id=card.run_id, fingerprint=fingerprint, base_fingerprint=card.base_fingerprint)
+    return (here, *card.parents)
+
+
 def template_sha256(tokenizer: Any) -> str:
     """SHA-256 of the tokenizer's chat template, or "" if it has none."""
     template = getattr(tokenizer, "chat_template", None)
@@ -130,17 +164,25 @@ def publish(path: Path, model: Any, tokenizer: Any, card: Card) -> bool:
     Raises:
         StorageError: The disk said no; nothing is left behind.
     """
+    return _files.publish_directory(path, lambda directory: write(directory, model, tokenizer, card))
 
-    def fill(directory: Path) -> None:
-        if card.kind == "adapter":
-            _save_adapter_weights(directory, model)
-        else:
-            if not card.labels:  # saved by transformers along with the weights
-                model.generation_config = generation_config(model, card.stop_token_ids)
-            model.save_pretrained(directory)
-        _save_the_rest(directory, model, tokenizer, card)
 
-    return _files.publish_directory(path, fill)
+def write(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
+    """Write the files of an artifact into a directory that is there.
+
+    Args:
+        directory: Empty.
+        model: As for `publish`.
+        tokenizer: As for `publish`.
+        card: As for `publish`.
+    """
+    if card.kind == "adapter":
+        _save_adapter_weights(directory, model)
+    else:
+        if not card.labels:  # saved by transformers along with the weights
+            model.generation_config = generation_config(model, card.stop_token_ids)
+        model.save_pretrained(directory)
+    _save_the_rest(directory, model, tokenizer, card)
 
 
 def rehearse(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
@@ -191,12 +233,16 @@ def generation_config(model: Any, stop_ids: Sequence[int]) -> Any:
 
 
 def _save_the_rest(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
+    from tunekit.training.model_card import readme
+
     if card.kind == "adapter":
         _save_adapter_config(directory, model, card)
     tokenizer.save_pretrained(directory)
     if not card.labels:
         generation_config(model, card.stop_token_ids).save_pretrained(directory)
     _write_json(directory / CARD_NAME, card.model_dump(mode="json"))
+    if card.kind != "probe":
+        (directory / README_NAME).write_text(readme(card), encoding="utf-8")
 
 
 def _save_adapter_weights(directory: Path, model: Any) -> None:
@@ -205,7 +251,10 @@ def _save_adapter_weights(directory: Path, model: Any) -> None:
     from peft import get_peft_model_state_dict
     from safetensors.torch import save
 
+    from tunekit.training import pissa
+
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    tensors = pissa.tensors_beside_untouched(model, tensors)
     weights = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"format": "pt"}
     )
@@ -213,7 +262,10 @@ def _save_adapter_weights(directory: Path, model: Any) -> None:
 
 
 def _save_adapter_config(directory: Path, model: Any, card: Card) -> None:
+    from tunekit.training import pissa
+
     config = {name: _plain(value) for name, value in model.peft_config["default"].to_dict().items()}
+    config = pissa.config_beside_untouched(config)
     config |= {"base_model_name_or_path": card.base_model, "revision": card.revision, "inference_mode": True}
     _write_json(directory / ADAPTER_CONFIG_NAME, config)
 

@@ -7,16 +7,19 @@ checkpoint's own would make full fine-tuning of a bf16 checkpoint pure bf16, whi
 from __future__ import annotations
 
 import json
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from tunekit.errors import ModelError
 from tunekit.training import fingerprint, heads, hub, render
-from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card, template_sha256
+from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card
+from tunekit.training.attach import attach_adapter as attach_adapter
+from tunekit.training.card_check import require_as_trained
 from tunekit.training.classes import Classes
 from tunekit.training.families import Family, Head, auto_class, family_of
 from tunekit.training.model_files import TOKENIZER_FILES, loading, require_directory, require_weights
@@ -158,6 +161,7 @@ def load_base(
     revision: str | None = None,
     dtype: torch.dtype = torch.float32,
     head: Head = "tokens",
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """The model of a directory or hub id, in `dtype`, in evaluation mode, with no gradient anywhere.
 
@@ -166,13 +170,14 @@ def load_base(
         revision: Hub revision.
         dtype: Of the weights.
         head: What it must end in.
+        options: What `from_pretrained` is told beside that; see `quantization`.
 
     Raises:
         ModelError: It is not a model directory, its weights are pickles, its architecture is unknown, or it has no
             such head.
     """
     config = load_config(source, revision=revision)
-    model, report = _pretrained(source, config, head, revision=revision, dtype=dtype)
+    model, report = _pretrained(source, config, head, revision=revision, dtype=dtype, options=options)
     missing = sorted(report["missing_keys"])
     if head == "none":  # masked language models come without BERT's pooler, which no state goes through
         missing = [name for name in missing if not name.startswith("pooler.")]
@@ -188,6 +193,7 @@ def load_classifier(
     revision: str | None = None,
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Any, str]:
     """The same with a head for `classes`: the base's own where it names the same classes, else a new one.
 
@@ -198,6 +204,7 @@ def load_classifier(
         revision: Hub revision.
         dtype: Of the weights.
         seed: Of the values that a new head begins with.
+        options: As `load_base`.
 
     Returns:
         The model, and what is worth telling about its head, or "".
@@ -208,7 +215,7 @@ def load_classifier(
     config = load_config(source, revision=revision)
     had = heads.classes_in(config)
     heads.describe(config, classes, tokenizer=Template.of(tokenizer).tokenizer)
-    model, report = _pretrained(source, config, "classes", revision=revision, dtype=dtype)
+    model, report = _pretrained(source, config, "classes", revision=revision, dtype=dtype, options=options)
     lacking, notice = heads.complete(model, report, had=had, seed=seed)
     _refuse_lacking(source, lacking)
     return model.requires_grad_(False).eval(), notice
@@ -229,7 +236,13 @@ def _load_base(
 
 
 def _pretrained(
-    source: str | Path, config: Any, head: Head, *, revision: str | None, dtype: torch.dtype
+    source: str | Path,
+    config: Any,
+    head: Head,
+    *,
+    revision: str | None,
+    dtype: torch.dtype,
+    options: Mapping[str, Any],
 ) -> tuple[Any, dict[str, Any]]:
     """A model and what its files lack, which transformers fills with random numbers and only logs."""
     directory = local_directory(source)
@@ -247,6 +260,7 @@ def _pretrained(
             # A head for another number of classes; it begins anew.
             ignore_mismatched_sizes=head == "classes",
             output_loading_info=True,
+            **options,
         )
     return loaded
 
@@ -286,11 +300,7 @@ def model_max_length(model: Any) -> int:
 def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:
     card = read_card(directory)
     tokenizer = load_tokenizer(directory)
-    if template_sha256(tokenizer) != card.chat_template_sha256:
-        raise ModelError(
-            f"the chat template in {str(directory)!r} is not the one the model was trained with",
-            hint="restore chat_template.jinja; with another template the model answers worse and nothing says so",
-        )
+    require_as_trained(card, directory, tokenizer)
     template = Template.of(tokenizer)
     if card.kind == "probe":
         model = _load_probe(card, directory, dtype, device)
@@ -343,28 +353,3 @@ def _require_same_base(card: Card) -> None:
             f"the base model {card.base_model!r} is not the one that was tuned: its weights have changed since",
             hint="restore the base model's files, or tune again on the new ones",
         )
-
-
-def attach_adapter(base: Any, directory: Path) -> Any:
-    """Wrap a loaded base model with the adapter of a PEFT directory.
-
-    Raises:
-        ModelError: The adapter's weights are missing or do not fit the base.
-    """
-    from peft import PeftModel
-
-    if not any(directory.glob("adapter_model*.safetensors")):
-        raise ModelError(
-            f"{str(directory)!r} has no adapter_model.safetensors", hint="copy the whole artifact directory"
-        )
-    with loading(directory, "adapter"), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model = PeftModel.from_pretrained(base, str(directory)).requires_grad_(False)
-    for item in caught:
-        # PEFT leaves what is missing at its random start and says so in a warning.
-        if "missing adapter keys" in str(item.message):
-            raise ModelError(
-                f"the adapter in {str(directory)!r} does not fit its base model: {str(item.message)[:300]}",
-                hint="copy the artifact again, and check that its base model is the one it was trained on",
-            )
-    return model

@@ -21,16 +21,25 @@ from tunekit import _canonical
 from tunekit._version import __version__
 from tunekit.examples import from_dict
 from tunekit.spec import Adapter, Classify, LoRA, Method, Probe
-from tunekit.training import artifacts, fingerprint, flops, load, memory, preflight, render
-from tunekit.training.adapters import make_trainable, trainable_parameters
+from tunekit.training import (
+    artifacts,
+    estimating,
+    fingerprint,
+    flops,
+    load,
+    preflight,
+    quantization,
+    render,
+    warm_start,
+)
+from tunekit.training.adapters import make_trainable, trainable_parameters, weights_per_rank
 from tunekit.training.checkpoint import recorded_base
 from tunekit.training.classes import Classes
 from tunekit.training.device import Device, choose_device
+from tunekit.training.early_stopping import require_validation
 from tunekit.training.events_log import EventLog
 from tunekit.training.families import Family, family_of
 from tunekit.training.flops import Work
-from tunekit.training.loop import Training, forward_passes
-from tunekit.training.memory import Estimate
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.catalogue import objective_of
 from tunekit.training.objectives.texts import Texts
@@ -38,12 +47,12 @@ from tunekit.training.recipe import Facts, Recipe, resolve
 from tunekit.training.render_answers import texts_of
 from tunekit.training.rows import Row
 from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training.steps import Training, forward_passes
 from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
 from tunekit.training.template import Template, stop_ids
 from tunekit.training.untrained import Untrained
 
 _ROWS_LOOKED_AT = 20  # a template does not change from row to row, but tools and system prompts may
-_SHARE_OF_PEAK = 0.45  # what benchmarks/train_cpu.py shows; small models and short rows stay below
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
 
 
@@ -113,11 +122,13 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
         template = Template.of(base.tokenizer)
     texts = Texts(template=template, prompt_format=_prompt_format(spec.method, template), family=base.family)
     examples = (from_dict(body) for body in run.examples("train"))
-    objective = objective_of(spec.method, texts, examples)
+    warn = partial(log.notice, level="warning")
+    objective = objective_of(spec.method, texts, examples, warn)
     rows = rows_of(run, "train", objective, stop, limit)
     held_out = rows_of(run, "validation", objective, stop, limit) if base.plan.validation else []
     kept = preflight.with_target(rows, part="training")
     validation = preflight.with_target(held_out, part="validation") if held_out else []
+    require_validation(spec.early_stopping, len(validation))
     raise_if_stopped(stop)
     with at_once():
         model = _model(base, objective, device, log)
@@ -130,10 +141,12 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
     )
     kept, cut = fitting(kept, part="training")
     validation, cut_too = fitting(validation, part="validation")
-    recipe = resolve(spec, _facts(model, base.family, objective, rows=len(kept)))
-    card = _card(run, base, recipe, texts, stops, model, objective.named_classes())
-    warn = partial(log.notice, level="warning")
-    model = make_trainable(model, _adapter(base), seed=spec.seed, warn=warn).to(device.name)
+    recipe = resolve(spec, _facts(base, model, objective, kept))
+    card = _card(run, base, recipe, texts, stops, model, objective.named_classes(), rows=len(kept))
+    start = warm_start.adapter_of(base.plan, card)
+    model = make_trainable(model, _adapter(base, recipe), seed=spec.seed, warn=warn, start=start).to(
+        device.name
+    )
     artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, base.tokenizer, card)
     training = _training(base.plan, recipe, objective, model, kept, validation, device)
     report = preflight.report(
@@ -144,11 +157,11 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
         template_sha256=card.chat_template_sha256,
         trainable=sum(value.numel() for value in training.parameters.values()),
         parameters=sum(value.numel() for value in model.parameters()),
-        memory_bytes=_spare_memory(training, device, log).total,
+        memory_bytes=estimating.spare_memory(training, device, log).total,
         device=device.name,
     )
     report["gradient_checkpointing"] = bool(getattr(model, "is_activation_checkpointing", False))
-    report |= _time(training) | objective.facts(kept, stops)
+    report |= estimating.time_of(training) | objective.facts(kept, stops)
     report["warnings"] += [
         *cut,
         *cut_too,
@@ -156,7 +169,7 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
         *objective.warnings(validation, stops, part="validation"),
         *preflight.served_differently(_served_differently(run, texts)),
     ]
-    log.preflight(report, message=_headline(report))
+    log.preflight(report, message=estimating.headline(report))
     with at_once():
         training = _measured(run, training, card, stop, warn)
     return Prepared(training=training, card=card, tokenizer=base.tokenizer)
@@ -180,8 +193,10 @@ def base_of(run: RunDirectory) -> Base:
     return Base(plan=plan, revision=revision, tokenizer=tokenizer, family=family)
 
 
-def _adapter(base: Base) -> Adapter:
-    return base.plan.spec.method.adapter  # type: ignore[union-attr]  # Probe has none and is not trained here
+def _adapter(base: Base, recipe: Recipe | None = None) -> Adapter:
+    """What is trained; with the recipe, nothing of it is left open."""
+    adapter: Adapter = base.plan.spec.method.adapter  # type: ignore[union-attr]  # Probe has none, nor comes here
+    return adapter.model_copy(update={"rank": recipe.rank}) if recipe and recipe.rank else adapter
 
 
 def _prompt_format(method: Method, template: Template) -> render.ResolvedFormat:
@@ -192,13 +207,14 @@ def _prompt_format(method: Method, template: Template) -> render.ResolvedFormat:
 
 def _model(base: Base, objective: Objective[Any], device: Device, log: EventLog) -> Any:
     plan, classes = base.plan, objective.named_classes()
-    # Weights that are trained stay fp32: bf16 weights swallow small updates.
-    dtype = device.frozen_dtype if isinstance(_adapter(base), LoRA) else torch.float32
+    how: Any = {
+        "revision": base.revision,
+        "dtype": quantization.dtype_of(_adapter(base), device),
+        "options": quantization.loading_options(_adapter(base), device),
+    }
     if classes is None:
-        return load.load_base(plan.model, revision=base.revision, dtype=dtype, head=objective.head)
-    model, told = load.load_classifier(
-        plan.model, base.tokenizer, classes, revision=base.revision, dtype=dtype, seed=plan.spec.seed
-    )
+        return load.load_base(plan.model, head=objective.head, **how)
+    model, told = load.load_classifier(plan.model, base.tokenizer, classes, seed=plan.spec.seed, **how)
     if told:
         log.notice(told)
     return model
@@ -240,13 +256,15 @@ def _served_differently(run: RunDirectory, texts: Texts) -> list[str]:
     ]
 
 
-def _facts(model: Any, family: Family, objective: Objective[Any], *, rows: int) -> Facts:
+def _facts(base: Base, model: Any, objective: Objective[Any], rows: Sequence[Row]) -> Facts:
     config, classes = model.config.get_text_config(), objective.named_classes()
     return Facts(
-        rows=rows,
+        rows=len(rows),
+        target_tokens=sum(row.target_count for row in rows),
+        weights_per_rank=weights_per_rank(model, _adapter(base)),
         hidden_size=config.hidden_size,
         model_type=config.model_type,
-        family=family,
+        family=base.family,
         head=objective.head,
         vocabulary=len(classes.names) if classes else config.vocab_size,
         max_length=load.model_max_length(model),
@@ -315,6 +333,8 @@ def _card(
     stops: tuple[int, ...],
     model: Any,
     classes: Classes | None,
+    *,
+    rows: int,
 ) -> artifacts.Card:
     plan = base.plan
     return artifacts.Card(
@@ -331,51 +351,11 @@ def _card(
         labels=classes.names if classes else (),
         multi_label=classes is not None and classes.multi_label,
         spec=plan.spec,
-        resolved={
-            "learning_rate": recipe.learning_rate,
-            "batch_size": recipe.batch_size,
-            "total_steps": recipe.total_steps,
-        },
+        resolved=recipe.decided,
         run_id=plan.run_id,
         key=plan.key,
         data_sha256=run.data_sha256("train"),
+        rows=rows,
+        parents=warm_start.parents_of(plan),
         versions={"tunekit": __version__, **{name: version(name) for name in _LIBRARIES}},
-    )
-
-
-def _spare_memory(training: Training, device: Device, log: EventLog) -> Estimate:
-    """Compute activations twice where that was asked for, or where they would not fit."""
-    model, wanted = training.model, training.spec.gradient_checkpointing
-    longest = max(row.length for row in training.rows)
-    rows = max(1, min(training.recipe.micro_rows, training.recipe.micro_tokens // longest))
-    needed, free = memory.estimate(model, device, pass_tokens=rows * longest), memory.free_bytes(device)
-    if wanted == "auto":
-        wanted = not memory.keeps_activations(needed, needed.weights, free)
-    if wanted:
-        memory.compute_activations_twice(model)
-        needed = memory.estimate(model, device, pass_tokens=rows * longest, checkpointing=True)
-    if not memory.keeps_activations(needed, needed.weights, free):
-        log.notice(
-            f"training may need {needed.total >> 20} MB in all, and only {(free or 0) >> 20} MB are free",
-            level="warning",
-            data={"needed_bytes": needed.total, "free_bytes": free},
-        )
-    return needed
-
-
-def _time(training: Training) -> dict[str, Any]:
-    """What all steps cost in arithmetic, and the seconds that follow where half of the peak is reached."""
-    operations = (
-        training.work.of_rows(training.rows) * training.recipe.total_steps / training.recipe.steps_per_epoch
-    )
-    seconds = operations / (_SHARE_OF_PEAK * training.peak) if training.peak else None
-    return {"operations": operations, "seconds_estimate": seconds}
-
-
-def _headline(report: dict[str, Any]) -> str:
-    seconds = report["seconds_estimate"]
-    return (
-        f"{report['rows']} rows, {report['tokens']} tokens ({report['target_share']:.0%} with loss), "
-        f"{report['steps']} steps, {report['trainable_parameters']} trainable parameters on {report['device']}"
-        + (f", about {seconds:.0f} s or more" if seconds and seconds >= 1 else "")
     )

@@ -68,6 +68,8 @@ class RunPlan(BaseModel):
         key: Idempotency key of the submission.
         model: Absolute path of the base model's directory, or a hub id.
         revision: Hub revision, if one was asked for.
+        warm_start: Absolute path of the artifact that the run goes on from, an adapter or `model` itself; or "".
+        warm_start_fingerprint: `fingerprint.of_model` of it when the run was submitted.
         spec: The recipe.
         python: Interpreter to train with: a run that is taken up again by another program trains where it began.
         threads: CPU threads to compute with; part of the plan because results depend on it in the last bit.
@@ -82,6 +84,8 @@ class RunPlan(BaseModel):
     key: str
     model: str
     revision: str | None = None
+    warm_start: str = ""
+    warm_start_fingerprint: str = ""
     spec: TuneSpec
     python: str
     threads: int

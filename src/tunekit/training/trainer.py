@@ -76,7 +76,8 @@ def run_training(
     prepared.training.model.eval()
     try:
         with at_once():
-            artifacts.publish(run.artifact_path, prepared.training.model, prepared.tokenizer, prepared.card)
+            card = prepared.card.model_copy(update={"metrics": _result(JobState.SUCCEEDED, state).metrics})
+            artifacts.publish(run.artifact_path, prepared.training.model, prepared.tokenizer, card)
     except Stopped as stopped:
         return _left(stopped.reason, state, log)
     return _result(JobState.SUCCEEDED, state)

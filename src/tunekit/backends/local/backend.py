@@ -29,7 +29,7 @@ from tunekit.backends.base import (
     SubmitRequest,
 )
 from tunekit.backends.capabilities import Capabilities
-from tunekit.backends.local import launch, models
+from tunekit.backends.local import launch, models, warm_start
 from tunekit.backends.local.worker import InferenceWorker
 from tunekit.errors import (
     JobFailedError,
@@ -70,13 +70,13 @@ class LocalBackend(Backend):
     name: ClassVar[str] = "local"
     poll_interval_s: ClassVar[float] = 0.5
     capabilities: ClassVar[Capabilities] = Capabilities(
-        methods=frozenset({"sft", "dpo", "kto", "classify"}),
+        methods=frozenset({"sft", "dpo", "kto", "classify", "probe"}),
         adapters=frozenset({"lora", "full", "last-layers"}),
         verbs=frozenset(
-            {"find", "cancel", "pause", "resume", "generate", "score", "artifact", "delete_artifacts"}
+            {"find", "cancel", "pause", "resume", "generate", "score", "embed", "artifact", "delete_artifacts"}
         ),
         options=frozenset({"revision"}),
-        spec_fields=frozenset({"too_long"}),
+        spec_fields=frozenset({"too_long", "warm_start", "early_stopping", "range-test"}),
     )
 
     def __init__(
@@ -115,7 +115,7 @@ class LocalBackend(Backend):
         """Write the run directory and start its trainer. The id follows from the key, so a second call changes nothing.
 
         Raises:
-            MissingExtraError: torch, transformers or peft is not installed.
+            MissingExtraError: torch, transformers or peft is not installed, or for Probe scikit-learn.
             ModelError: The base is not a model that can be trained.
             StorageError: The run directory cannot be written; nothing is left behind.
         """
@@ -185,6 +185,17 @@ class LocalBackend(Backend):
         answers = await self._call("score", model, requests=body)
         return [Scores(log_probs=tuple(item["log_probs"]), tokens=tuple(item["tokens"])) for item in answers]
 
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """Vectors from the same worker: as sentence-transformers' files beside the model say, where there are any.
+
+        Else the mean of the last layer's states, of decoders the last state, not scaled. A text that is too long for
+        the model is an `InvalidError`.
+        """
+        vectors: list[list[float]] = await self._call(
+            "embed", model, requests=[{"prompt": text} for text in texts]
+        )
+        return vectors
+
     async def artifact(self, job_id: str) -> str:
         """Directory of a run's tuned model: a PEFT adapter, or a whole model.
 
@@ -207,21 +218,25 @@ class LocalBackend(Backend):
         await asyncio.to_thread(self._worker.close)
 
     def _submit(self, request: SubmitRequest) -> str:
-        self._require_extra()
-        base = self._resolve(request.model)
-        if models.is_adapter(base):
-            raise ModelError(
-                f"{request.model!r} is an adapter, not a base model", hint="train from its base model instead"
-            )
+        self._require_extra(for_probe=request.spec.method.type == "probe")
         revision = request.spec.options.get("revision")
         if revision is not None and not isinstance(revision, str):
             raise SpecError(f"option 'revision' is {revision!r}", hint="give a hub revision as a string")
+        begins = warm_start.beginning_of(
+            request.model, request.spec, revision=revision, runs=self._settings.runs, hashes=self._hashes
+        )
+        if models.is_probe(begins.model):
+            raise ModelError(
+                f"{request.model!r} is a probe, not a base model", hint="train from the model that it was made on"
+            )
         run_id = _run_id(request.idempotency_key)
         plan = RunPlan(
             run_id=run_id,
             key=request.idempotency_key,
-            model=base,
-            revision=revision,
+            model=begins.model,
+            revision=begins.revision,
+            warm_start=begins.artifact,
+            warm_start_fingerprint=begins.artifact_fingerprint,
             spec=request.spec,
             python=self._python,
             threads=self._threads,
@@ -321,12 +336,14 @@ class LocalBackend(Backend):
             )
         return run
 
-    def _require_extra(self) -> None:
+    def _require_extra(self, *, for_probe: bool = False) -> None:
         if self._python != sys.executable:
             return  # what another interpreter has, it says itself
         for package in ("torch", "transformers", "peft"):
             if find_spec(package) is None:
                 raise MissingExtraError(package, extra="local")
+        if for_probe and find_spec("sklearn") is None:
+            raise MissingExtraError("sklearn", extra="probe")
 
     def _resolve(self, model: str) -> str:
         return models.resolve(model, self._settings.runs)
