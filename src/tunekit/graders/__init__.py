@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tunekit.graders.base import Flag, Grade, GradeError, Grader
+from tunekit.graders.base import Grade, GradeError, Grader
+from tunekit.graders.flags import Flag
 from tunekit.graders.judging import Judge, JudgeReply, JudgeRequest
 from tunekit.graders.parsing import parse
 from tunekit.graders.sample import Sample

@@ -6,24 +6,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
+from tunekit.graders.flags import Flag, Unreadable
 from tunekit.graders.sample import Sample
-
-Flag: TypeAlias = Literal[
-    "formula_parse_error",
-    "sample_parse_error",
-    "truncated_observation_error",
-    "unresponsive_reward_error",
-    "invalid_variable_error",
-    "other_error",
-    "python_grader_server_error",
-    "python_grader_runtime_error",
-    "model_grader_server_error",
-    "model_grader_refusal_error",
-    "model_grader_parse_error",
-]
-"""The eleven ways in which OpenAI's graders fail, by the names in its `RunGraderResponse`."""
+from tunekit.graders.templates import Variable
 
 _DETAILS: Mapping[str, tuple[Flag, ...]] = {
     "python_grader_server_error_type": ("python_grader_server_error",),
@@ -95,19 +82,6 @@ class Grade:
         return cls(value=None, error=GradeError(flag=flag, detail=detail))
 
 
-class Unreadable(Exception):
-    """Inside graders alone: what they were to read is not there. `grade` turns it into a `Grade`.
-
-    Args:
-        flag: As in `GradeError`.
-        detail: As in `GradeError`.
-    """
-
-    def __init__(self, flag: Flag, detail: str) -> None:
-        super().__init__(detail)
-        self.flag, self.detail = flag, detail
-
-
 @dataclass(frozen=True, kw_only=True)
 class Grader(ABC):
     """A function of an answer and the item that it answers. May be called from several threads.
@@ -135,8 +109,24 @@ class Grader(ABC):
     def close(self) -> None:
         """End the child process, if it has one. The next grade would start another."""
 
-    def variables(self) -> Iterator[str]:
-        """What its templates read, such as "item.answer"; for `python`, which reads what it likes, nothing."""
+    def missing(self, item: Mapping[str, Any]) -> list[str]:
+        """What the grader's templates want of an item and it does not have, in words.
+
+        A `python` grader reads what it likes, so of that nothing is known.
+
+        Args:
+            item: As for `grade`.
+        """
+        found = []
+        for variable in self.variables():
+            try:
+                variable.check(item)
+            except Unreadable as missing:
+                found.append(missing.detail)
+        return list(dict.fromkeys(found))
+
+    def variables(self) -> Iterator[Variable]:
+        """What its templates read."""
         return iter(())
 
     @abstractmethod

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from tunekit.data.wording import brief, listed, shown
-from tunekit.graders.base import Unreadable
 from tunekit.graders.fields import Fields
+from tunekit.graders.flags import Unreadable
 from tunekit.graders.sample import Sample
-from tunekit.graders.templates import Template
+from tunekit.graders.templates import Template, Variable
 
 ROLES = ("system", "developer", "user", "assistant")
 SAMPLING = ("seed", "top_p", "temperature", "max_completions_tokens", "reasoning_effort")
@@ -80,7 +80,7 @@ class Prompt:
         """
         return tuple({"role": role, "content": text.render(sample, item)} for role, text in self.turns)
 
-    def variables(self) -> Iterator[str]:
+    def variables(self) -> Iterator[Variable]:
         """See `Grader.variables`."""
         for _, text in self.turns:
             yield from text.variables()

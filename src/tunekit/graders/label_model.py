@@ -11,6 +11,7 @@ from tunekit.graders.base import Grade, Grader
 from tunekit.graders.fields import Fields
 from tunekit.graders.judging import Judge, JudgeRequest, Prompt, ask, no_verdict
 from tunekit.graders.sample import Sample
+from tunekit.graders.templates import Variable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class LabelModel(Grader):
             pass_threshold=fields.number("pass_threshold"),
         )
 
-    def variables(self) -> Iterator[str]:
+    def variables(self) -> Iterator[Variable]:
         """See `Grader.variables`."""
         return self.prompt.variables()
 

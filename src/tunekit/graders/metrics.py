@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from tunekit.errors import MissingExtraError, UnsupportedError
-from tunekit.graders.base import Unreadable
+from tunekit.graders.flags import Unreadable
 
 Metric: TypeAlias = Callable[[str, str], float]
 """Of a text and its reference."""

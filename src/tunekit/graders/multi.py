@@ -9,6 +9,7 @@ from typing import Any
 from tunekit.graders.base import Grade, Grader
 from tunekit.graders.formula import Formula
 from tunekit.graders.sample import Sample
+from tunekit.graders.templates import Variable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Multi(Grader):
         for grader in self.graders.values():
             grader.close()
 
-    def variables(self) -> Iterator[str]:
+    def variables(self) -> Iterator[Variable]:
         """See `Grader.variables`."""
         for grader in self.graders.values():
             yield from grader.variables()

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunekit.graders.base import Unreadable
+from tunekit.graders.flags import Unreadable
 
 _CHILD = Path(__file__).with_name("_child.py")
 _MAX_REPLY_BYTES = 65_536

@@ -12,6 +12,7 @@ from tunekit.graders.base import Grade, Grader
 from tunekit.graders.fields import Fields
 from tunekit.graders.judging import SAMPLING, Judge, JudgeRequest, Prompt, ask, no_verdict
 from tunekit.graders.sample import Sample
+from tunekit.graders.templates import Variable
 
 _STEP = {
     "type": "object",
@@ -63,7 +64,7 @@ class ScoreModel(Grader):
             pass_threshold=fields.number("pass_threshold"),
         )
 
-    def variables(self) -> Iterator[str]:
+    def variables(self) -> Iterator[Variable]:
         """See `Grader.variables`."""
         return self.prompt.variables()
 

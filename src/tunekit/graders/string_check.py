@@ -9,7 +9,7 @@ from typing import Any
 from tunekit.graders.base import Grade, Grader
 from tunekit.graders.fields import Fields
 from tunekit.graders.sample import Sample
-from tunekit.graders.templates import Template
+from tunekit.graders.templates import Template, Variable
 
 OPERATIONS: Mapping[str, Callable[[str, str], bool]] = {
     "eq": lambda text, reference: text == reference,
@@ -45,7 +45,7 @@ class StringCheck(Grader):
             pass_threshold=fields.number("pass_threshold"),
         )
 
-    def variables(self) -> Iterator[str]:
+    def variables(self) -> Iterator[Variable]:
         """See `Grader.variables`."""
         yield from self.input.variables()
         yield from self.reference.variables()

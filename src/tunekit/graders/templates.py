@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tunekit.data.wording import brief, listed, nearest
-from tunekit.graders.base import Unreadable
+from tunekit.graders.flags import Flag, Unreadable
 from tunekit.graders.sample import NAMES, Sample
 
 Step: TypeAlias = str | int
@@ -44,13 +44,21 @@ class Variable:
         if self.steps[:2] == ("sample", "output_json") and not sample.is_json:
             raise Unreadable("sample_parse_error", f"{self.text}: the answer is no JSON")
         found: Any = sample.namespace if namespace == "sample" else item
+        return self._followed(found, steps)
+
+    def check(self, item: Mapping[str, Any]) -> None:
+        """Raise `Unreadable` if it leads into the item and nowhere."""
+        if self.steps[0] == "item":
+            self._followed(item, self.steps[1:])
+
+    def _followed(self, found: Any, steps: Sequence[Step]) -> Any:
         for at, step in enumerate(steps):
             try:
                 found = _inside(found, step)
             except LookupError:
-                flag = "sample_parse_error" if namespace == "sample" else "invalid_variable_error"
+                flag: Flag = "sample_parse_error" if self.steps[0] == "sample" else "invalid_variable_error"
                 where = _written(self.steps[: at + 1])
-                raise Unreadable(flag, f"{self.text}: {where} has no {brief(step)}") from None  # type: ignore[arg-type]
+                raise Unreadable(flag, f"{self.text}: {where} has no {brief(step)}") from None
         return found
 
 
@@ -93,9 +101,9 @@ class Template:
             piece if isinstance(piece, str) else _text(piece.value(sample, item)) for piece in self.pieces
         )
 
-    def variables(self) -> Iterator[str]:
-        """The variables as written."""
-        return (piece.text for piece in self.pieces if isinstance(piece, Variable))
+    def variables(self) -> Iterator[Variable]:
+        """What it reads."""
+        return (piece for piece in self.pieces if isinstance(piece, Variable))
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from tunekit.graders.base import Grade, Grader
 from tunekit.graders.fields import Fields
 from tunekit.graders.metrics import NAMES, Embed, Metric, metric_of
 from tunekit.graders.sample import Sample
-from tunekit.graders.templates import Template
+from tunekit.graders.templates import Template, Variable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class TextSimilarity(Grader):
             pass_threshold=fields.number("pass_threshold"),
         )
 
-    def variables(self) -> Iterator[str]:
+    def variables(self) -> Iterator[Variable]:
         """See `Grader.variables`."""
         yield from self.input.variables()
         yield from self.reference.variables()

@@ -7,7 +7,8 @@ exact: there is no document mask whose bugs could leak. Answers to one prompt sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -146,6 +147,19 @@ def inputs(ids: torch.Tensor, pieces: Sequence[Piece]) -> dict[str, Any]:
         "position_ids": positions(pieces).to(ids.device, non_blocking=True),
         "spans": Spans.of(pieces, ids.device),
     }
+
+
+@contextmanager
+def with_masks(model: Any) -> Iterator[None]:
+    """Inside, a model that was switched to `end_to_end_attention` heeds attention masks, as `generate` needs."""
+    switched = model.config.get_text_config()._attn_implementation == NAME
+    if switched:
+        _switch(model, "sdpa")
+    try:
+        yield
+    finally:
+        if switched:
+            _switch(model, NAME)
 
 
 def _switch(model: Any, name: str) -> None:

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from tunekit.errors import ModelError
 from tunekit.training import layouts
+from tunekit.training.continuing import EncoderDecoderContinuation
 from tunekit.training.device import Device
 from tunekit.training.language_model import LanguageModel, Scored, scored
 from tunekit.training.layouts import Batch
@@ -58,12 +59,22 @@ class EncoderDecoder(LanguageModel):
         module.train()
         return cls(module=module, device=device, pad_id=pad_id, start_id=start_id, selects_rows=selects_rows)
 
-    def score(self, rows: Sequence[Answers]) -> Scored:
+    def score(self, rows: Sequence[Answers], *, temperature: float = 1.0) -> Scored:
         """See `LanguageModel.score`."""
         batch = self.decoded(rows).to(self.device.name)
         with self.device.autocast():
             logits = self._kept_logits(self._source(rows), batch)
-        return scored(logits, batch)
+        return scored(logits, batch, temperature=temperature)
+
+    def begun(self, prompts: Sequence[Sequence[int]], *, copies: int) -> EncoderDecoderContinuation:
+        """See `LanguageModel.begun`."""
+        rows = [
+            Answers(id="", prompt=tuple(prompt), answers=(), weight=0.0, encoded=True) for prompt in prompts
+        ]
+        told = self.encoded(rows)
+        return EncoderDecoderContinuation(
+            self.module, self.device, told, copies=copies, start_id=self.start_id
+        )
 
     def encoded(self, rows: Sequence[Answers]) -> dict[str, torch.Tensor]:
         """The prompts as the encoder reads them, padded on the right: `input_ids` and `attention_mask`."""

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from tunekit.training import layouts
 from tunekit.training.attention import inputs, supports_end_to_end
+from tunekit.training.continuing import Continuation, DecoderContinuation
 from tunekit.training.device import Device
 from tunekit.training.layouts import Batch
 from tunekit.training.rows import Answers
@@ -61,8 +62,22 @@ class LanguageModel(ABC):
     device: Device
 
     @abstractmethod
-    def score(self, rows: Sequence[Answers]) -> Scored:
-        """The log-probability of every target in one forward pass; answers in the order of the rows."""
+    def score(self, rows: Sequence[Answers], *, temperature: float = 1.0) -> Scored:
+        """The log-probability of every target in one forward pass; answers in the order of the rows.
+
+        Args:
+            rows: Prompts and answers.
+            temperature: Of the distribution that is meant, for answers that were drawn from it.
+        """
+
+    @abstractmethod
+    def begun(self, prompts: Sequence[Sequence[int]], *, copies: int) -> Continuation:
+        """Answers to prompts, `copies` to each, before their first token.
+
+        Args:
+            prompts: Token ids.
+            copies: How many answers are to follow each.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +120,17 @@ class Decoder(LanguageModel):
         module.train()
         return found
 
-    def score(self, rows: Sequence[Answers]) -> Scored:
+    def score(self, rows: Sequence[Answers], *, temperature: float = 1.0) -> Scored:
         """See `LanguageModel.score`."""
         batch = self.batch(rows).to(self.device.name)
         with self.device.autocast():
             logits = self._kept_logits(batch)
-        return scored(logits, batch)
+        return scored(logits, batch, temperature=temperature)
+
+    def begun(self, prompts: Sequence[Sequence[int]], *, copies: int) -> DecoderContinuation:
+        """See `LanguageModel.begun`."""
+        ids, mask = layouts.left_padded(prompts, pad_id=self.pad_id)
+        return DecoderContinuation(self.module, self.device, ids, mask, copies=copies)
 
     def batch(self, rows: Sequence[Answers]) -> Batch:
         """The rows as this model reads them."""
@@ -129,16 +149,18 @@ class Decoder(LanguageModel):
         return full[batch.keep]
 
 
-def scored(logits: torch.Tensor, batch: Batch) -> Scored:
+def scored(logits: torch.Tensor, batch: Batch, *, temperature: float = 1.0) -> Scored:
     """The log-probabilities of a batch's targets.
 
     Args:
         logits: Of its kept positions, shape (kept, vocabulary).
         batch: The batch.
+        temperature: As for `LanguageModel.score`.
     """
     # Where every position has one target, as in SFT, the rows need not be copied.
     rows = logits if len(batch.kept) == len(logits) else logits[batch.kept]
-    losses = functional.cross_entropy(rows.float(), batch.targets, reduction="none")
+    rows = rows.float() if temperature == 1.0 else rows.float() / temperature
+    losses = functional.cross_entropy(rows, batch.targets, reduction="none")
     return Scored(log_probs=-losses, weights=batch.weights, answers=batch.answers, count=batch.count)
 
 

@@ -16,6 +16,7 @@ _PREFERENCE_SHARES = {
     "ipo": (1 / 40, "a 40th for IPO, as for DPO: Zephyr recipes (alignment-handbook)"),
     "simpo": (1 / 40, "a 40th for SimPO: 3e-7 to 1e-6 full (README of princeton-nlp/SimPO)"),
     "orpo": (1 / 4, "a quarter for ORPO: 5e-6 full in mistral-capybara (alignment-handbook)"),
+    "rft": (1 / 20, "a 20th for RFT: 1e-6 full for a 7B model (DeepSeekMath, arXiv 2402.03300, section 4.2)"),
     "kto": (1 / 4, "a quarter for KTO: 5e-6 full for an 8B Llama (README of ContextualAI/HALOs)"),
 }
 _PREFERENCE_EPOCHS = (1.0, "1 pass over judged answers: zephyr-7b-beta/dpo (alignment-handbook)")

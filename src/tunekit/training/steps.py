@@ -111,8 +111,9 @@ def take_step(
     """
     with at_once():
         found = add_gradients(training, indices, step, stop)
-    _look_at(found)
-    update(training, found)
+    _look_at(found, training.learner)
+    if found.norm:
+        update(training, found)
     return StepResult(
         loss=found.loss,
         gradient_norm=float(found.norm),
@@ -186,11 +187,11 @@ def forward_passes(recipe: Recipe, stop: AskStop, rows: Sequence[R]) -> Iterator
         yield cut
 
 
-def _look_at(found: Gradients) -> None:
+def _look_at(found: Gradients, learner: Learner[Any]) -> None:
     norm = float(found.norm)
     if not found.is_finite:
         raise _not_finite(found.rows, found.loss, norm)
-    if norm == 0.0:
+    if norm == 0.0 and learner.teaches(found.rows):
         raise JobFailedError(
             "no gradient reaches the trainable parameters",
             hint="the adapter's target modules may not lie on the path of the loss; check target_modules",

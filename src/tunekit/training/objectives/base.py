@@ -71,6 +71,14 @@ class Learner(ABC, Generic[R]):
         """
         return list(rows)
 
+    def teaches(self, rows: Sequence[R]) -> bool:
+        """Whether these rows must give a gradient. Where they need not, a step without one changes nothing.
+
+        Args:
+            rows: All rows of the step, as they were drawn.
+        """
+        return True
+
     @abstractmethod
     def loss(self, rows: Sequence[R]) -> Loss:
         """Loss of the rows of one forward pass."""

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tunekit.errors import UnsupportedError
 from tunekit.examples import Example
-from tunekit.spec import DPO, KTO, SFT, Classify, Method
+from tunekit.spec import DPO, KTO, RFT, SFT, Classify, Method
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.classify import Classifying
 from tunekit.training.objectives.kto import KahnemanTversky
 from tunekit.training.objectives.preference import Preferring
+from tunekit.training.objectives.reinforcement import Reinforcing
 from tunekit.training.objectives.sft import Supervised
 from tunekit.training.objectives.texts import Texts
 
 
-def objective_of(method: Method, texts: Texts, examples: Iterable[Example]) -> Objective[Any]:
+def objective_of(
+    method: Method, texts: Texts, examples: Iterable[Example], warn: Callable[[str], object]
+) -> Objective[Any]:
     """The objective of a method.
 
     Args:
         method: The method.
         texts: How examples are written.
-        examples: All training examples; read only by methods that name classes.
+        examples: All training examples; read only by methods that name classes, or try out a grader.
+        warn: Told what a method leaves out as it goes on.
 
     Raises:
         DataError: The examples have nothing to tell apart.
+        SpecError: A grader is wrong.
         UnsupportedError: This trainer has none for it.
     """
     match method:
@@ -35,6 +40,8 @@ def objective_of(method: Method, texts: Texts, examples: Iterable[Example]) -> O
             return Preferring(texts, method)
         case KTO():
             return KahnemanTversky(texts, method)
+        case RFT():
+            return Reinforcing.of(method, texts, examples, warn)
         case Classify():
             return Classifying.of(method, texts, examples)
         case _:
