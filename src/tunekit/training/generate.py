@@ -1,4 +1,4 @@
-"""Answers and scores from a loaded model. Knows batches and sampling; no family, nor where the model came from.
+"""Answers and scores from a loaded model. Knows requests and what is told of their answers; no family, and no files.
 
 Prompts become tokens in `render` and `pairs`, the same code that training used, so serving cannot drift from training.
 """
@@ -6,7 +6,7 @@ Prompts become tokens in `render` and `pairs`, the same code that training used,
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,10 +17,10 @@ from tunekit.training import predict
 from tunekit.training.answering.base import Answering
 from tunekit.training.answering.decoder import DecoderAnswering
 from tunekit.training.answering.encoder_decoder import EncoderDecoderAnswering
+from tunekit.training.drafts import Draft, Ending, GrowingText
 from tunekit.training.load import LoadedModel
-
-_BATCH = 16
-_CHOICES_AT_ONCE = 64
+from tunekit.training.sampling import draw_key
+from tunekit.training.writing import batches, write
 
 
 def generate(
@@ -28,27 +28,56 @@ def generate(
 ) -> list[dict[str, Any]]:
     """One answer per request, in order: `{"text", "finish_reason", "usage"}`.
 
-    A classifier answers with the class, or for multi-label data with a JSON list of classes; see `predict`.
+    An answer follows from the model, its prompt, the sampling and the seed, whatever is asked beside it. A classifier
+    answers with the class, or for multi-label data with a JSON list of classes; see `predict`.
 
     Args:
         loaded: Model, tokenizer and how prompts are written for it.
-        requests: Each with `prompt` (text or messages) and optional `tools`.
-        sampling: How answers are drawn. With a temperature, equal requests and seed give equal answers.
+        requests: Each with `prompt` (text or messages), optional `tools`, and optional `seed` before the sampling's.
+        sampling: How answers are drawn.
 
     Raises:
         InvalidError: A prompt leaves no room for an answer.
+        ModelError: The model computes NaN.
     """
     if loaded.classes is not None:
         return predict.generate(loaded, loaded.classes, requests)
     answering = _answering(loaded)
-    prompts = [answering.prompt_ids(request) for request in requests]
-    answers: list[dict[str, Any]] = [{} for _ in requests]
-    for batch in _batches([answering.room(len(ids)) >= sampling.max_tokens for ids in prompts], prompts):
-        for index, answer in zip(
-            batch, _answer(answering, [prompts[i] for i in batch], sampling), strict=True
-        ):
-            answers[index] = answer
-    return answers
+    drafts = [_draft(answering, request, sampling) for request in requests]
+    for batch in batches(drafts):
+        started = time.perf_counter()
+        for _ in write(answering, batch, sampling):
+            pass
+        for draft in batch:
+            draft.seconds = (time.perf_counter() - started) / len(batch)
+    return [_answer(loaded, draft) for draft in drafts]
+
+
+def stream(
+    loaded: LoadedModel, request: Mapping[str, Any], sampling: Sampling
+) -> Generator[str, None, dict[str, Any]]:
+    """Pieces of an answer's text, one per token, as they are written; it returns what `generate` returns.
+
+    A piece may be empty: a token may hold only part of a character, and what may become a stop string is held back.
+    Closing the generator ends the computation. Raises what `generate` raises.
+    """
+    if loaded.classes is not None:
+        (predicted,) = predict.generate(loaded, loaded.classes, [request])
+        yield predicted["text"]
+        return predicted
+    answering, started, sent = _answering(loaded), time.perf_counter(), 0
+    draft = _draft(answering, request, sampling)
+    draft.growing = growing = GrowingText(loaded.tokenizer)
+    for _ in write(answering, [draft], sampling):
+        if draft.finish_reason:
+            break
+        ready = len(growing.text) - draft.ending.held(growing.text)
+        yield growing.text[sent:ready]
+        sent = max(sent, ready)
+    draft.seconds = time.perf_counter() - started
+    answer = _answer(loaded, draft)
+    yield answer["text"][sent:]
+    return answer
 
 
 def score(loaded: LoadedModel, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -70,72 +99,34 @@ def _answering(loaded: LoadedModel) -> Answering:
     return EncoderDecoderAnswering(loaded) if loaded.family == "encoder-decoder" else DecoderAnswering(loaded)
 
 
-def _batches(has_room: Sequence[bool], prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Indices in batches of similar length, so that little is spent on padding.
-
-    A prompt that leaves less room than the answer may take goes alone, or all beside it would be cut too.
-    """
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    fitting = [index for index in order if has_room[index]]
-    for start in range(0, len(fitting), _BATCH):
-        yield fitting[start : start + _BATCH]
-    for index in order:
-        if not has_room[index]:
-            yield [index]
-
-
-@torch.inference_mode()
-def _answer(answering: Answering, prompts: list[list[int]], sampling: Sampling) -> list[dict[str, Any]]:
-    started = time.perf_counter()
-    room = answering.room(max(map(len, prompts)))
-    # This process serves nobody else, so seeding its generator touches no host.
-    torch.manual_seed(sampling.seed)
-    written = answering.written(prompts, _generation_config(answering.loaded, sampling, room=room))
-    seconds = (time.perf_counter() - started) / len(prompts)
-    return [
-        _finish(answering.loaded, sampling, prompt, row.tolist(), seconds)
-        for prompt, row in zip(prompts, written, strict=True)
-    ]
-
-
-def _generation_config(loaded: LoadedModel, sampling: Sampling, *, room: int) -> Any:
-    from transformers import GenerationConfig
-
-    _forget_own_sampling(loaded.model)
-    drawn: dict[str, Any] = {"do_sample": False}
-    if sampling.temperature > 0:
-        drawn = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-    return GenerationConfig(
-        max_new_tokens=min(sampling.max_tokens, room),
-        eos_token_id=list(loaded.stop_ids) or None,
-        pad_token_id=loaded.stop_ids[0] if loaded.stop_ids else 0,
-        **drawn,
+def _draft(answering: Answering, request: Mapping[str, Any], sampling: Sampling) -> Draft:
+    prompt = answering.prompt_ids(request)
+    tokenizer, seed = answering.loaded.tokenizer, request.get("seed")
+    return Draft(
+        prompt=prompt,
+        limit=min(sampling.max_tokens, answering.room(len(prompt))),
+        key=draw_key(sampling.seed if seed is None else seed, prompt),
+        ending=_ending(answering.loaded, sampling),
+        growing=GrowingText(tokenizer) if sampling.stop else None,
     )
 
 
-def _forget_own_sampling(model: Any) -> None:
-    """What a config leaves open, transformers fills from the model's own. `Sampling` alone decides here."""
-    from transformers import GenerationConfig
-
-    # PEFT hands its own attribute on to decoders and to nothing else, so it is set where it is read.
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    start = getattr(bare.generation_config, "decoder_start_token_id", None)
-    bare.generation_config = GenerationConfig(decoder_start_token_id=start)
+def _ending(loaded: LoadedModel, sampling: Sampling) -> Ending:
+    tokenizer = loaded.tokenizer
+    # A special token has no text in an answer, so asked for as a stop string it is found as a token.
+    special = [stop for stop in sampling.stop if stop in tokenizer.all_special_tokens]
+    tokens = frozenset((*loaded.stop_ids, *tokenizer.convert_tokens_to_ids(special)))
+    return Ending(tokens=tokens, strings=tuple(stop for stop in sampling.stop if stop))
 
 
-def _finish(
-    loaded: LoadedModel, sampling: Sampling, prompt: list[int], new: list[int], seconds: float
-) -> dict[str, Any]:
-    end = next((at for at, token in enumerate(new) if token in loaded.stop_ids), None)
-    text = loaded.tokenizer.decode(new[:end], skip_special_tokens=True)
-    cut = min((at for stop in sampling.stop if (at := text.find(stop)) >= 0), default=None)
+def _answer(loaded: LoadedModel, draft: Draft) -> dict[str, Any]:
     return {
-        "text": text[:cut],
-        "finish_reason": "length" if end is None and cut is None else "stop",
+        "text": draft.text(loaded.tokenizer),
+        "finish_reason": draft.finish_reason,
         "usage": {
-            "input_tokens": len(prompt),
-            "output_tokens": len(new) if end is None else end + 1,
-            "seconds": seconds,
+            "input_tokens": len(draft.prompt),
+            "output_tokens": len(draft.tokens),
+            "seconds": draft.seconds,
         },
     }
 
@@ -146,7 +137,7 @@ def _score(answering: Answering, request: Mapping[str, Any]) -> dict[str, Any]:
     choices = [answering.choice_ids(request, choice, prompt) for choice in request["choices"]]
     if not choices:
         raise InvalidError("there are no choices to score", hint="give at least one")
-    log_probs: list[float] = []
-    for start in range(0, len(choices), _CHOICES_AT_ONCE):
-        log_probs += answering.log_probs(prompt, choices[start : start + _CHOICES_AT_ONCE])
-    return {"log_probs": log_probs, "tokens": [len(choice) for choice in choices]}
+    return {
+        "log_probs": answering.log_probs(prompt, choices),
+        "tokens": [len(choice) for choice in choices],
+    }

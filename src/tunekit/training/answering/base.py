@@ -1,4 +1,4 @@
-"""What `generate` needs of a family: prompts and choices in tokens, new tokens, log-probabilities. It cuts no batch."""
+"""What `generate` needs of a family: prompts and choices in tokens, logits, log-probabilities. It cuts no batch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,24 @@ from tunekit.training.load import LoadedModel
 
 if TYPE_CHECKING:
     import torch
+
+
+class Texts(ABC):
+    """Texts that a model writes together, with what it remembers of each.
+
+    Attributes:
+        logits: Of the next token of each, shape (texts, vocabulary).
+    """
+
+    logits: torch.Tensor
+
+    @abstractmethod
+    def append(self, tokens: torch.Tensor) -> None:
+        """One more token of each, int64, shape (texts,); the logits are then those behind it."""
+
+    @abstractmethod
+    def keep(self, rows: torch.Tensor) -> None:
+        """Forget all but these, int64, in this order. The logits are out of date until the next `append`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +80,8 @@ class Answering(ABC):
         """Tokens that an answer to a prompt of `prompt` tokens may take."""
 
     @abstractmethod
-    def written(self, prompts: list[list[int]], config: Any) -> torch.Tensor:
-        """New tokens after each prompt, int64, shape (prompts, longest answer).
-
-        Args:
-            prompts: Token ids.
-            config: transformers' generation config: limits, stop tokens and how tokens are drawn.
-        """
+    def begin(self, prompts: list[list[int]]) -> Texts:
+        """Read prompts, and be ready to write behind each."""
 
     @abstractmethod
     def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:

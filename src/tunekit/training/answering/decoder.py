@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from tunekit.training import render
-from tunekit.training.answering.base import Answering
+from tunekit.training.answering.base import Answering, Texts
+
+_LOGITS_TOGETHER = 1 << 26  # 256 MB in fp32
+_TOKENS_TOGETHER = 1 << 15  # of prompts and choices: it bounds the memory of keys and values
 
 
 class DecoderAnswering(Answering):
@@ -20,38 +25,45 @@ class DecoderAnswering(Answering):
         """See `Answering.room`: what the prompt leaves of the context."""
         return self.loaded.max_length - prompt
 
-    def written(self, prompts: list[list[int]], config: Any) -> torch.Tensor:
-        """See `Answering.written`."""
-        ids, mask = _left_padded(prompts, pad=config.pad_token_id)
-        device = self.loaded.model.device
-        output: torch.Tensor = self.loaded.model.generate(
-            input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=config
-        )
-        return output[:, ids.shape[1] :]
+    def begin(self, prompts: list[list[int]]) -> Texts:
+        """See `Answering.begin`."""
+        return _DecoderTexts(self.loaded.model, prompts)
 
     def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
-        """See `Answering.log_probs`: the prompt's key/value cache is repeated once per choice."""
+        """See `Answering.log_probs`: what all choices begin with is computed once too."""
         model = self.loaded.model
-        ids = torch.tensor([prompt], device=model.device)
-        first = model(input_ids=ids, use_cache=True, logits_to_keep=1)
-        cache = first.past_key_values
-        cache.batch_repeat_interleave(len(choices))
-        return self._log_probs(first.logits[0, -1], cache, choices)
+        shared = _common_beginning(choices)[: _LOGITS_TOGETHER // self._vocabulary]
+        ids = torch.tensor([prompt + shared], device=model.device)
+        first = model(input_ids=ids, use_cache=True, logits_to_keep=len(shared) + 1)
+        begun = first.logits[:, :-1]
+        same = float(_picked(begun, ids[:, len(prompt) :]).sum())
+        rests = [choice[len(shared) :] for choice in choices]
+        found = [same] * len(choices)
+        for rows in self._together(rests, ids.shape[1]):
+            sums = _after(model, first.past_key_values, first.logits[:, -1:], [rests[row] for row in rows])
+            for row, value in zip(rows, sums, strict=True):
+                found[row] += value
+        return found
 
-    def _log_probs(self, next_logits: torch.Tensor, cache: Any, choices: list[list[int]]) -> list[float]:
-        """`next_logits` are those behind the prompt's last token, shape (vocabulary,)."""
-        longest = max(map(len, choices))
-        device = next_logits.device
-        # Right padding needs no mask: with causal attention no real token looks at what follows it.
-        ids = torch.tensor([choice + [0] * (longest - len(choice)) for choice in choices], device=device)
-        logits = next_logits.expand(len(choices), 1, -1)
-        if longest > 1:
-            rest = self.loaded.model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits
-            logits = torch.cat([logits, rest], dim=1)
-        picked = logits.float().log_softmax(dim=-1).gather(-1, ids[..., None])[..., 0]
-        lengths = torch.tensor([[len(choice)] for choice in choices], device=device)
-        real = torch.arange(longest, device=device) < lengths
-        return picked.masked_fill(~real, 0.0).sum(dim=1).tolist()
+    @property
+    def _vocabulary(self) -> int:
+        return int(self.loaded.model.config.get_text_config().vocab_size)
+
+    def _together(self, rests: list[list[int]], before: int) -> Iterator[list[int]]:
+        """Choices of similar length, as many as memory bears. The empty one, if there is, is the shared beginning."""
+        together: list[int] = []
+        for row in sorted((row for row, rest in enumerate(rests) if rest), key=lambda row: len(rests[row])):
+            count, longest = len(together) + 1, len(rests[row])
+            full = (
+                count * longest * self._vocabulary > _LOGITS_TOGETHER
+                or count * (before + longest) > _TOKENS_TOGETHER
+            )
+            if together and full:
+                yield together
+                together = []
+            together.append(row)
+        if together:
+            yield together
 
     def _prompt_ids(self, request: Mapping[str, Any]) -> list[int]:
         loaded, tools = self.loaded, request.get("tools", ())
@@ -68,9 +80,87 @@ class DecoderAnswering(Answering):
         )
 
 
-def _left_padded(prompts: list[list[int]], *, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask, both (batch, longest): answers begin where all prompts end."""
+class _DecoderTexts(Texts):
+    """Prompts padded on the left, so that all of them end, and answers begin, in the same column."""
+
+    def __init__(self, model: Any, prompts: list[list[int]]) -> None:
+        self._model = model
+        self._cache: Any = None
+        # Without padding there is nothing to mask or to count, and attention takes its causal fast path.
+        padded = len({len(prompt) for prompt in prompts}) > 1
+        ids, mask = (part.to(model.device) for part in _left_padded(prompts))
+        self._mask = mask if padded else None
+        bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._counts = "position_ids" in inspect.signature(bare.forward).parameters
+        self._read(ids)
+
+    def append(self, tokens: torch.Tensor) -> None:
+        """See `Texts.append`."""
+        if self._mask is not None:
+            self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), 1))], dim=1)
+        self._read(tokens[:, None])
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """See `Texts.keep`. It copies the cache once, as each token does."""
+        self._cache.batch_select_indices(rows)
+        if self._mask is not None:
+            self._mask = self._mask[rows]
+
+    def _read(self, ids: torch.Tensor) -> None:
+        told: dict[str, Any] = {}
+        if self._mask is not None:
+            told["attention_mask"] = self._mask
+            if self._counts:
+                told["position_ids"] = (self._mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        output = self._model(
+            input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1, **told
+        )
+        self._cache = output.past_key_values
+        self.logits = output.logits[:, -1]
+
+
+def _left_padded(prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask, both (prompts, longest)."""
     longest = max(map(len, prompts))
-    ids = torch.tensor([[pad] * (longest - len(prompt)) + prompt for prompt in prompts])
+    ids = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     return ids, mask
+
+
+def _common_beginning(choices: list[list[int]]) -> list[int]:
+    least, most = min(choices), max(choices)  # in order, so what these two begin with all between them do
+    differ = (at for at, (one, other) in enumerate(zip(least, most, strict=False)) if one != other)
+    return least[: next(differ, len(least))]
+
+
+def _after(model: Any, cache: Any, next_logits: torch.Tensor, choices: list[list[int]]) -> list[float]:
+    """Summed log-probability of each choice behind what the cache holds, which is left as it is.
+
+    Args:
+        model: The model.
+        cache: Keys and values of one text.
+        next_logits: Behind its last token, shape (1, 1, vocabulary).
+        choices: None of them is empty.
+    """
+    longest, device = max(map(len, choices)), next_logits.device
+    # Right padding needs no mask: with causal attention no real token looks at what follows it.
+    ids = torch.tensor([choice + [0] * (longest - len(choice)) for choice in choices], device=device)
+    found = [_picked(next_logits.expand(len(choices), 1, -1), ids[:, :1])]
+    if longest > 1:
+        cache = copy.deepcopy(cache)
+        cache.batch_repeat_interleave(len(choices))
+    width = max(1, _LOGITS_TOGETHER // (len(choices) * next_logits.shape[-1]))
+    for start in range(0, longest - 1, width):
+        read = ids[:, start : min(start + width, longest - 1)]
+        logits = model(input_ids=read, past_key_values=cache, use_cache=True).logits
+        found.append(_picked(logits, ids[:, start + 1 : start + 1 + read.shape[1]]))
+    lengths = torch.tensor([[len(choice)] for choice in choices], device=device)
+    real = torch.arange(longest, device=device) < lengths
+    sums: list[float] = torch.cat(found, dim=1).masked_fill(~real, 0.0).sum(dim=1).tolist()
+    return sums
+
+
+def _picked(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Log-probability of each token, fp32, shape (texts, tokens)."""
+    exact = logits.float()
+    return exact.gather(-1, ids[..., None])[..., 0] - exact.logsumexp(dim=-1)
