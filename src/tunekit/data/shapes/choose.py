@@ -134,8 +134,10 @@ def _by_shape(shape: Shape, asked: Columns, restating: Restating) -> Chosen:
 
 
 def _by_columns(columns: Columns, records: Sequence[Record], restating: Restating) -> Chosen:
+    names = columns.names
+
     def restate(record: Record) -> Restated:
-        return restating.for_columns(translations.flat(record), columns.names)
+        return restating.for_columns(translations.flat(record), names)
 
     return _of_columns(columns, records, restate, restating.remarks)
 

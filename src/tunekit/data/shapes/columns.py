@@ -94,11 +94,12 @@ def read(columns: Columns, record: Mapping[str, Any], id: str) -> Example:
         DataError: A column is not there, or holds no text.
     """
     prompt, used = ("", ()) if columns.input is None else _input(columns.input, record)
-    meta = fields.rest(record, {*used, *columns.targets})
+    targets = columns.targets
+    meta = fields.rest(record, (*used, *targets))
     if columns.kind == "labelled":
         said = fields.not_blank(prompt, columns.input)
         return LabelledExample(text=said, label=_label(columns, record), id=id, meta=meta)
-    [target] = columns.targets
+    [target] = targets
     if columns.kind == "prompt":
         turns = (Message(role="user", content=fields.not_blank(prompt, columns.input)),)
         fields.target(record, target)

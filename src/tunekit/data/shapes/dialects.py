@@ -67,17 +67,17 @@ def dialect(record: Mapping[str, Any]) -> str | None:
 
 def _is_plain(record: Mapping[str, Any]) -> bool:
     # Nearly every row of nearly every file; the rest of the decision costs several times as much.
-    said = record.get("messages")
-    return (
-        len(record) == 1
-        and type(said) is list
-        and all(
-            type(turn) is dict
-            and len(turn) == 2
-            and type(turn.get("content")) is str
-            and turn.get("role") in ("user", "assistant", "system")
-            for turn in said
-        )
+    return len(record) == 1 and _are_plain(record.get("messages"))
+
+
+def _are_plain(said: Any) -> bool:
+    """Whether these are turns as any chat has them."""
+    return type(said) is list and all(
+        type(turn) is dict
+        and len(turn) == 2
+        and type(turn.get("content")) is str
+        and turn.get("role") in ("user", "assistant", "system")
+        for turn in said
     )
 
 
@@ -98,7 +98,8 @@ def _of_row(record: Mapping[str, Any]) -> str | None:
 
 
 def _of_turns(record: Mapping[str, Any]) -> str | None:
-    return next(filter(None, map(_of_turn, _objects(record.get("messages")))), None)
+    said = record.get("messages")
+    return None if _are_plain(said) else next(filter(None, map(_of_turn, _objects(said))), None)
 
 
 def _of_turn(turn: Mapping[str, Any]) -> str | None:

@@ -57,10 +57,10 @@ class Restating:
 
     def for_columns(self, record: Mapping[str, Any], names: Collection[str]) -> Restated:
         """The row as it stands, for columns that the caller names; not accepted where its annotators did not."""
+        if not prodigy.was_refused(record):  # nearly always
+            return Restated(record)
         is_meant = prodigy.ANSWER in names or _is_own(record)
-        if not is_meant and prodigy.was_refused(record) and self._program(record):
-            return prodigy.restated(record)
-        return Restated(record)
+        return prodigy.restated(record) if not is_meant and self._program(record) else Restated(record)
 
     def _program(self, record: Mapping[str, Any]) -> Program | None:
         if self._keys.isdisjoint(record):  # nearly always

@@ -29,7 +29,9 @@ def is_one(record: Mapping[str, Any]) -> bool:
 
 def flat(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """The row with its languages as columns; any other row as it is."""
-    return {**record[_KEY], **fields.rest(record, (_KEY,))} if is_one(record) else record
+    if _KEY not in record or not is_one(record):
+        return record
+    return {**record[_KEY], **fields.rest(record, (_KEY,))}
 
 
 def guess(records: Sequence[Mapping[str, Any]], asked: Columns) -> Guess | None:
