@@ -23,7 +23,7 @@ _HINT = "the model's chat template is broken, or made to do harm; use another mo
 
 @contextmanager
 def cpu_limit(what: str, *, seconds: float = TEMPLATE_SECONDS) -> Iterator[None]:
-    """Bound the CPU time of a block in the main thread.
+    """Bound the CPU time of a block in the main thread. Inside of another such block, that one's limit counts.
 
     Args:
         what: What happens inside, for the error.
@@ -36,6 +36,9 @@ def cpu_limit(what: str, *, seconds: float = TEMPLATE_SECONDS) -> Iterator[None]
     def expire(number: int, frame: FrameType | None) -> None:
         raise JobFailedError(f"{what} takes more than {seconds:g} s of CPU time", hint=_HINT)
 
+    if signal.getitimer(signal.ITIMER_VIRTUAL)[0]:
+        yield
+        return
     # The child's own process, so nothing is taken from anybody. JobFailedError is no ValueError, so nobody on the way
     # takes it for a template's.
     before = signal.signal(signal.SIGVTALRM, expire)  # noqa: TID251

@@ -22,7 +22,7 @@ from tunekit._canonical import plain_facts
 from tunekit.errors import JobFailedError, StorageError, TunekitError
 from tunekit.events import JobState
 from tunekit.training import launches
-from tunekit.training.bounds import cpu_limit, memory_limit
+from tunekit.training.bounds import cpu_limit, rendering_limit
 from tunekit.training.events_log import EventLog
 from tunekit.training.leaving import EXIT_INTERRUPTED, Leaving, before_the_first_step
 from tunekit.training.rundir import RunDirectory, RunResult
@@ -139,7 +139,7 @@ def _train(run: RunDirectory, log: EventLog, leaving: Leaving) -> RunResult | No
     from tunekit.training.trainer import run_training
 
     configure(run.plan().threads)
-    template.limit_rendering(memory_limit)
+    template.limit_rendering(rendering_limit)
     return run_training(run, log, leaving, cpu_limit, leaving.at_once)
 
 

@@ -199,6 +199,21 @@ def test_a_template_that_loops_is_given_up(attack: Attack) -> None:
         rendered(attack.directory, LOOPS + CHAT_TEMPLATE, partial(cpu_limit, seconds=0.5))
 
 
+def forever_after_another_limit() -> None:
+    with cpu_limit("its template", seconds=60):
+        pass
+    while True:
+        pass
+
+
+def test_the_outer_limit_counts_and_names_what_it_bounds() -> None:
+    with (
+        pytest.raises(JobFailedError, match=r"row 'a' takes more than 0\.2 s"),
+        cpu_limit("row 'a'", seconds=0.2),
+    ):
+        forever_after_another_limit()
+
+
 @pytest.mark.parametrize(
     "wants", ["{{ 'x' * 10**11 }}", "{% set x = namespace(y=[0]) %}{{ ([0] * 10**10) | length }}"]
 )
