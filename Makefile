@@ -48,6 +48,7 @@ bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(DEV) ## measure tunekit aga
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/read_excel.py
 	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/probe.py
 
 setup: $(DEV) ## make .venv with everything a contributor needs
 
