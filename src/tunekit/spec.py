@@ -97,8 +97,8 @@ class TuneSpec(Spec):
         method: What is learned and how.
         epochs: Passes over the training examples; "auto" makes more of them over few examples.
         batch_size: Examples per optimizer step.
-        learning_rate: Peak rate; absolute, not a multiplier. "range-test" tries rates out before the first step and costs
-            up to 100 steps more (Smith 2015, arXiv 1506.01186).
+        learning_rate: Peak rate; absolute, not a multiplier. "range-test" tries rates out before the first step, which
+            costs as much as 100 steps (Smith 2015, arXiv 1506.01186).
         schedule: How the rate falls after warm-up.
         warmup_ratio: Share of all steps over which the rate rises from 0.
         weight_decay: Decoupled weight decay of AdamW.

@@ -29,6 +29,7 @@ from tunekit.training import (
     load,
     preflight,
     quantization,
+    range_test,
     render,
     warm_start,
 )
@@ -149,15 +150,22 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
     )
     artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, base.tokenizer, card)
     training = _training(base.plan, recipe, objective, model, kept, validation, device)
+    needed = estimating.spare_memory(training, device, log)
+    measured = partial(_measured, run, card=card, stop=stop, warn=warn)
+    tests_rates = spec.learning_rate == "range-test"
+    if tests_rates:  # the report waits for what it chooses
+        with at_once():
+            training = _rate_tested(run, measured(training), card, stop, warn)
+        card = card.model_copy(update={"resolved": training.recipe.decided})
     report = preflight.report(
         rows,
         kept,
         validation=held_out,
-        recipe=recipe,
+        recipe=training.recipe,
         template_sha256=card.chat_template_sha256,
         trainable=sum(value.numel() for value in training.parameters.values()),
         parameters=sum(value.numel() for value in model.parameters()),
-        memory_bytes=estimating.spare_memory(training, device, log).total,
+        memory_bytes=needed.total,
         device=device.name,
     )
     report["gradient_checkpointing"] = bool(getattr(model, "is_activation_checkpointing", False))
@@ -170,8 +178,9 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
         *preflight.served_differently(_served_differently(run, texts)),
     ]
     log.preflight(report, message=estimating.headline(report))
-    with at_once():
-        training = _measured(run, training, card, stop, warn)
+    if not tests_rates:
+        with at_once():
+            training = measured(training)
     return Prepared(training=training, card=card, tokenizer=base.tokenizer)
 
 
@@ -302,13 +311,13 @@ def _training(
 def _measured(
     run: RunDirectory,
     training: Training,
+    *,
     card: artifacts.Card,
     stop: AskStop,
     warn: Callable[[str], object],
 ) -> Training:
     """With what only the untrained model can tell of the rows, which takes a pass over them the first time."""
-    facts = card.model_dump(mode="json", exclude={"versions", "run_id", "key"})
-    recipe = training.recipe
+    facts, recipe = _facts_of(card), training.recipe
     passes = partial(forward_passes, recipe, stop)
 
     def prepared(part: Literal["train", "validation"], rows: Sequence[Row]) -> list[Row]:
@@ -323,6 +332,19 @@ def _measured(
         rows, validation = prepared("train", training.rows), prepared("validation", training.validation)
     training.model.train()
     return replace(training, rows=rows, validation=validation)
+
+
+def _rate_tested(
+    run: RunDirectory, training: Training, card: artifacts.Card, stop: AskStop, warn: Callable[[str], object]
+) -> Training:
+    recipe = training.recipe
+    key = _canonical.fingerprint([_facts_of(card), recipe.micro_rows, recipe.micro_tokens, recipe.max_length])
+    return range_test.with_tested_rate(training, run.range_test_path, key=key, stop=stop, warn=warn)
+
+
+def _facts_of(card: artifacts.Card) -> dict[str, Any]:
+    """What decides the numbers that the untrained model gives."""
+    return card.model_dump(mode="json", exclude={"versions", "run_id", "key"})
 
 
 def _card(

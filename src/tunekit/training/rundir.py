@@ -6,7 +6,8 @@
       lock               held by the training process for as long as it lives (it inherits it already held)
       events.jsonl       what happened, appended; readers stop at the last newline
       checkpoints/       one directory per checkpoint, each with a MANIFEST.json; emptied once the run has succeeded
-      untrained/         what the untrained model says of the rows, for methods that hold the tuned one against it
+      untrained/         what the untrained model says of the rows, for methods that ask it: a probe's vectors are here
+      range-test.json    which learning rates were tried out before the first step, if that was asked for
       artifact/          the tuned model, published whole
       cancel             appears when somebody wants the run to stop
       pause              is there while somebody wants the run to rest
@@ -147,6 +148,11 @@ class RunDirectory:
     def untrained_path(self) -> Path:
         """What the untrained model says of the rows; computed once."""
         return self.path / "untrained"
+
+    @property
+    def range_test_path(self) -> Path:
+        """What a learning-rate range test saw, if there was one."""
+        return self.path / "range-test.json"
 
     @property
     def artifact_path(self) -> Path:
