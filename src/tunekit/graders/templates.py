@@ -18,7 +18,7 @@ from tunekit.graders.sample import NAMES, Sample
 Step: TypeAlias = str | int
 
 _VARIABLE = re.compile(r"\{\{([^{}]*)\}\}")
-_STEP = re.compile(r"""\.([^\s.\[\]"']+)|\[([0-9]{1,9})\]|\["([^"\]]*)"\]|\['([^'\]]*)'\]""")
+_STEP = re.compile(r"""\.([^\s.\[\]"'|()]+)|\[([0-9]{1,9})\]|\["([^"\]]*)"\]|\['([^'\]]*)'\]""")
 _NAMESPACE = re.compile(r"item|sample")
 
 
