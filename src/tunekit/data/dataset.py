@@ -122,12 +122,12 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """Rows that `load(..., on_error="skip")` left out, and why. Conversions keep it; parts do not."""
+        """Rows that `load(..., on_error="skip")` left out, and why. Conversions and `map` keep it; parts do not."""
         return tuple(self._noted.skipped)
 
     @property
     def source(self) -> Mapping[str, Any]:
-        """How `load` read it: format, encoding, columns, shape and the like. Conversions keep it; parts do not."""
+        """How `load` read it: format, encoding, columns, shape and the like. Conversions and `map` keep it."""
         return MappingProxyType(self._noted.notes.facts)
 
     @property
@@ -177,7 +177,7 @@ class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]
             SpecError: The function returned something that is not an example.
         """
         arguments.function("function", function, of="an example")
-        return Dataset(keep_row(function(example), example) for example in self)
+        return self._through(lambda rows: (keep_row(function(example), example) for example in rows))
 
     def filter(self, function: Callable[[Example], bool]) -> Dataset:
         """The examples for which `function(example)` is true."""

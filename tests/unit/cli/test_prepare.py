@@ -220,6 +220,16 @@ def test_several_labels_are_no_answer_unless_they_are_joined(
     assert '"delivery; billing"' in out.read_text()
 
 
+def test_rows_that_were_left_out_are_told_where_labels_are_joined(
+    several: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several.write_text(several.read_text() + '{"text": "no label", "label": null}\n')
+    assert main(["prepare", str(several), "-q", "--join-labels", "; "]) == 0
+    said = capsys.readouterr().out
+    assert "several.jsonl: 2 rows (labelled)" in said
+    assert "skipped-rows: left out 1 row" in said
+
+
 def test_rows_that_a_target_does_not_train_on_are_not_written(
     several: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

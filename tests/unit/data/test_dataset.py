@@ -176,6 +176,13 @@ def test_it_survives_pickling() -> None:
     assert again.fingerprint() == data.fingerprint()
 
 
+def test_map_keeps_what_was_said_of_the_rows() -> None:
+    data = tk.Dataset.from_records([{"text": "a"}, {"text": " "}], on_error="skip")
+    mapped = data.map(lambda row: row)
+    assert (mapped.skipped, mapped.source) == (data.skipped, data.source)
+    assert mapped.check()["skipped-rows"].rows == ("records:2",)
+
+
 class Pair(NamedTuple):
     prompt: str
     completion: str
