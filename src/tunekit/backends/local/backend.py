@@ -10,7 +10,8 @@ import asyncio
 import hashlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
@@ -22,14 +23,13 @@ from tunekit.backends.base import (
     Failure,
     GenerateRequest,
     Generation,
-    Prompt,
     ScoreRequest,
     Scores,
     Snapshot,
     SubmitRequest,
 )
 from tunekit.backends.capabilities import Capabilities
-from tunekit.backends.local import launch, models, warm_start
+from tunekit.backends.local import launch, models, questions, warm_start
 from tunekit.backends.local.worker import InferenceWorker
 from tunekit.errors import (
     JobFailedError,
@@ -40,7 +40,6 @@ from tunekit.errors import (
     StorageError,
 )
 from tunekit.events import JobState, Notice, Usage
-from tunekit.examples import message_to_dict
 from tunekit.spec import Sampling
 from tunekit.training.fingerprint import Hashes
 from tunekit.training.rundir import RunDirectory, RunPlan
@@ -73,7 +72,17 @@ class LocalBackend(Backend):
         methods=frozenset({"sft", "dpo", "kto", "classify", "probe"}),
         adapters=frozenset({"lora", "full", "last-layers"}),
         verbs=frozenset(
-            {"find", "cancel", "pause", "resume", "generate", "score", "embed", "artifact", "delete_artifacts"}
+            {
+                "find",
+                "cancel",
+                "pause",
+                "resume",
+                "generate",
+                "score",
+                "embed",
+                "artifact",
+                "delete_artifacts",
+            }
         ),
         options=frozenset({"revision"}),
         spec_fields=frozenset({"too_long", "warm_start", "early_stopping", "range-test"}),
@@ -157,33 +166,38 @@ class LocalBackend(Backend):
         A classifier answers with the name of the class, or for multi-label data with a JSON list of names, sorted,
         whatever the sampling; it takes the text itself as the prompt.
         """
-        body = [
-            {"prompt": _prompt(item.prompt), "tools": [dict(tool) for tool in item.tools]}
-            for item in requests
-        ]
+        body = [questions.question(item) for item in requests]
         answers = await self._call(
             "generate", model, requests=body, sampling=sampling.model_dump(mode="json")
         )
-        return [
-            Generation(text=item["text"], finish_reason=item["finish_reason"], usage=Usage(**item["usage"]))
-            for item in answers
-        ]
+        return [questions.generation(item) for item in answers]
+
+    async def stream(
+        self, model: str, request: GenerateRequest, sampling: Sampling
+    ) -> AsyncIterator[str | Generation]:
+        """An answer from the same worker, token by token. Other calls wait until it has ended or is closed."""
+        self._require_extra()
+        pieces = self._worker.stream(
+            "stream",
+            model=await asyncio.to_thread(self._resolve, model),
+            requests=[questions.question(request)],
+            sampling=sampling.model_dump(mode="json"),
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if not isinstance(piece, str):
+                    yield questions.generation(piece)
+                elif piece:
+                    yield piece
 
     async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
         """Log-probabilities of choices from the same worker; the prompt they share is computed once.
 
         A classifier takes names of its classes only.
         """
-        body = [
-            {
-                "prompt": _prompt(item.prompt),
-                "choices": list(item.choices),
-                "tools": [dict(tool) for tool in item.tools],
-            }
-            for item in requests
-        ]
+        body = [questions.weighing(item) for item in requests]
         answers = await self._call("score", model, requests=body)
-        return [Scores(log_probs=tuple(item["log_probs"]), tokens=tuple(item["tokens"])) for item in answers]
+        return [questions.scores(item) for item in answers]
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """Vectors from the same worker: as sentence-transformers' files beside the model say, where there are any.
@@ -227,7 +241,8 @@ class LocalBackend(Backend):
         )
         if models.is_probe(begins.model):
             raise ModelError(
-                f"{request.model!r} is a probe, not a base model", hint="train from the model that it was made on"
+                f"{request.model!r} is a probe, not a base model",
+                hint="train from the model that it was made on",
             )
         run_id = _run_id(request.idempotency_key)
         plan = RunPlan(
@@ -368,7 +383,3 @@ def _state(run: RunDirectory) -> JobState:
 
 def _is_silent(run: RunDirectory) -> bool:
     return run.silent_s() > _SILENT_S and run.result() is None and run.is_alive()
-
-
-def _prompt(prompt: Prompt) -> str | list[dict[str, Any]]:
-    return prompt if isinstance(prompt, str) else [message_to_dict(message) for message in prompt]

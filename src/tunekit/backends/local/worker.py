@@ -1,7 +1,8 @@
 """The host's end of the inference worker: one child process that keeps models loaded. Knows pipes, not models.
 
-One request and one reply at a time, each a line of JSON on the child's stdin and stdout. The child ends when its stdin
-closes or its host is gone, and after a while without requests, so that it does not hold memory for nothing.
+One request and one reply at a time, each a line of JSON on the child's stdin and stdout; lines with pieces of an answer
+may come before the reply. The child ends when its stdin closes or its host is gone, and after a while without requests,
+so that it does not hold memory for nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +28,8 @@ from tunekit.errors import BackendError, TunekitError
 SERVER = ("-P", "-m", "tunekit.training.serve")
 """How the interpreter is asked to serve. -P: the current directory must not shadow installed packages."""
 
-
+_ENOUGH = b'{"op": "enough"}\n'
+_LAST_PIECE_S = 5.0  # how long a child may take to notice that nobody wants the rest, before it is killed
 _LOGS_KEPT_S = 7 * 86_400.0
 
 
@@ -44,8 +47,27 @@ class _Link:
         self.serving: threading.Event | None = None
 
 
+@dataclass(slots=True)
+class _Caller:
+    """Who waits for an answer, and how much of it was told."""
+
+    left: threading.Event
+    on_piece: Callable[[str], object] | None
+    pieces: int = 0
+    asked_to_end: bool = False
+
+    def hear(self, piece: str) -> bool:
+        """Tell a piece. False, once, if nobody listens any more."""
+        if not self.left.is_set() and self.on_piece is not None:
+            self.pieces += 1
+            self.on_piece(piece)
+            return True
+        first, self.asked_to_end = not self.asked_to_end, True
+        return not first
+
+
 class InferenceWorker:
-    """A child process that answers generate and score requests; started on first use, restarted when it dies.
+    """A child process that answers requests to models; started on first use, restarted when it dies.
 
     Args:
         logs: Directory for the child's stderr, one file per host process.
@@ -82,12 +104,49 @@ class InferenceWorker:
             self.abandon(abandoned)
             raise
 
-    def call(self, operation: str, *, abandoned: threading.Event | None = None, **arguments: Any) -> Any:
+    async def stream(self, operation: str, **arguments: Any) -> AsyncGenerator[Any]:
+        """The pieces of an answer as they come, and last the answer. Raises what `call` raises.
+
+        Closing it ends the computation and leaves the child as it is, models and all.
+        """
+        abandoned, link, loop = threading.Event(), self._link(), asyncio.get_running_loop()
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        call = partial(
+            self.call,
+            operation,
+            abandoned=abandoned,
+            on_piece=lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece),
+            **arguments,
+        )
+        answer = loop.run_in_executor(link.thread, call)
+        answer.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            yield await answer
+        finally:
+            abandoned.set()
+            if link.serving is abandoned:
+                await asyncio.wait({answer}, timeout=_LAST_PIECE_S)
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()  # it was raised above, or nobody is there to hear of it
+            self.abandon(abandoned)
+
+    def call(
+        self,
+        operation: str,
+        *,
+        abandoned: threading.Event | None = None,
+        on_piece: Callable[[str], object] | None = None,
+        **arguments: Any,
+    ) -> Any:
         """Send one request and wait for its answer.
 
         Args:
-            operation: "generate" or "score".
-            abandoned: Pass it to `abandon` from another thread to end the wait.
+            operation: "generate", "stream", "score" or "embed".
+            abandoned: Pass it to `abandon` from another thread to end the wait. Once it is set, an answer that comes
+                in pieces is ended at its next one.
+            on_piece: Told the pieces of an answer that comes in pieces.
             arguments: What goes with it, JSON-ready.
 
         Raises:
@@ -98,14 +157,17 @@ class InferenceWorker:
             "utf-8", "surrogatepass"
         )
         link = self._link()
+        caller = _Caller(left=abandoned or threading.Event(), on_piece=on_piece)
         with link.lock:
-            link.serving = abandoned or threading.Event()
+            link.serving = caller.left
             try:
+                answer = self._exchange(link, line, caller)
                 # Twice, because a worker that just went for being idle is nobody's fault.
-                reply = self._exchange(link, line) or self._exchange(link, line)
+                if answer is None and not caller.pieces:
+                    answer = self._exchange(link, line, caller)
             finally:
                 link.serving = None
-        if reply is None:
+        if answer is None:
             raise BackendError(
                 f"the inference worker died while it served {operation!r}",
                 backend="local",
@@ -113,7 +175,6 @@ class InferenceWorker:
                 f" (see {str(self._log_path)!r})",
                 retryable=True,
             )
-        answer = json.loads(reply)
         if "error" in answer:
             raise _error(answer["error"])
         return answer["value"]
@@ -146,21 +207,26 @@ class InferenceWorker:
     def _link(self) -> _Link:
         return self._links.setdefault(os.getpid(), _Link())
 
-    def _exchange(self, link: _Link, line: bytes) -> bytes | None:
+    def _exchange(self, link: _Link, line: bytes, caller: _Caller) -> dict[str, Any] | None:
         """One round trip, or None if the child died over it or nobody waits."""
-        if link.serving is not None and link.serving.is_set():
+        if caller.left.is_set():
             return None
-        child = self._running_child(link)
-        reply = b""
+        child, answer = self._running_child(link), None
         try:
-            reply = _round_trip(child, line + b"\n")
+            _send(child, line + b"\n")
+            for reply in _replies(child):
+                if "piece" not in reply:
+                    answer = reply
+                    break
+                if not caller.hear(reply["piece"]):
+                    _send(child, _ENOUGH)
         except (BrokenPipeError, ConnectionResetError):
             pass  # it died; said by the missing reply
         finally:
             # Whatever interrupted us, the next caller must not get this one's answer.
-            if not reply.endswith(b"\n"):
+            if answer is None:
                 _drop(link)
-        return reply if reply.endswith(b"\n") else None
+        return answer
 
     def _running_child(self, link: _Link) -> subprocess.Popen[bytes]:
         if link.child is not None and link.child.poll() is not None:
@@ -192,18 +258,23 @@ class InferenceWorker:
         return child
 
 
-def _round_trip(child: subprocess.Popen[bytes], line: bytes) -> bytes:
-    """Send one line and read one. The reply is the only thing in the pipe, so its newline is the last byte there."""
-    requests, replies = _pipes(child)
+def _send(child: subprocess.Popen[bytes], line: bytes) -> None:
+    requests, _ = _pipes(child)
     rest = memoryview(line)
     while rest:
         rest = rest[requests.write(rest) :]
-    pieces = []
-    while piece := replies.read(1 << 16):
-        pieces.append(piece)
-        if piece.endswith(b"\n"):
-            break
-    return b"".join(pieces)
+
+
+def _replies(child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    """What the child says, line by line, until it dies. Nothing follows a reply that is no piece."""
+    _, replies = _pipes(child)
+    begun: list[bytes] = []
+    while read := replies.read(1 << 16):
+        *ends, rest = read.split(b"\n")
+        for end in ends:
+            yield json.loads(b"".join([*begun, end]))
+            begun = []
+        begun.append(rest)
 
 
 def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
