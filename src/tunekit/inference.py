@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeAlias
 
 from tunekit import _portal
 from tunekit._settings import Settings
@@ -67,6 +68,115 @@ async def generate_async(
     request = GenerateRequest(prompt=_prompt(prompt))
     answers = await serving.generate(reference.id, [request], sampling or Sampling())
     return answers[0]
+
+
+def stream(
+    model: str,
+    prompt: str | Turns,
+    *,
+    sampling: Sampling | None = None,
+    backend: Backend | None = None,
+    settings: Settings | None = None,
+) -> AnswerStream:
+    """Answer one prompt piece by piece, as the answer is written.
+
+    The pieces together are the text that `generate` answers. A backend that cannot write piece by piece gives one.
+
+    Args:
+        model: As for `generate`.
+        prompt: As for `generate`.
+        sampling: As for `generate`.
+        backend: As for `generate`.
+        settings: As for `generate`.
+
+    Returns:
+        The answer's text, for `for` and `async for`; nothing is asked before the first piece is.
+
+    Raises:
+        SpecError: The prompt is not one, or the backend given goes by another name.
+        NotFoundError: No such backend; while iterating, no such model.
+        UnsupportedError: While iterating: the backend cannot generate.
+
+    Examples:
+        >>> from tunekit.testing import ScriptedBackend
+        >>> "".join(stream("scripted:base", "2+2?", backend=ScriptedBackend(generate=lambda prompt: "4")))
+        '4'
+    """
+    reference = ModelRef(model)
+    serving = registry.serving(reference.backend, backend, settings)
+    request = GenerateRequest(prompt=_prompt(prompt))
+    return AnswerStream(serving.stream(reference.id, request, sampling or Sampling()))
+
+
+class AnswerStream(Iterator[str], AsyncIterator[str]):
+    """Pieces of an answer's text as they are written; it is what `stream` returns.
+
+    Use it with `for` or `async for`, and one reader at a time. Leave it early with `close`, or by the end of a `with`
+    block, and the computation ends.
+
+    Args:
+        pieces: As `Backend.stream` gives them.
+    """
+
+    def __init__(self, pieces: AsyncIterator[str | Generation]) -> None:
+        self._pieces = pieces
+        self._answer: Generation | None = None
+
+    @property
+    def answer(self) -> Generation | None:
+        """The whole answer, why it ended and what it consumed; None until all pieces are read."""
+        return self._answer
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        piece = _portal.run(self._next(), instead="async for")
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    async def __anext__(self) -> str:
+        piece = await self._next()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    def close(self) -> None:
+        """End the computation, if it has not ended."""
+        _portal.run(self.aclose(), instead="AnswerStream.aclose")
+
+    async def aclose(self) -> None:
+        """`close` for code that runs on an event loop."""
+        if isinstance(self._pieces, AsyncGenerator):
+            await self._pieces.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _next(self) -> str | None:
+        """The next piece, or None at the end."""
+        async for piece in self._pieces:
+            if isinstance(piece, str):
+                return piece
+            self._answer = piece
+        return None
 
 
 def _prompt(prompt: str | Turns) -> Prompt:

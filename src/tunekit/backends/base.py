@@ -8,7 +8,7 @@ submission and comparison are written once, above this file. Three coroutines ar
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
@@ -107,10 +107,12 @@ class GenerateRequest:
     Attributes:
         prompt: Plain text or chat messages.
         tools: Tool definitions in OpenAI's shape.
+        seed: Of this answer, in place of the sampling's; None takes that.
     """
 
     prompt: Prompt
     tools: tuple[Mapping[str, Any], ...] = ()
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,18 @@ class Backend(ABC):
     ) -> list[Generation]:
         """One answer per request, in order."""
         self._unsupported("generate")
+
+    async def stream(
+        self, model: str, request: GenerateRequest, sampling: Sampling
+    ) -> AsyncIterator[str | Generation]:
+        """The answer's text in pieces as they are written, and last the whole answer. Closing it ends the computation.
+
+        By default there is one piece, of whatever `generate` answers. A piece splits no character, and none is ever
+        taken back: what may become a stop string must be held.
+        """
+        (answer,) = await self.generate(model, [request], sampling)
+        yield answer.text
+        yield answer
 
     async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
         """Log-probabilities of each request's choices, in order."""

@@ -4,8 +4,8 @@
 
 Each line of stdin is a request `{"op": ..., "model": ..., ...}`; each line of stdout its reply `{"value": ...}` or
 `{"error": {"type", "message", "state"}}`. A reply may be preceded by lines `{"piece": ...}`, parts of an answer that is
-still being written; a request `{"op": "enough"}` ends such an answer early and has no reply of its own. The process ends
-when stdin closes or its parent changes, so it does not outlive its host.
+still being written; a request `{"op": "enough"}` ends such an answer early and has no reply of its own. The process
+ends when stdin closes or its parent changes, so it does not outlive its host.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from tunekit.training.host_lines import HostLines
 
 ENOUGH = b'{"op": "enough"}'
 """What the host writes when nobody wants the rest of an answer."""
-
 
 
 def main(arguments: list[str], answering: Callable[[int], Callable[..., Any]] | None = None) -> None:

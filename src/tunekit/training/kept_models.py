@@ -1,0 +1,76 @@
+"""The models that were asked last, kept loaded. Knows when to let go of one; not what they are asked."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from typing import Any
+
+from tunekit.training.device import Device
+from tunekit.training.embed import Embedder
+from tunekit.training.load import LoadedModel, load
+from tunekit.training.memory import free_bytes
+from tunekit.training.probed import ProbedModel
+
+_MOST = 2  # a base and its tuned sibling, which is what a comparison needs
+_SPARE = 0.9  # of what is free; the rest is for what nobody counts
+
+
+class KeptModels:
+    """Loads models, and keeps one or two of them.
+
+    The one asked before goes when a third comes, or before the second is loaded where that would not fit beside it. How
+    large a model is shows only once it is loaded, so the next is taken to be as large as the largest that is kept.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int, bool], LoadedModel | Embedder] = OrderedDict()
+
+    def answering(self, model: str) -> LoadedModel:
+        """The model that answers. Raises what `load` raises."""
+        found = self._get(model, embeds=False)
+        if not isinstance(found, LoadedModel):
+            raise AssertionError("its key says that it answers")
+        return found
+
+    def embedding(self, model: str) -> Embedder:
+        """The same as one that makes vectors: that needs no head, and attention for texts end to end."""
+        found = self._get(model, embeds=True)
+        if not isinstance(found, Embedder):
+            raise AssertionError("its key says that it makes vectors")
+        return found
+
+    def _get(self, model: str, *, embeds: bool) -> LoadedModel | Embedder:
+        key = (model, _changed_at(model), embeds)
+        if key not in self._kept:
+            self._make_room()
+            self._kept[key] = Embedder.of(load(model, head="none"), model) if embeds else load(model)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _make_room(self) -> None:
+        while len(self._kept) >= _MOST or (self._kept and not self._another_fits()):
+            self._kept.popitem(last=False)
+
+    def _another_fits(self) -> bool:
+        largest = max(self._kept.values(), key=weight_bytes)
+        model = _module(largest)
+        free = free_bytes(Device(name=str(model.device), frozen_dtype=model.dtype, compute_dtype=None))
+        return free is None or weight_bytes(largest) <= _SPARE * free
+
+
+def weight_bytes(kept: LoadedModel | Embedder) -> int:
+    """What a model's weights take."""
+    return sum(value.nbytes for value in _module(kept).parameters())
+
+
+def _module(kept: LoadedModel | Embedder) -> Any:
+    model = kept.loaded.model if isinstance(kept, Embedder) else kept.model
+    return model.features.model if isinstance(model, ProbedModel) else model
+
+
+def _changed_at(model: str) -> int:
+    """Newest change in a model directory, so that one saved anew under the same path is loaded anew."""
+    if not os.path.isdir(model):
+        return 0
+    return max((entry.stat().st_mtime_ns for entry in os.scandir(model)), default=0)
