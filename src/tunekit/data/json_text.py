@@ -24,6 +24,8 @@ def parsed(text: str, field: str) -> Any:
         return json_value.value(text)
     except DataError as error:
         hint = "write one JSON value as a text, such as '{\"order\": 7}'"
+        if text.lstrip("[ \n").startswith("{'"):
+            hint = "this is how Python shows it; write such a column with json.dumps"
         raise DataError(f"{error.message}, in {brief(text)}", field=field, hint=hint) from None
 
 

@@ -69,7 +69,7 @@ class Reading(Examples):
             quoting: Whether cells of a table may stand in double quotes; `"backslash"` where a quote inside them
                 has one before it and is not written twice.
             header: Whether the first row names the columns, which row (from 1) does, or the names themselves.
-            sheet: Sheet of a workbook, by name or position from 1; the first with data unless told.
+            sheet: Sheet of a workbook, by name or position from 1; the first with a table unless told.
             part: Which split of a file with several.
             unit: What one row of a plain text is.
             limit: Stop after so many examples from the top. For a random part use `sample`.
@@ -124,7 +124,7 @@ class Reading(Examples):
         """The same as `load` for dictionaries that are already in memory, or that any iterable makes.
 
         Args:
-            records: Dictionaries of any shape that `load` reads.
+            records: Dictionaries of any shape that `load` reads; tuples are rows without names of columns.
             input: As for `load`.
             target: As for `load`.
             kind: As for `load`.

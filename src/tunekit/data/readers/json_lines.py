@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -84,6 +85,10 @@ def _second_look(line: bytes | str, number: int, error: DataError, decoder: Deco
         if odd:
             decoder.note(notes.row(number), "", text)
             return _value_or_error(text)
+    if line[:3] == codecs.BOM_UTF8 or line[:1] == "\ufeff":
+        error.hint = (
+            "a byte order mark stands before this line, as where files were put end to end; take it out"
+        )
     if len(line) < _LONE_BRACKET_CHARS and line.strip() in (b"{", b"[", "{", "["):
         error.hint = _INDENTED
     return error

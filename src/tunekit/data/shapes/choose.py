@@ -154,7 +154,7 @@ def _of_columns(
         says=f"{said}{listed(columns.targets)} as {guesses.role(columns)}",
         read=_reader(restate, read, remarks),
         columns=columns,
-        findings=tuple(guesses.numeric_labels(records, columns)),
+        findings=tuple(guesses.odd_labels(records, columns)),
         remarks=remarks,
     )
 
@@ -177,6 +177,7 @@ def _chosen(sample: Sample, asked: Columns, restating: Restating, *, is_table: b
         return _guessed_columns(sample, asked, restating)
     except DataError:
         unread.refuse_tokens(sample.strange[0])
+        unread.refuse_turns(sample.strange)
         meant = named(name) if count else unread.meant(sample.records[0])
         if meant is not None:
             return _guessed_shape(meant, sample, asked, restating)
@@ -215,8 +216,9 @@ def _guessed_shape(main: Shape, sample: Sample, asked: Columns, restating: Resta
 
     findings = [] if main.name == "tunekit" else [guesses.guessed_shape(main, sample.counts, sample.records)]
     if main.name == "labelled":
-        labels = Columns("text", "label", "labelled", asked.label_names)
-        findings += guesses.numeric_labels(sample.records, labels)
+        key = next((key for key in ("label", "labels") if key in keys), "label")
+        labels = Columns("text", key, "labelled", asked.label_names)
+        findings += guesses.odd_labels(sample.records, labels)
     return Chosen(
         name=main.name,
         says=main.says,
@@ -234,7 +236,7 @@ def _of_lists(rows: list[list[Any]], asked: Columns, restating: Restating) -> Ch
         found = _by_columns(guess.columns, records, restating)
         return replace(found, findings=(guesses.guessed_columns(guess), *found.findings))
     finding = guesses.guessed_shape(pairs, Counter({pairs.name: len(rows)}), records)
-    numbers = guesses.numeric_labels(records, Columns("column 1", "column 2", "labelled", asked.label_names))
+    numbers = guesses.odd_labels(records, Columns("column 1", "column 2", "labelled", asked.label_names))
     read = _with_names(pairs.read, asked)
     return Chosen(name=pairs.name, says=pairs.says, read=read, findings=(finding, *numbers))
 

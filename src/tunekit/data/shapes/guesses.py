@@ -91,23 +91,38 @@ def guessed_columns(guess: Guess) -> Finding:
     )
 
 
-def numeric_labels(records: Sequence[Mapping[str, Any]], columns: Columns) -> list[Finding]:
-    """Labels that are written as numbers, and that nobody has named."""
+def odd_labels(records: Sequence[Mapping[str, Any]], columns: Columns) -> list[Finding]:
+    """Labels that nobody has named, and that are written as numbers or as lists."""
     if columns.kind != "labelled" or columns.label_names or isinstance(columns.target, tuple):
         return []
     values = [record.get(key) for record in records for key in columns.targets]
     said = sorted({text for value in values if (text := fields.spelled(value)) and text.strip()})
-    if not said or not all(text.strip().lstrip("+-").isdecimal() for text in said):
-        return []
-    return [
-        Finding(
-            code="numeric-labels",
-            severity="info",
-            message=f"the labels are numbers ({listed(said)}), which say nothing to a model;"
-            ' pass label_names= with what they mean, such as ["no", "yes"]',
-            facts={"labels": said[:20]},
-        )
-    ]
+    plain = [text.strip() for text in said]
+    if said and all(text.startswith("[") and text.endswith("]") for text in plain):
+        return [_listed_labels(said)]
+    if said and all(text.lstrip("+-").isdecimal() for text in plain):
+        return [_numeric_labels(said)]
+    return []
+
+
+def _listed_labels(said: Sequence[str]) -> Finding:
+    return Finding(
+        code="listed-labels",
+        severity="warning",
+        message=f"the labels are lists that are written as texts ({listed(said)}), and each list is read as one label;"
+        " load them as lists, or write them with ';' between and pass label_separator=';'",
+        facts={"labels": said[:20]},
+    )
+
+
+def _numeric_labels(said: Sequence[str]) -> Finding:
+    return Finding(
+        code="numeric-labels",
+        severity="info",
+        message=f"the labels are numbers ({listed(said)}), which say nothing to a model;"
+        ' pass label_names= with what they mean, such as ["no", "yes"]',
+        facts={"labels": said[:20]},
+    )
 
 
 def role(columns: Columns) -> str:

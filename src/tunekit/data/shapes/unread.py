@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunekit.data.shapes.base import Shape
@@ -10,6 +10,7 @@ from tunekit.data.shapes.catalogue import shape as named
 from tunekit.data.shapes.labelled import by_position
 from tunekit.data.wording import listed, shown
 from tunekit.errors import DataError
+from tunekit.examples import ROLES
 
 _SHAPES = (
     'rows are {"messages": [...]}, {"prompt": ..., "completion": ...} or {"text": ...};'
@@ -64,6 +65,15 @@ def meant(record: Mapping[str, Any]) -> Shape | None:
 def unknown(record: Mapping[str, Any]) -> DataError:
     """The error for a row that says nothing of what it is."""
     return DataError(f"unknown shape with the keys {listed(map(str, record)) or 'none'}", hint=_SHAPES)
+
+
+def refuse_turns(records: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `DataError` for rows that are the turns of one chat."""
+    if all(each.get("role") in ROLES and isinstance(each.get("content"), (str, list)) for each in records):
+        raise DataError(
+            "these are the turns of one chat, and each would be a row",
+            hint='a row is a whole chat: {"messages": [...]}, or the list of its turns',
+        )
 
 
 def refuse_tokens(record: Mapping[str, Any]) -> None:
