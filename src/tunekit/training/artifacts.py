@@ -241,8 +241,7 @@ def _save_the_rest(directory: Path, model: Any, tokenizer: Any, card: Card) -> N
     if not card.labels:
         generation_config(model, card.stop_token_ids).save_pretrained(directory)
     _write_json(directory / CARD_NAME, card.model_dump(mode="json"))
-    if card.kind != "probe":
-        (directory / README_NAME).write_text(readme(card), encoding="utf-8")
+    (directory / README_NAME).write_text(readme(card), encoding="utf-8")
 
 
 def _save_adapter_weights(directory: Path, model: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from tunekit.spec import FullWeights, LastLayers, LoRA
 from tunekit.training.artifacts import Card
 
+_LIBRARIES = {"adapter": "peft", "full": "transformers", "probe": "tunekit"}
 _CLASSES = {"decoder": "AutoModelForCausalLM", "encoder-decoder": "AutoModelForSeq2SeqLM"}
 _TASKS = {"decoder": "text-generation", "encoder-decoder": "text2text-generation"}
 
@@ -21,7 +22,7 @@ def readme(card: Card) -> str:
     """The text of an artifact's `README.md`.
 
     Args:
-        card: Of an adapter or a whole model.
+        card: Of an adapter, a whole model or a probe.
     """
     parts = (_front_matter(card), _what(card), _numbers(card), _loading(card))
     return "\n".join("\n".join(part) + "\n" for part in parts)
@@ -30,7 +31,7 @@ def readme(card: Card) -> str:
 def _front_matter(card: Card) -> Iterator[str]:
     """YAML; every string in it is JSON, which YAML reads as it is."""
     yield "---"
-    yield f"library_name: {'peft' if card.kind == 'adapter' else 'transformers'}"
+    yield f"library_name: {_LIBRARIES[card.kind]}"
     if not _is_path(card.base_model):  # the hub takes ids of its own only
         yield f"base_model: {json.dumps(card.base_model)}"
     yield f"pipeline_tag: {'text-classification' if card.labels else _TASKS[card.family]}"
@@ -57,7 +58,8 @@ def _what(card: Card) -> Iterator[str]:
 
 
 def _numbers(card: Card) -> Iterator[str]:
-    facts = {**card.resolved, "epochs": card.spec.epochs, "seed": card.spec.seed, **card.metrics}
+    epochs = {} if card.kind == "probe" else {"epochs": card.spec.epochs}
+    facts = {**card.resolved, **epochs, "seed": card.spec.seed, **card.metrics}
     yield "| | |"
     yield "|---|---|"
     for name, value in facts.items():
@@ -69,6 +71,15 @@ def _numbers(card: Card) -> Iterator[str]:
 
 
 def _loading(card: Card) -> Iterator[str]:
+    if card.kind == "probe":
+        yield "The base model is not in here: `tunekit.json` names it, and it must be at hand."
+        yield ""
+        yield "```python"
+        yield "import tunekit as tk"
+        yield ""
+        yield 'print(tk.generate("local:path/to/this/directory", "a text").text)'
+        yield "```"
+        return
     auto = "AutoModelForSequenceClassification" if card.labels else _CLASSES[card.family]
     source = json.dumps(_base(card))
     yield "```python"
@@ -102,6 +113,8 @@ def _adapter(card: Card) -> Any:
 
 def _adapter_tag(card: Card) -> str:
     adapter = _adapter(card)
+    if card.kind == "probe":
+        return "linear-probe"
     if isinstance(adapter, LoRA):
         return "dora" if adapter.dora else "lora"
     return "last-layers" if isinstance(adapter, LastLayers) else "full"
@@ -109,6 +122,8 @@ def _adapter_tag(card: Card) -> str:
 
 def _adapter_words(card: Card) -> str:
     adapter = _adapter(card)
+    if card.kind == "probe":
+        return "a linear classifier on the states of the frozen model"
     if isinstance(adapter, LastLayers):
         return f"the last {adapter.layers} layers and the head"
     if isinstance(adapter, FullWeights) or adapter is None:

@@ -14,6 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tunekit import _files
@@ -232,7 +233,9 @@ def _headline(report: dict[str, Any]) -> str:
     )
 
 
-def card_of(probing: Probing, choice: Choice | None) -> artifacts.Card:
+def card_of(
+    probing: Probing, choice: Choice | None, metrics: Mapping[str, float] = MappingProxyType({})
+) -> artifacts.Card:
     """The card of the artifact; without a choice that of a rehearsal."""
     base, classes = probing.base, probing.objective.classes
     plan = base.plan
@@ -241,7 +244,6 @@ def card_of(probing: Probing, choice: Choice | None) -> artifacts.Card:
         resolved |= {
             "layer": choice.layer,
             "regularisation": choice.strength,
-            "cross_validation_accuracy": choice.accuracy,
             "rows_of_choice": choice.rows,
             "folds": choice.folds,
         }
@@ -263,6 +265,8 @@ def card_of(probing: Probing, choice: Choice | None) -> artifacts.Card:
         run_id=plan.run_id,
         key=plan.key,
         data_sha256=probing.run.data_sha256("train"),
+        rows=len(probing.rows),
+        metrics=dict(metrics),
         versions={"tunekit": __version__, **{name: version(name) for name in _LIBRARIES}},
     )
 

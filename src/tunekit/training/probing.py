@@ -61,7 +61,7 @@ def run_probe(
             model = _fitted(probing, vectors, choice)
         metrics = _evaluated(probing, model, choice, held_out)
         with at_once():
-            artifacts.publish(run.artifact_path, model, base.tokenizer, card_of(probing, choice))
+            artifacts.publish(run.artifact_path, model, base.tokenizer, card_of(probing, choice, metrics))
     except Stopped as stopped:
         return before_the_first_step(stopped.reason, log, doing=doing)
     return RunResult(

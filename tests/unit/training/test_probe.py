@@ -80,6 +80,10 @@ def test_a_probe_learns_is_published_and_answers(make_run: MakeRun, base: Base, 
     assert (card.kind, card.labels, card.base_model) == ("probe", CLASSES, str(base(family)))
     assert card.base_fingerprint.startswith("sha256:")
     assert card.resolved["regularisation"] in QUICK.regularisation
+    assert card.metrics["validation_accuracy"] == 1.0
+    told = (run.artifact_path / "README.md").read_text()
+    assert "tk.generate" in told
+    assert "from_pretrained" not in told, "plain transformers cannot load it"
 
 
 @pytest.mark.parametrize("rows", [labelled, several], ids=["one class", "several"])
