@@ -1,103 +1,116 @@
-"""Answers as they grow, token by token, with the cache that this needs. Knows families; not how a token is chosen.
-
-The prompt is computed once, however many answers follow it.
-"""
+"""Answers as they grow, token by token, with what this needs to be remembered. Knows families; chooses no token."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
-from tunekit.training.device import Device
 
+class Texts(ABC):
+    """Texts that a model writes together, with what it remembers of each.
 
-class Continuation(Protocol):
-    """Some texts, and what may come next in each."""
-
-    @property
-    def logits(self) -> torch.Tensor:
-        """Of the next token of each text, fp32, shape (texts, vocabulary)."""
-
-    def take(self, ids: torch.Tensor) -> None:
-        """Add a token to each text; int64, shape (texts,)."""
-
-
-class DecoderContinuation:
-    """Answers of a decoder: they stand behind their prompts, which are padded on the left.
-
-    Args:
-        module: The model, in evaluation mode; it must heed masks (see `attention.with_masks`).
-        device: Where it computes.
-        ids: Prompts, shape (prompts, longest).
-        mask: Which of these are no padding, same shape.
-        copies: How many answers follow each prompt.
+    Attributes:
+        logits: Of the next token of each, shape (texts, vocabulary).
     """
 
-    def __init__(
-        self, module: Any, device: Device, ids: torch.Tensor, mask: torch.Tensor, *, copies: int
-    ) -> None:
-        self._module, self._device = module, device
-        self._mask = mask.to(device.name)
-        positions = (self._mask.cumsum(1) - 1).clamp(min=0)
-        output = self._forward(ids.to(device.name), positions, cache=None)
-        self._cache = output.past_key_values
-        self._cache.batch_repeat_interleave(copies)
-        self._mask = self._mask.repeat_interleave(copies, dim=0)
-        self.logits = output.logits[:, -1].float().repeat_interleave(copies, dim=0)
+    logits: torch.Tensor
 
-    def take(self, ids: torch.Tensor) -> None:
-        """See `Continuation.take`."""
-        self._mask = torch.cat([self._mask, self._mask.new_ones((len(ids), 1))], dim=1)
-        positions = self._mask.sum(1, keepdim=True) - 1
-        self.logits = self._forward(ids[:, None], positions, cache=self._cache).logits[:, -1].float()
+    @abstractmethod
+    def append(self, tokens: torch.Tensor) -> None:
+        """One more token of each, int64, shape (texts,); the logits are then those behind it."""
 
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, *, cache: Any) -> Any:
-        with self._device.autocast():
-            return self._module(
-                input_ids=ids,
-                attention_mask=self._mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
+    @abstractmethod
+    def keep(self, rows: torch.Tensor) -> None:
+        """Forget all but these, int64, in this order. The logits are out of date until the next `append`."""
 
 
-class EncoderDecoderContinuation:
-    """Answers of an encoder-decoder: texts of their own, that look at their encoded prompts.
+class DecoderTexts(Texts):
+    """Prompts padded on the left, so that all of them end, and answers begin, in the same column.
 
     Args:
-        module: The model, in evaluation mode.
-        device: Where it computes.
-        told: What the encoder reads: `input_ids` and `attention_mask`.
-        copies: How many answers follow each prompt.
+        model: A decoder-only model that heeds masks (see `attention.with_masks`), in evaluation mode.
+        prompts: Token ids.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]]) -> None:
+        self._model = model
+        self._cache: Any = None
+        # Without padding there is nothing to mask or to count, and attention takes its causal fast path.
+        padded = len({len(prompt) for prompt in prompts}) > 1
+        ids, mask = (part.to(model.device) for part in _left_padded(prompts))
+        self._mask = mask if padded else None
+        bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._counts = "position_ids" in inspect.signature(bare.forward).parameters
+        self._read(ids)
+
+    def append(self, tokens: torch.Tensor) -> None:
+        """See `Texts.append`."""
+        if self._mask is not None:
+            self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), 1))], dim=1)
+        self._read(tokens[:, None])
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """See `Texts.keep`. It copies the cache once, as each token does."""
+        self._cache.batch_select_indices(rows)
+        if self._mask is not None:
+            self._mask = self._mask[rows]
+
+    def _read(self, ids: torch.Tensor) -> None:
+        told: dict[str, Any] = {}
+        if self._mask is not None:
+            told["attention_mask"] = self._mask
+            if self._counts:
+                told["position_ids"] = (self._mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        output = self._model(
+            input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1, **told
+        )
+        self._cache = output.past_key_values
+        self.logits = output.logits[:, -1]
+
+
+def _left_padded(prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and attention mask, both (prompts, longest)."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    return ids, mask
+
+
+class EncoderDecoderTexts(Texts):
+    """Encoded prompts, and behind a start token what the decoder writes while it looks at them.
+
+    Args:
+        module: An encoder-decoder, in evaluation mode.
+        told: What the encoder reads: `input_ids` and `attention_mask`, on the model's device.
         start_id: What the decoder reads before an answer.
     """
 
-    def __init__(
-        self, module: Any, device: Device, told: Mapping[str, torch.Tensor], *, copies: int, start_id: int
-    ) -> None:
+    def __init__(self, module: Any, told: Mapping[str, torch.Tensor], *, start_id: int) -> None:
+        self._module = module
+        self._cache: Any = None
+        self._states = module.get_encoder()(**told).last_hidden_state
+        self._mask = told["attention_mask"]
+        self.append(torch.full((len(self._mask),), start_id, device=self._mask.device))
+
+    def append(self, tokens: torch.Tensor) -> None:
+        """See `Texts.append`."""
         from transformers.modeling_outputs import BaseModelOutput
 
-        self._module, self._device, self._cache = module, device, None
-        told = {name: value.to(device.name) for name, value in told.items()}
-        with device.autocast():
-            hidden = module.get_encoder()(**told).last_hidden_state
-        self._encoded = BaseModelOutput(last_hidden_state=hidden.repeat_interleave(copies, dim=0))
-        self._mask = told["attention_mask"].repeat_interleave(copies, dim=0)
-        self.take(torch.full((len(self._mask),), start_id, device=device.name))
-
-    def take(self, ids: torch.Tensor) -> None:
-        """See `Continuation.take`."""
-        with self._device.autocast():
-            output = self._module(
-                encoder_outputs=self._encoded,
-                attention_mask=self._mask,
-                decoder_input_ids=ids[:, None],
-                past_key_values=self._cache,
-                use_cache=True,
-            )
+        output = self._module(
+            encoder_outputs=BaseModelOutput(last_hidden_state=self._states),
+            attention_mask=self._mask,
+            decoder_input_ids=tokens[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+        )
         self._cache = output.past_key_values
-        self.logits = output.logits[:, -1].float()
+        self.logits = output.logits[:, -1]
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """See `Texts.keep`."""
+        self._cache.batch_select_indices(rows)
+        self._states, self._mask = self._states[rows], self._mask[rows]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 
 import torch
 
 from tunekit.training.attention import with_masks
+from tunekit.training.continuing import Texts
 from tunekit.training.language_model import LanguageModel
 from tunekit.training.objectives.reference import evaluating
 from tunekit.training.sampling import DrawKey, chosen, uniform
@@ -48,11 +48,18 @@ class Draw:
     stops: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class _Growing:
+    key: DrawKey
+    ids: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+
+
 @torch.no_grad()
 def draw(
     model: LanguageModel, prompts: Sequence[Sequence[int]], keys: Sequence[Sequence[DrawKey]], how: Draw
 ) -> list[list[Drawn]]:
-    """Answers to each prompt, in its order.
+    """Answers to each prompt, in its order. A prompt is computed once, however many answers follow it.
 
     Args:
         model: The model; dropout is off while it answers.
@@ -60,37 +67,46 @@ def draw(
         keys: Of the answers to each prompt; equally many to each.
         how: How answers are drawn.
     """
-    copies, flat = len(keys[0]), [key for group in keys for key in group]
-    with evaluating(model.module), with_masks(model.module):
-        tokens, log_probs = _written(model, prompts, copies, flat, how)
-    stops = set(how.stops)
-    found = [_answer(ids, values, stops) for ids, values in zip(tokens, log_probs, strict=True)]
-    return [found[at : at + copies] for at in range(0, len(found), copies)]
+    answers = [_Growing(key) for group in keys for key in group]
+    with evaluating(model.module), with_masks(model.module), model.device.autocast():
+        _write(model.begun(prompts), answers, how, copies=len(keys[0]))
+    found = [
+        Drawn(
+            ids=tuple(answer.ids), log_prob=math.fsum(answer.log_probs), stopped=answer.ids[-1] in how.stops
+        )
+        for answer in answers
+    ]
+    return [found[at : at + len(keys[0])] for at in range(0, len(found), len(keys[0]))]
 
 
-def _written(
-    model: LanguageModel, prompts: Sequence[Sequence[int]], copies: int, keys: Sequence[DrawKey], how: Draw
-) -> tuple[list[list[int]], list[list[float]]]:
-    """Tokens, and the log-probability of each; what stands behind a stop token means nothing."""
-    texts = model.begun(prompts, copies=copies)
-    stops = torch.tensor(how.stops, dtype=torch.int64, device=texts.logits.device)
-    going = torch.ones(len(keys), dtype=torch.bool, device=texts.logits.device)
-    tokens: list[torch.Tensor] = []
-    log_probs: list[torch.Tensor] = []
-    for at in range(how.max_tokens):
-        if at:
-            texts.take(tokens[-1])
-        draws = [uniform(key, at) for key in keys] if how.temperature else []
-        tokens.append(chosen(texts.logits, temperature=how.temperature, top_p=1.0, draws=draws))
-        logs = (texts.logits / (how.temperature or 1.0)).log_softmax(-1)
-        log_probs.append(logs.gather(-1, tokens[-1][:, None])[:, 0])
-        going &= ~torch.isin(tokens[-1], stops)
-        if not going.any():
-            break
-    return torch.stack(tokens, dim=1).tolist(), torch.stack(log_probs, dim=1).double().tolist()
+def _write(texts: Texts, answers: Sequence[_Growing], how: Draw, *, copies: int) -> None:
+    """Write answers to their ends. Each leaves as soon as it has ended."""
+    logits = texts.logits.float().repeat_interleave(copies, dim=0)
+    texts.keep(torch.arange(len(answers), device=logits.device) // copies)
+    going = list(answers)
+    while True:
+        tokens, log_probs = _next(logits, going, how)
+        for answer, token, log_prob in zip(going, tokens.tolist(), log_probs.tolist(), strict=True):
+            answer.ids.append(token)
+            answer.log_probs.append(log_prob)
+        left = [at for at, answer in enumerate(going) if not _has_ended(answer, how)]
+        if not left:
+            return
+        if len(left) < len(going):
+            rows = torch.tensor(left, device=tokens.device)
+            texts.keep(rows)
+            tokens, going = tokens[rows], [going[at] for at in left]
+        texts.append(tokens)
+        logits = texts.logits.float()
 
 
-def _answer(ids: Sequence[int], log_probs: Sequence[float], stops: set[int]) -> Drawn:
-    end = next((at + 1 for at, token in enumerate(ids) if token in stops), None)
-    kept = tuple(ids[:end])
-    return Drawn(ids=kept, log_prob=math.fsum(islice(log_probs, len(kept))), stopped=end is not None)
+def _next(logits: torch.Tensor, going: Sequence[_Growing], how: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+    """The next token of each, and its log-probability at the temperature of the draw, both of shape (texts,)."""
+    draws = [uniform(answer.key, len(answer.ids)) for answer in going] if how.temperature else []
+    tokens = chosen(logits, temperature=how.temperature, top_p=1.0, draws=draws)
+    log_probs = (logits / (how.temperature or 1.0)).log_softmax(-1)
+    return tokens, log_probs.gather(-1, tokens[:, None])[:, 0]
+
+
+def _has_ended(answer: _Growing, how: Draw) -> bool:
+    return answer.ids[-1] in how.stops or len(answer.ids) >= how.max_tokens

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from tunekit.errors import ModelError
 from tunekit.training import layouts
-from tunekit.training.continuing import EncoderDecoderContinuation
+from tunekit.training.continuing import EncoderDecoderTexts
 from tunekit.training.device import Device
 from tunekit.training.language_model import LanguageModel, Scored, scored
 from tunekit.training.layouts import Batch
@@ -66,15 +66,11 @@ class EncoderDecoder(LanguageModel):
             logits = self._kept_logits(self._source(rows), batch)
         return scored(logits, batch, temperature=temperature)
 
-    def begun(self, prompts: Sequence[Sequence[int]], *, copies: int) -> EncoderDecoderContinuation:
+    def begun(self, prompts: Sequence[Sequence[int]]) -> EncoderDecoderTexts:
         """See `LanguageModel.begun`."""
-        rows = [
-            Answers(id="", prompt=tuple(prompt), answers=(), weight=0.0, encoded=True) for prompt in prompts
-        ]
-        told = self.encoded(rows)
-        return EncoderDecoderContinuation(
-            self.module, self.device, told, copies=copies, start_id=self.start_id
-        )
+        rows = [Answers(id="", prompt=tuple(ids), answers=(), weight=0.0, encoded=True) for ids in prompts]
+        told = {name: value.to(self.device.name) for name, value in self.encoded(rows).items()}
+        return EncoderDecoderTexts(self.module, told, start_id=self.start_id)
 
     def encoded(self, rows: Sequence[Answers]) -> dict[str, torch.Tensor]:
         """The prompts as the encoder reads them, padded on the right: `input_ids` and `attention_mask`."""

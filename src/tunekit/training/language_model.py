@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from tunekit.training import layouts
 from tunekit.training.attention import inputs, supports_end_to_end
-from tunekit.training.continuing import Continuation, DecoderContinuation
+from tunekit.training.continuing import DecoderTexts, Texts
 from tunekit.training.device import Device
 from tunekit.training.layouts import Batch
 from tunekit.training.rows import Answers
@@ -71,13 +71,8 @@ class LanguageModel(ABC):
         """
 
     @abstractmethod
-    def begun(self, prompts: Sequence[Sequence[int]], *, copies: int) -> Continuation:
-        """Answers to prompts, `copies` to each, before their first token.
-
-        Args:
-            prompts: Token ids.
-            copies: How many answers are to follow each.
-        """
+    def begun(self, prompts: Sequence[Sequence[int]]) -> Texts:
+        """Answers to prompts, token ids, before their first token; the model is in evaluation mode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +122,9 @@ class Decoder(LanguageModel):
             logits = self._kept_logits(batch)
         return scored(logits, batch, temperature=temperature)
 
-    def begun(self, prompts: Sequence[Sequence[int]], *, copies: int) -> DecoderContinuation:
-        """See `LanguageModel.begun`."""
-        ids, mask = layouts.left_padded(prompts, pad_id=self.pad_id)
-        return DecoderContinuation(self.module, self.device, ids, mask, copies=copies)
+    def begun(self, prompts: Sequence[Sequence[int]]) -> DecoderTexts:
+        """See `LanguageModel.begun`. Where rows lie end to end, only inside `attention.with_masks`."""
+        return DecoderTexts(self.module, prompts)
 
     def batch(self, rows: Sequence[Answers]) -> Batch:
         """The rows as this model reads them."""

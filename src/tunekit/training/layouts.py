@@ -88,14 +88,6 @@ def padded(rows: Sequence[Answers], *, pad_id: int, multiple: int = 1) -> Batch:
     return _batch(ids, places)
 
 
-def left_padded(prompts: Sequence[Sequence[int]], *, pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask, both (prompts, longest): answers begin where all prompts end."""
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[pad_id] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
-    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    return ids, mask
-
-
 def end_to_end(rows: Sequence[Answers]) -> Batch:
     """All rows behind each other, each prompt once before its answers, for attention that keeps them apart."""
     ids: list[int] = []

@@ -5,31 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunekit.errors import InvalidError
+from tunekit.training.continuing import Texts
 from tunekit.training.load import LoadedModel
-
-if TYPE_CHECKING:
-    import torch
-
-
-class Texts(ABC):
-    """Texts that a model writes together, with what it remembers of each.
-
-    Attributes:
-        logits: Of the next token of each, shape (texts, vocabulary).
-    """
-
-    logits: torch.Tensor
-
-    @abstractmethod
-    def append(self, tokens: torch.Tensor) -> None:
-        """One more token of each, int64, shape (texts,); the logits are then those behind it."""
-
-    @abstractmethod
-    def keep(self, rows: torch.Tensor) -> None:
-        """Forget all but these, int64, in this order. The logits are out of date until the next `append`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from tunekit.training import render
-from tunekit.training.answering.base import Answering, Texts
+from tunekit.training.answering.base import Answering
+from tunekit.training.continuing import DecoderTexts, Texts
 
 _LOGITS_TOGETHER = 1 << 26  # 256 MB in fp32
 _TOKENS_TOGETHER = 1 << 15  # of prompts and choices: it bounds the memory of keys and values
@@ -27,7 +27,7 @@ class DecoderAnswering(Answering):
 
     def begin(self, prompts: list[list[int]]) -> Texts:
         """See `Answering.begin`."""
-        return _DecoderTexts(self.loaded.model, prompts)
+        return DecoderTexts(self.loaded.model, prompts)
 
     def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
         """See `Answering.log_probs`: what all choices begin with is computed once too."""
@@ -78,53 +78,6 @@ class DecoderAnswering(Answering):
             tools=request.get("tools", ()),
             prompt_ids=prompt,
         )
-
-
-class _DecoderTexts(Texts):
-    """Prompts padded on the left, so that all of them end, and answers begin, in the same column."""
-
-    def __init__(self, model: Any, prompts: list[list[int]]) -> None:
-        self._model = model
-        self._cache: Any = None
-        # Without padding there is nothing to mask or to count, and attention takes its causal fast path.
-        padded = len({len(prompt) for prompt in prompts}) > 1
-        ids, mask = (part.to(model.device) for part in _left_padded(prompts))
-        self._mask = mask if padded else None
-        bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._counts = "position_ids" in inspect.signature(bare.forward).parameters
-        self._read(ids)
-
-    def append(self, tokens: torch.Tensor) -> None:
-        """See `Texts.append`."""
-        if self._mask is not None:
-            self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), 1))], dim=1)
-        self._read(tokens[:, None])
-
-    def keep(self, rows: torch.Tensor) -> None:
-        """See `Texts.keep`. It copies the cache once, as each token does."""
-        self._cache.batch_select_indices(rows)
-        if self._mask is not None:
-            self._mask = self._mask[rows]
-
-    def _read(self, ids: torch.Tensor) -> None:
-        told: dict[str, Any] = {}
-        if self._mask is not None:
-            told["attention_mask"] = self._mask
-            if self._counts:
-                told["position_ids"] = (self._mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        output = self._model(
-            input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1, **told
-        )
-        self._cache = output.past_key_values
-        self.logits = output.logits[:, -1]
-
-
-def _left_padded(prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask, both (prompts, longest)."""
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[0] * (longest - len(prompt)) + prompt for prompt in prompts])
-    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    return ids, mask
 
 
 def _common_beginning(choices: list[list[int]]) -> list[int]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from transformers.modeling_outputs import BaseModelOutput
-
 from tunekit.training import pairs
-from tunekit.training.answering.base import Answering, Texts
+from tunekit.training.answering.base import Answering
+from tunekit.training.continuing import Texts
 from tunekit.training.device import Device
 from tunekit.training.encoder_decoder import EncoderDecoder, decoder_start_id
 from tunekit.training.rows import Answers, Tokens
@@ -26,7 +24,7 @@ class EncoderDecoderAnswering(Answering):
 
     def begin(self, prompts: list[list[int]]) -> Texts:
         """See `Answering.begin`."""
-        return _EncoderDecoderTexts(self._model(), prompts)
+        return self._model().begun(prompts)
 
     def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
         """See `Answering.log_probs`: what training computes of answers that share a prompt."""
@@ -53,35 +51,6 @@ class EncoderDecoderAnswering(Answering):
             tools=request.get("tools", ()),
             prompt_ids=prompt,
         )
-
-
-class _EncoderDecoderTexts(Texts):
-    """Encoded prompts, and behind a start token what the decoder writes while it looks at them."""
-
-    def __init__(self, model: EncoderDecoder, prompts: list[list[int]]) -> None:
-        self._module: Any = model.module
-        self._cache: Any = None
-        told = {name: value.to(model.device.name) for name, value in model.encoded(_rows(prompts)).items()}
-        self._states = model.module.get_encoder()(**told).last_hidden_state
-        self._mask = told["attention_mask"]
-        self.append(torch.full((len(prompts),), model.start_id, device=self._mask.device))
-
-    def append(self, tokens: torch.Tensor) -> None:
-        """See `Texts.append`."""
-        output = self._module(
-            encoder_outputs=BaseModelOutput(last_hidden_state=self._states),
-            attention_mask=self._mask,
-            decoder_input_ids=tokens[:, None],
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        self._cache = output.past_key_values
-        self.logits = output.logits[:, -1]
-
-    def keep(self, rows: torch.Tensor) -> None:
-        """See `Texts.keep`."""
-        self._cache.batch_select_indices(rows)
-        self._states, self._mask = self._states[rows], self._mask[rows]
 
 
 def _rows(prompts: list[list[int]], choices: Sequence[Sequence[int]] = ()) -> list[Answers]:
