@@ -45,7 +45,7 @@ def write(
     named = catalogue.shape(shape).name if shape is not None else None if profile else OWN
     tally = _Tally(named, profile, format)
     mark = codecs.BOM_UTF8 if profile and profile.byte_order_mark else b""
-    counted = _publish(file, packed, chain([mark], _lines(tally.records(examples), format)))
+    counted = _publish(file, packed, chain([mark], _lines(tally.records(examples), format, tally.guarded)))
     return WriteReport(
         path=file,
         format=format,
@@ -54,6 +54,7 @@ def write(
         size_bytes=counted.size,
         sha256=counted.digest.hexdigest(),
         left_out=dict(sorted(tally.left_out.items())),
+        guarded=dict(sorted(tally.guarded.items())),
         # Nothing in ["see you", "ham"] says which of the two is the label; every other shape has names.
         load_with={"shape": "pairs"} if tally.shape == "pairs" else {},
     )
@@ -115,6 +116,7 @@ class _Tally:
         self.shape = ""
         self.rows = 0
         self.left_out: Counter[str] = Counter()
+        self.guarded: Counter[str] = Counter()
 
     def records(self, examples: Iterable[Example]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for example in examples:
@@ -160,7 +162,9 @@ def _cells(example: Example) -> Mapping[str, Any]:
     return {**body, **meta}
 
 
-def _lines(records: Iterator[tuple[str, Mapping[str, Any]]], format: str) -> Iterator[bytes]:
+def _lines(
+    records: Iterator[tuple[str, Mapping[str, Any]]], format: str, guarded: Counter[str]
+) -> Iterator[bytes]:
     if format == "jsonl":
         return json_lines.encoded(records)
     first = next(records, None)
@@ -170,7 +174,7 @@ def _lines(records: Iterator[tuple[str, Mapping[str, Any]]], format: str) -> Ite
         raise SpecError(
             "this shape writes lists, which have no columns", hint="write JSON lines, or another shape"
         )
-    return table.encoded(chain([first], records), tuple(first[1]), _TABLES[format])
+    return table.encoded(chain([first], records), tuple(first[1]), _TABLES[format], guarded)
 
 
 # --- the file itself ----------------------------------------------------------------------------------

@@ -145,6 +145,28 @@ def test_tables_read_back_as_what_they_show(
     ]
 
 
+def test_guarded_cells_are_counted_by_column(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "=1+1", "completion": "'b", "n": -1e30},
+        {"prompt": "a", "completion": "@b"},
+        {"prompt": "=2"},
+    ]
+    report = Dataset.from_records([{"completion": "c", "n": 0} | row for row in rows]).write(
+        tmp_path / "t.csv"
+    )
+    assert report.guarded == report.to_dict()["guarded"] == {"completion": 1, "prompt": 2}
+    assert str(report).endswith(
+        "; 3 cells that a spreadsheet would run got a ' in front: 'completion', 'prompt'"
+    )
+
+
+def test_a_character_that_ends_tables_is_not_written(tmp_path: Path) -> None:
+    data = Dataset.from_records([{"prompt": "a\0b", "completion": "c"}])
+    with pytest.raises(DataError, match="row 'records:1' has a NUL in 'prompt'"):
+        data.write(tmp_path / "t.csv")
+    assert data.fix("strip-control").write(tmp_path / "t.csv").rows == 1
+
+
 def test_rows_with_other_columns_do_not_fit_a_table(tmp_path: Path) -> None:
     rows = [
         CompletionExample(prompt="a", completion="b"),

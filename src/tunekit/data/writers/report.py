@@ -21,6 +21,7 @@ class WriteReport:
         size_bytes: Its size, after compression.
         sha256: Of its bytes, in hex; equal rows give equal bytes.
         left_out: Meta columns that were not written, with the number of rows that had them.
+        guarded: Cells of a table that a spreadsheet would run, and that got a quote in front, by column.
         load_with: What `Dataset.load` must be told to give the rows back; empty where it sees for itself.
 
     Examples:
@@ -39,6 +40,7 @@ class WriteReport:
     size_bytes: int
     sha256: str
     left_out: dict[str, int]
+    guarded: dict[str, int] = field(default_factory=dict)
     load_with: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -46,6 +48,9 @@ class WriteReport:
         said = f"{self.path}: {rows} as {self.shape} ({self.format}), {size}"
         if self.left_out:
             said += f"; without the meta columns {', '.join(map(repr, self.left_out))}"
+        if self.guarded:
+            cells = counted(sum(self.guarded.values()), "cell")
+            said += f"; {cells} that a spreadsheet would run got a ' in front: {', '.join(map(repr, self.guarded))}"
         told = ", ".join(f"{name}={value!r}" for name, value in self.load_with.items())
         return f"{said}; to load it again, pass {told}" if told else said
 
@@ -59,5 +64,6 @@ class WriteReport:
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
             "left_out": dict(self.left_out),
+            "guarded": dict(self.guarded),
             "load_with": dict(self.load_with),
         }

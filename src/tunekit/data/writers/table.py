@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,9 +33,18 @@ def neutral(cell: str) -> str:
 
 
 def encoded(
-    records: Iterable[tuple[str, Mapping[str, Any]]], columns: Sequence[str], delimiter: str
+    records: Iterable[tuple[str, Mapping[str, Any]]],
+    columns: Sequence[str],
+    delimiter: str,
+    guarded: Counter[str] | None = None,
 ) -> Iterator[bytes]:
     """The header, then a row for each record; UTF-8, line ends as RFC 4180 has them.
+
+    Args:
+        records: Row ids and rows.
+        columns: Their columns.
+        delimiter: What stands between two cells.
+        guarded: Counts the cells, by column, that got a quote in front.
 
     Raises:
         DataError: A record has another column, or a cell that is no text and no number.
@@ -49,7 +59,11 @@ def encoded(
                 f"row {row!r} has the columns {listed(other)}, which the first row has not",
                 hint="write JSON lines, or map the rows to the same columns",
             )
-        writer.writerow([_cell(record.get(name), name, row) for name in columns])
+        cells = [_cell(record.get(name), name, row) for name in columns]
+        if guarded is not None:
+            texts = zip(columns, cells, strict=True)
+            guarded.update(name for name, cell in texts if cell[:1] == "'" and cell != record.get(name))
+        writer.writerow(cells)
         yield _taken(buffer, row)
     rest = _taken(buffer, "header")
     if rest:
@@ -60,6 +74,9 @@ def _cell(value: Any, name: str, row: str) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        if "\0" in value:
+            hint = 'write JSON lines, or take it out: data.fix("strip-control")'
+            raise DataError(f"row {row!r} has a NUL in {name!r}, at which readers of tables stop", hint=hint)
         return neutral(value)
     if isinstance(value, (bool, int, float)):
         return str(value).lower() if isinstance(value, bool) else repr(value)
