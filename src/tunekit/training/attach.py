@@ -34,6 +34,30 @@ def attach_trainable(base: Any, directory: Path, *, dropout: float) -> Any:
     return _attached(base, directory, config=config, is_trainable=True)
 
 
+def add_adapter(model: Any, directory: Path, name: str) -> None:
+    """Put another adapter on a PEFT model, frozen and switched off.
+
+    Args:
+        model: A PEFT model.
+        directory: A PEFT directory.
+        name: What PEFT is to call it.
+
+    Raises:
+        ModelError: The adapter's weights are missing or do not fit the base. The model is as it was.
+    """
+    require_weights(directory)
+    try:
+        with loading(directory, "adapter"), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.load_adapter(str(directory), name, torch_device=str(model.device))
+        refuse_half(directory, caught)
+    except ModelError:
+        if name in model.peft_config:
+            model.delete_adapter(name)
+        raise
+    model.requires_grad_(False).eval()
+
+
 def _attached(base: Any, directory: Path, **options: Any) -> Any:
     from peft import PeftModel
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from typing import Any
+from typing import Any, TypeAlias
 
 from tunekit.training.device import Device
 from tunekit.training.embed import Embedder
 from tunekit.training.load import LoadedModel, load
 from tunekit.training.memory import free_bytes
 from tunekit.training.probed import ProbedModel
+from tunekit.training.shared_base import BaseKey, SharedBase, base_of
 
 _MOST = 2  # a base and its tuned sibling, which is what a comparison needs
 _SPARE = 0.9  # of what is free; the rest is for what nobody counts
+
+_Key: TypeAlias = tuple[str, int, bool]
+"""A model, when it was last written, and whether it makes vectors."""
 
 
 class KeptModels:
@@ -24,10 +28,13 @@ class KeptModels:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int, bool], LoadedModel | Embedder] = OrderedDict()
+        self._kept: OrderedDict[_Key | BaseKey, LoadedModel | Embedder | SharedBase] = OrderedDict()
 
     def answering(self, model: str) -> LoadedModel:
-        """The model that answers. Raises what `load` raises."""
+        """The model that answers. Adapters of one base share it, and one of them is on. Raises what `load` raises."""
+        base = base_of(model)
+        if base is not None:
+            return self._on_base(base, model)
         found = self._get(model, embeds=False)
         if not isinstance(found, LoadedModel):
             raise AssertionError("its key says that it answers")
@@ -40,13 +47,22 @@ class KeptModels:
             raise AssertionError("its key says that it makes vectors")
         return found
 
-    def _get(self, model: str, *, embeds: bool) -> LoadedModel | Embedder:
+    def _get(self, model: str, *, embeds: bool) -> LoadedModel | Embedder | SharedBase:
         key = (model, _changed_at(model), embeds)
         if key not in self._kept:
             self._make_room()
             self._kept[key] = Embedder.of(load(model, head="none"), model) if embeds else load(model)
         self._kept.move_to_end(key)
         return self._kept[key]
+
+    def _on_base(self, base: BaseKey, model: str) -> LoadedModel:
+        kept, changed_at = self._kept.get(base), _changed_at(model)
+        if not isinstance(kept, SharedBase) or not (kept.holds(model, changed_at) or kept.takes_more):
+            self._kept.pop(base, None)
+            self._make_room()
+            kept = self._kept[base] = SharedBase(model, changed_at)
+        self._kept.move_to_end(base)
+        return kept.answering(model, changed_at)
 
     def _make_room(self) -> None:
         while len(self._kept) >= _MOST or (self._kept and not self._another_fits()):
@@ -59,12 +75,12 @@ class KeptModels:
         return free is None or weight_bytes(largest) <= _SPARE * free
 
 
-def weight_bytes(kept: LoadedModel | Embedder) -> int:
+def weight_bytes(kept: LoadedModel | Embedder | SharedBase) -> int:
     """What a model's weights take."""
     return sum(value.nbytes for value in _module(kept).parameters())
 
 
-def _module(kept: LoadedModel | Embedder) -> Any:
+def _module(kept: LoadedModel | Embedder | SharedBase) -> Any:
     model = kept.loaded.model if isinstance(kept, Embedder) else kept.model
     return model.features.model if isinstance(model, ProbedModel) else model
 

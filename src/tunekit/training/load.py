@@ -18,6 +18,7 @@ import torch
 from tunekit.errors import ModelError
 from tunekit.training import fingerprint, heads, hub, render
 from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card
+from tunekit.training.attach import add_adapter
 from tunekit.training.attach import attach_adapter as attach_adapter
 from tunekit.training.card_check import require_as_trained
 from tunekit.training.classes import Classes
@@ -297,11 +298,31 @@ def model_max_length(model: Any) -> int:
     return _DEFAULT_MAX_LENGTH
 
 
-def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:
+def load_beside(other: LoadedModel, directory: Path, name: str) -> LoadedModel:
+    """An adapter artifact on the loaded model of another one with the same base; switched off.
+
+    Args:
+        other: The other one. Its model is that of both from now on.
+        directory: The artifact.
+        name: What PEFT calls the adapter.
+
+    Raises:
+        ModelError: As `load`.
+    """
+    card, template = _opened(directory)
+    add_adapter(other.model, directory, name)
+    return _described(other.model, card, template)
+
+
+def _opened(directory: Path) -> tuple[Card, Template]:
     card = read_card(directory)
     tokenizer = load_tokenizer(directory)
     require_as_trained(card, directory, tokenizer)
-    template = Template.of(tokenizer)
+    return card, Template.of(tokenizer)
+
+
+def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:
+    card, template = _opened(directory)
     if card.kind == "probe":
         model = _load_probe(card, directory, dtype, device)
     elif card.kind == "adapter":
@@ -310,6 +331,10 @@ def _load_artifact(directory: Path, dtype: torch.dtype, device: str) -> LoadedMo
         model = attach_adapter(base.to(device), directory).eval()
     else:
         model = _load_base(directory, template, card.classes, revision=None, dtype=dtype).to(device)
+    return _described(model, card, template)
+
+
+def _described(model: Any, card: Card, template: Template) -> LoadedModel:
     return LoadedModel(
         model=model,
         template=template,
