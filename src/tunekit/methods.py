@@ -88,7 +88,8 @@ class RFT(Spec):
     """Reinforcement fine-tuning: answers are drawn, graded, and made more or less likely by how they compare.
 
     Group-relative policy gradient (GRPO, Shao et al. 2024, arXiv 2402.03300), with the mean over all tokens of a step
-    and without dividing by the group's spread (Liu et al. 2025, arXiv 2503.20783).
+    and without dividing by the group's spread (Liu et al. 2025, arXiv 2503.20783). Locally, a `python` grader runs in a
+    limited child process, and graders that ask a model are not supported; see `tunekit.graders`.
 
     Attributes:
         adapter: What is trained.

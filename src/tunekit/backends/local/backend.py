@@ -15,7 +15,7 @@ from contextlib import aclosing
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
-from tunekit import _files
+from tunekit import _files, graders
 from tunekit._settings import Settings
 from tunekit.backends.base import (
     Backend,
@@ -40,7 +40,7 @@ from tunekit.errors import (
     StorageError,
 )
 from tunekit.events import JobState, Notice, Usage
-from tunekit.spec import Sampling
+from tunekit.spec import RFT, Method, Sampling
 from tunekit.training.fingerprint import Hashes
 from tunekit.training.rundir import RunDirectory, RunPlan
 from tunekit.training.turns import physical_cores
@@ -69,7 +69,7 @@ class LocalBackend(Backend):
     name: ClassVar[str] = "local"
     poll_interval_s: ClassVar[float] = 0.5
     capabilities: ClassVar[Capabilities] = Capabilities(
-        methods=frozenset({"sft", "dpo", "kto", "classify", "probe"}),
+        methods=frozenset({"sft", "dpo", "kto", "rft", "classify", "probe"}),
         adapters=frozenset({"lora", "full", "last-layers"}),
         verbs=frozenset(
             {
@@ -124,7 +124,7 @@ class LocalBackend(Backend):
         """Write the run directory and start its trainer. The id follows from the key, so a second call changes nothing.
 
         Raises:
-            MissingExtraError: torch, transformers or peft is not installed, or for Probe scikit-learn.
+            MissingExtraError: torch, transformers or peft is not installed, or what the method needs besides.
             ModelError: The base is not a model that can be trained.
             StorageError: The run directory cannot be written; nothing is left behind.
         """
@@ -232,7 +232,9 @@ class LocalBackend(Backend):
         await asyncio.to_thread(self._worker.close)
 
     def _submit(self, request: SubmitRequest) -> str:
-        self._require_extra(for_probe=request.spec.method.type == "probe")
+        self._require_extra(request.spec.method)
+        if isinstance(request.spec.method, RFT):
+            graders.parse(request.spec.method.grader)  # what is wrong with it is said here and now
         revision = request.spec.options.get("revision")
         if revision is not None and not isinstance(revision, str):
             raise SpecError(f"option 'revision' is {revision!r}", hint="give a hub revision as a string")
@@ -351,14 +353,12 @@ class LocalBackend(Backend):
             )
         return run
 
-    def _require_extra(self, *, for_probe: bool = False) -> None:
+    def _require_extra(self, method: Method | None = None) -> None:
         if self._python != sys.executable:
             return  # what another interpreter has, it says itself
-        for package in ("torch", "transformers", "peft"):
+        for package, extra in _packages(method).items():
             if find_spec(package) is None:
-                raise MissingExtraError(package, extra="local")
-        if for_probe and find_spec("sklearn") is None:
-            raise MissingExtraError("sklearn", extra="probe")
+                raise MissingExtraError(package, extra=extra)
 
     def _resolve(self, model: str) -> str:
         return models.resolve(model, self._settings.runs)
@@ -367,6 +367,16 @@ class LocalBackend(Backend):
         self._require_extra()
         resolved = await asyncio.to_thread(self._resolve, model)
         return await self._worker.ask(operation, model=resolved, **arguments)
+
+
+def _packages(method: Method | None) -> dict[str, str]:
+    """What a method needs, with the extra that brings it."""
+    needed = dict.fromkeys(("torch", "transformers", "peft"), "local")
+    if getattr(method, "type", "") == "probe":
+        needed["sklearn"] = "probe"
+    if getattr(getattr(method, "adapter", None), "quantization", None):
+        needed |= dict.fromkeys(("bitsandbytes", "accelerate"), "qlora")
+    return needed
 
 
 def _run_id(key: str) -> str:

@@ -1,0 +1,458 @@
+"""RFT: its gradient against REINFORCE written by hand, and against itself done another way; and that it learns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
+from tests.unit.training.judged import CPU, decoder, gradient_of, moved
+from tunekit.errors import DataError, JobFailedError, SpecError, UnsupportedError
+from tunekit.events import JobState
+from tunekit.examples import CompletionExample, Message, PromptExample
+from tunekit.spec import RFT, FullWeights, LastLayers, LoRA, Sampling
+from tunekit.testing.tiny_models import make_tiny_t5
+from tunekit.training import generate, load
+from tunekit.training.drawing import Draw, draw
+from tunekit.training.encoder_decoder import EncoderDecoder
+from tunekit.training.objectives.reinforcement import ReinforcementLearner, Reinforcing
+from tunekit.training.objectives.texts import Texts
+from tunekit.training.rewards import Group, Question, graded
+from tunekit.training.sampling import probabilities
+from tunekit.training.template import Template
+
+LORA = LoRA(rank=4)
+# Letters before "n" are good: an untrained model writes some by chance, and a little luck can be learned from.
+EARLY = "def grade(sample, item):\n    text = sample['output_text']\n    return sum('a' <= c <= 'm' for c in text) / 8"
+RIGHT: dict[str, Any] = {
+    "type": "string_check",
+    "operation": "eq",
+    "input": "{{sample.output_text}}",
+    "reference": "{{item.answer}}",
+}
+# PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
+PEFT_WARNS = "ignore:`is_gradient_checkpointing`:FutureWarning"
+
+
+def python(source: str) -> dict[str, Any]:
+    return {"type": "python", "source": source}
+
+
+def prompts(count: int = 8, **reference: Any) -> list[PromptExample]:
+    return [
+        PromptExample(
+            id=f"row-{n}",
+            messages=(Message(role="user", content="ask " * (1 + n % 3) + str(n)),),
+            reference=reference or {"answer": "4"},
+        )
+        for n in range(count)
+    ]
+
+
+def rft(**fields: Any) -> RFT:
+    return RFT(**{"adapter": LORA, "grader": python(EARLY), "group_size": 4, "max_tokens": 6, **fields})
+
+
+def texts(model: Path, family: Any = "decoder") -> Texts:
+    template = Template.of(load.load_tokenizer(model))
+    return Texts(template=template, prompt_format="chat" if template.has_chat else "text", family=family)
+
+
+def nothing(text: str) -> None:
+    """Nobody is warned."""
+
+
+def learner_of(model: Path, module: Any, method: RFT, *, end_to_end: bool = False) -> ReinforcementLearner:
+    found = Reinforcing.of(method, texts(model), prompts(), nothing).learner(module, CPU, longest=64)
+    assert isinstance(found, ReinforcementLearner)
+    from dataclasses import replace
+
+    return replace(found, model=decoder(module, end_to_end=end_to_end))
+
+
+def group(at: int, rewards: Sequence[float]) -> Group:
+    """A made-up group with answers of different lengths."""
+    from tunekit.training.rows import Tokens
+
+    answers = tuple(
+        Tokens(ids=tuple(5 + (at * 7 + n * 3 + k) % 200 for k in range(2 + n)), weights=(1.0,) * (2 + n))
+        for n in range(len(rewards))
+    )
+    return Group(
+        id=f"row-{at}",
+        prompt=tuple(range(10 + at, 20 + 2 * at)),
+        answers=answers,
+        weight=float(sum(len(answer.ids) for answer in answers)),
+        rewards=tuple(rewards),
+        log_probs=(0.0,) * len(rewards),
+        cut=0,
+        unreadable=0,
+    )
+
+
+GROUPS = [group(0, [1.0, 0.0, 0.5]), group(1, [0.25, 0.25, 0.25]), group(2, [0.0, 0.0, 3.0])]
+
+
+def log_probs(model: Any, row: Group, temperature: float) -> list[torch.Tensor]:
+    """Of each token of each answer, one whole text at a time, from full logits."""
+    found = []
+    for answer in row.answers:
+        ids = torch.tensor([row.prompt + answer.ids])
+        logits = model(input_ids=ids).logits[0, :-1].double() / temperature
+        each = logits.log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
+        found.append(each[len(row.prompt) - 1 :])
+    return found
+
+
+@pytest.mark.parametrize("end_to_end", [False, True], ids=["padded", "prompt shared"])
+@pytest.mark.parametrize("kl_weight", [0.0, 0.3])
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_loss_and_gradient_are_those_of_reinforce_by_hand(
+    llama: Path, temperature: float, kl_weight: float, end_to_end: bool
+) -> None:
+    method = rft(adapter=FullWeights(), temperature=temperature, kl_weight=kl_weight)
+    policy = moved(llama).train()
+    learner = learner_of(llama, policy, method, end_to_end=end_to_end)
+    base = load.load_base(llama)
+    start = {name: value.detach().clone() for name, value in base.named_parameters()}
+    object.__setattr__(learner, "start", start if kl_weight else {})
+    found = learner.loss(GROUPS)
+    gradient = gradient_of(policy, found.total)
+
+    twin = moved(llama)
+    total = torch.zeros((), dtype=torch.float64)
+    for row in GROUPS:
+        mean = sum(row.rewards) / len(row.rewards)
+        ours, theirs = log_probs(twin, row, temperature), log_probs(base, row, temperature)
+        for reward, each, reference in zip(row.rewards, ours, theirs, strict=True):
+            total = total - (reward - mean) * each.sum()
+            ratio = (reference.detach() - each).exp()
+            total = total + kl_weight * (ratio - ratio.log() - 1).sum()
+    assert float(found.total.detach()) == pytest.approx(float(total.detach()), rel=1e-5, abs=1e-5)
+    torch.testing.assert_close(gradient, gradient_of(twin, total), rtol=1e-3, atol=1e-5)
+
+
+def test_what_is_cut_into_passes_adds_up_to_the_whole(llama: Path) -> None:
+    whole = moved(llama).train()
+    cut = moved(llama).train()
+    once = learner_of(llama, whole, rft(adapter=FullWeights())).loss(GROUPS)
+    by_row = learner_of(llama, cut, rft(adapter=FullWeights()))
+    parts = [by_row.loss([row]) for row in GROUPS]
+    torch.testing.assert_close(sum(part.total for part in parts), once.total)
+    for name, value in once.metrics.items():
+        assert float(sum(part.metrics.get(name, 0.0) for part in parts)) == pytest.approx(
+            float(value), abs=1e-4
+        )
+    added = torch.stack([part.total for part in parts]).sum()
+    first, second = gradient_of(whole, once.total), gradient_of(cut, added)
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
+
+
+def test_advantages_are_rewards_less_their_mean_and_exactly_zero_where_all_are_equal() -> None:
+    assert GROUPS[0].advantages == pytest.approx((0.5, -0.5, 0.0))
+    assert group(0, [0.1, 0.1, 0.1]).advantages == (0.0, 0.0, 0.0)  # 0.1 + 0.1 + 0.1 is not 0.3
+    assert group(0, [0.0, 9.0]).advantages == (-4.5, 4.5)
+
+
+# --- draws ----------------------------------------------------------------------------------------
+
+
+HOW = Draw(max_tokens=8, temperature=0.8, stops=(3,))
+
+
+def keys(count: int, copies: int = 3) -> list[tuple[bytes, ...]]:
+    return [tuple(f"{n} {copy}".encode() for copy in range(copies)) for n in range(count)]
+
+
+def test_an_answer_does_not_depend_on_what_it_is_drawn_beside(llama: Path) -> None:
+    model = decoder(load.load_base(llama), end_to_end=True)
+    asked = [[5, 6, 7], [8, 9, 10, 11, 12], [13]]
+    together = draw(model, asked, keys(3), HOW)
+    for at, prompt in enumerate(asked):
+        alone = draw(model, [prompt], keys(3)[at : at + 1], HOW)[0]
+        assert [answer.ids for answer in alone] == [answer.ids for answer in together[at]]
+    assert len({answer.ids for answers in together for answer in answers}) > 3
+
+
+@pytest.mark.parametrize("end_to_end", [False, True], ids=["padded", "end to end"])
+def test_log_probabilities_of_a_draw_are_those_of_the_answer(llama: Path, end_to_end: bool) -> None:
+    module = load.load_base(llama)
+    model = decoder(module, end_to_end=end_to_end)
+    asked = [(5, 6, 7), (8, 9, 10, 11, 12)]
+    for prompt, answers in zip(asked, draw(model, asked, keys(2), HOW), strict=True):
+        for answer in answers:
+            ids = torch.tensor([[*prompt, *answer.ids]])
+            logs = (module(input_ids=ids).logits[0, :-1] / HOW.temperature).log_softmax(-1)
+            each = logs.gather(-1, ids[0, 1:, None])[len(prompt) - 1 :]
+            assert answer.log_prob == pytest.approx(float(each.sum()), abs=1e-4)
+            assert answer.stopped == (answer.ids[-1] == 3) and 3 not in answer.ids[:-1]
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely(llama: Path) -> None:
+    module = load.load_base(llama)
+    one = Draw(max_tokens=1, temperature=0.3, stops=())
+    many = [tuple(f"{n}".encode() for n in range(3000))]
+    drawn = [answer.ids[0] for answer in draw(decoder(module, end_to_end=False), [[5, 6, 7]], many, one)[0]]
+    wanted = probabilities(
+        module(input_ids=torch.tensor([[5, 6, 7]])).logits[0, -1:], temperature=0.3, top_p=1.0
+    )[0]
+    counts = torch.bincount(torch.tensor(drawn), minlength=len(wanted)).double()
+    # Pearson's statistic has mean 259 and standard deviation 23 over 260 tokens.
+    statistic = float(((counts - 3000 * wanted) ** 2 / (3000 * wanted)).sum())
+    assert statistic < 259 + 5 * math.sqrt(2 * 259)
+
+
+def test_an_encoder_decoder_draws_too(tmp_path: Path) -> None:
+    module = load.load_base(make_tiny_t5(tmp_path / "t5"), head="tokens").eval()
+    model = EncoderDecoder.of(module, CPU, pad_id=0)
+    asked = [(5, 6, 7), (8, 9, 10, 11, 12)]
+    module.eval()
+    for prompt, answers in zip(asked, draw(model, asked, keys(2), HOW), strict=True):
+        for answer in answers:
+            ids = torch.tensor([[model.start_id, *answer.ids]])
+            logits = module(input_ids=torch.tensor([prompt]), decoder_input_ids=ids[:, :-1]).logits[0]
+            each = (logits / HOW.temperature).log_softmax(-1).gather(-1, ids[0, 1:, None])
+            assert answer.log_prob == pytest.approx(float(each.sum()), abs=1e-4)
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def vivid(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with larger embeddings, so that what layers do is seen in the logits."""
+    import shutil
+
+    path = tmp_path_factory.mktemp("vivid") / "llama"
+    shutil.copytree(llama, path)
+    model = load.load_base(llama)
+    with torch.no_grad():
+        model.get_input_embeddings().weight *= 15
+    model.save_pretrained(path)
+    return path
+
+
+def rewards(run: Any) -> list[float]:
+    return [event.metrics["reward"] for event in events(run, "step")]
+
+
+@pytest.mark.parametrize(
+    "adapter", [LORA, FullWeights(), LastLayers(layers=1)], ids=["lora", "full", "last layer"]
+)
+def test_the_reward_rises(make_run: MakeRun, vivid: Path, adapter: Any) -> None:
+    run = make_run(
+        prompts(),
+        model=vivid,
+        method=rft(adapter=adapter, group_size=8, max_tokens=8),
+        epochs=10,
+        batch_size=4,
+        learning_rate=2e-2,
+        validation=prompts(2),
+    )
+    result = train(run)
+    assert result is not None and result.state is JobState.SUCCEEDED, result
+    found = rewards(run)
+    assert sum(found[-4:]) / 4 > sum(found[:4]) / 4 + 0.2
+    held_out = [event.metrics for event in events(run, "evaluated")]
+    assert held_out[-1]["reward"] > 0.5 and held_out[-1]["loss"] == -held_out[-1]["reward"]
+    gaps = [event.metrics.get("draw_mismatch", 0.0) for event in events(run, "step")]
+    assert max(gaps) < 1e-3
+    request = {"prompt": prompts(1)[0].messages}
+    answer = generate.generate(load.load(run.artifact_path), [request], Sampling(max_tokens=8))[0]["text"]
+    assert sum("a" <= letter <= "m" for letter in answer) / 8 > 0.5
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(make_run: MakeRun) -> None:
+    runs = [
+        make_run(prompts(), name=name, method=rft(), seed=seed)
+        for name, seed in [("a", 7), ("b", 7), ("c", 8)]
+    ]
+    for run in runs:
+        train(run)
+    first, again, other = (artifact_bytes(run) for run in runs)
+    assert first == again != other
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(make_run: MakeRun) -> None:
+    method = rft(adapter=LoRA(rank=4, dropout=0.2), kl_weight=0.1)
+    whole = make_run(prompts(), name="whole", method=method, epochs=3)
+    train(whole)
+    broken = make_run(prompts(), name="broken", method=method, epochs=3)
+    assert train(broken, stop_after=1) is None
+    assert train(broken, stop_after=4) is None
+    assert train(broken) is not None
+    assert artifact_bytes(broken) == artifact_bytes(whole)
+    assert losses(broken) == losses(whole)
+
+
+def test_accumulated_passes_train_as_one_does(make_run: MakeRun) -> None:
+    whole = make_run(prompts(), name="whole", method=rft(), epochs=3)
+    cut = make_run(prompts(), name="cut", method=rft(), epochs=3, micro_batch_size=1)
+    train(whole)
+    train(cut)
+    assert losses(cut) == pytest.approx(losses(whole), abs=1e-4)
+    assert rewards(cut) == pytest.approx(rewards(whole))
+
+
+@pytest.mark.parametrize(
+    "adapter", [LORA, LoRA(rank=4, init="pissa"), FullWeights()], ids=["lora", "pissa", "full"]
+)
+def test_the_distance_is_zero_at_the_start_and_grows(make_run: MakeRun, adapter: Any) -> None:
+    run = make_run(prompts(), method=rft(adapter=adapter, kl_weight=0.01), epochs=3)
+    train(run)
+    found = [event.metrics["kl"] for event in events(run, "step")]
+    assert found[0] == pytest.approx(0.0, abs=1e-9)
+    assert found[-1] > 1e-6
+
+
+def test_a_step_without_a_gradient_changes_nothing_and_is_no_error(make_run: MakeRun) -> None:
+    run = make_run(prompts(), method=rft(grader=python("def grade(sample, item): return 0.7")), epochs=1)
+    result = train(run)
+    assert result is not None and result.state is JobState.SUCCEEDED
+    steps = events(run, "step")
+    assert [(event.gradient_norm, event.loss) for event in steps] == [(0.0, 0.0)] * len(steps)
+    assert all(event.metrics["zero_advantage_share"] == 1.0 for event in steps)
+    weights = load.load(run.artifact_path).model.state_dict()
+    assert all(not value.any() for name, value in weights.items() if "lora_B" in name)
+
+
+@pytest.mark.filterwarnings(PEFT_WARNS)
+def test_an_encoder_decoder_learns(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(
+        prompts(),
+        model=make_tiny_t5(tmp_path / "t5", dropout=0.0),
+        method=rft(adapter=FullWeights(), group_size=8, max_tokens=8),
+        epochs=10,
+        learning_rate=1e-2,
+    )
+    result = train(run)
+    assert result is not None and result.state is JobState.SUCCEEDED, result
+    found = rewards(run)
+    assert sum(found[-4:]) > sum(found[:4])
+
+
+# --- graders that fail ----------------------------------------------------------------------------
+
+
+FAILS_ON = (
+    "def grade(sample, item):\n    if item['n'] in {}: raise ValueError('no idea')\n"
+    "    return len(sample['output_text'])"
+)
+
+
+def numbered(count: int = 8) -> list[PromptExample]:
+    return [row.replace(reference={"n": n}) for n, row in enumerate(prompts(count))]
+
+
+def test_rows_whose_grader_fails_are_left_out_and_named(make_run: MakeRun) -> None:
+    run = make_run(numbered(), method=rft(grader=python(FAILS_ON.format("[2]"))), epochs=1, batch_size=8)
+    result = train(run)
+    assert result is not None and result.state is JobState.SUCCEEDED
+    (step,) = events(run, "step")
+    assert step.metrics["grader_error_share"] == pytest.approx(1 / 8)
+    told = [event.message for event in events(run, "notice") if event.level == "warning"]
+    assert any(
+        "'row-2'" in text and "python_grader_runtime_error: ValueError in line 2" in text for text in told
+    )
+
+
+def test_a_grader_that_fails_for_most_rows_ends_the_run(make_run: MakeRun) -> None:
+    run = make_run(numbered(), method=rft(grader=python(FAILS_ON.format("[1, 2, 3, 4, 5]"))), batch_size=8)
+    with pytest.raises(JobFailedError, match="fails for more than half of 8 rows") as failed:
+        train(run)
+    assert len(failed.value.details["rows"]) == 5
+
+
+def test_an_answer_that_cannot_be_read_gets_nothing_and_is_counted(make_run: MakeRun) -> None:
+    grader = {**RIGHT, "input": "{{sample.output_json.answer}}"}
+    run = make_run(prompts(), method=rft(grader=grader), epochs=1)
+    result = train(run)
+    assert result is not None and result.state is JobState.SUCCEEDED
+    assert all(event.metrics["unreadable_share"] == 1.0 for event in events(run, "step"))
+    assert all(event.metrics["reward"] == 0.0 for event in events(run, "step"))
+
+
+def test_grading_stops_at_the_row_that_makes_it_too_many() -> None:
+    from tunekit.graders import Grade, Grader, Sample
+    from tunekit.training.drawing import Drawn
+
+    asked: list[Any] = []
+
+    class Broken(Grader):
+        def _grade(self, sample: Sample, item: Any) -> Grade:
+            asked.append(item)
+            return Grade.failed("model_grader_server_error", "down")
+
+    questions = [
+        Question(id=f"row-{n}", prompt=(1,), item={"n": n}, copies=2, max_tokens=1) for n in range(10)
+    ]
+    drawn = [Drawn(ids=(1,), log_prob=-1.0, stopped=True)] * 2
+    with pytest.raises(JobFailedError):
+        graded(
+            [(each, drawn) for each in questions], Broken(name="x"), lambda q, d: Sample("x"), warn=nothing
+        )
+    assert [item["n"] for item in asked] == [0, 1, 2, 3, 4, 5]
+
+
+# --- before there are weights ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"grader": {**RIGHT, "operation": "is"}}, SpecError, "operation is 'is'"),
+        (
+            {"grader": {**RIGHT, "reference": "{{item.other}}"}},
+            DataError,
+            "row 'row-0': .*item has no 'other'",
+        ),
+        (
+            {"grader": {"type": "score_model", "model": "m", "input": [{"role": "user", "content": "x"}]}},
+            UnsupportedError,
+            "needs a judge",
+        ),
+        ({"max_tokens": 250}, DataError, "longer than 256 tokens"),
+    ],
+)
+def test_what_cannot_work_is_said_before_the_first_step(
+    make_run: MakeRun, fields: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    run = make_run(prompts(), method=rft(**fields))
+    with pytest.raises(error, match=message):
+        train(run)
+    assert events(run, "step") == []
+
+
+def test_a_grader_that_fails_on_an_empty_answer_is_doubted(make_run: MakeRun) -> None:
+    source = "def grade(sample, item):\n    return sample['output_text'][0] == 'a'"
+    run = make_run(prompts(), method=rft(grader=python(source)), epochs=1)
+    train(run)
+    (report,) = events(run, "preflight")
+    assert any(
+        "fails on an empty answer" in text and "IndexError" in text for text in report.report["warnings"]
+    )
+
+
+def test_other_examples_are_refused(llama: Path) -> None:
+    objective = Reinforcing.of(rft(), texts(llama), prompts(), nothing)
+    with pytest.raises(DataError, match="no prompt to be answered"):
+        objective.row(CompletionExample(id="x", prompt="a", completion="b"))
+
+
+def test_the_item_is_the_row(llama: Path) -> None:
+    row = Reinforcing.of(rft(), texts(llama), prompts(), nothing).row(prompts(1, answer={"deep": [1]})[0])
+    assert row.item == {"messages": [{"role": "user", "content": "ask 0"}], "answer": {"deep": [1]}}
+
+
+def test_a_prompt_that_is_too_long_loses_its_beginning_if_that_was_asked_for(make_run: MakeRun) -> None:
+    long = PromptExample(
+        id="long", messages=(Message(role="user", content="far " * 100),), reference={"answer": "4"}
+    )
+    run = make_run([*prompts(4), long], method=rft(), epochs=1, too_long="truncate_prompt")
+    result = train(run)
+    assert result is not None and result.state is JobState.SUCCEEDED
