@@ -20,11 +20,14 @@ class LoRA(Spec):
         alpha: Scale numerator; the update is multiplied by alpha / rank (alpha / sqrt(rank) for rsLoRA).
             None means 2 * rank.
         dropout: Dropout on the adapter's input.
-        target_modules: Which linear layers get one; "all-linear" leaves out the output head.
+        target_modules: Which linear layers get one; "all-linear" leaves out the output head and the embeddings. Of a
+            mixture of experts it is the attention, the router and every expert (these take no dropout, DoRA or PiSSA).
+            The vocabulary is never resized.
         init: How an adapter begins: "default" changes nothing at first (Hu et al. 2021); "pissa" takes over the largest
-            singular values of the frozen weight (Meng et al. 2024, arXiv 2404.02948).
+            singular values of the frozen weight (Meng et al. 2024, arXiv 2404.02948). The artifact is a plain
+            adapter of twice the rank, since the base that others load is the untouched one.
         quantization: "nf4" keeps the frozen weights in 4 bits (QLoRA, Dettmers et al. 2023, arXiv 2305.14314); needs a
-            CUDA device and bitsandbytes.
+            CUDA device and `tunekit[qlora]`. The artifact is served on the base as it is, not in 4 bits.
         dora: Learn magnitude and direction apart (Liu et al. 2024, arXiv 2402.09353).
         rslora: Rank-stabilised scale (Kalajdzievski 2023, arXiv 2312.03732).
 

@@ -113,7 +113,9 @@ class TuneSpec(Spec):
         gradient_checkpointing: Compute activations twice rather than keep them; "auto" does so where memory asks for
             it.
         compile: Compile the model's layers with torch.compile; "auto" does so where a run is long enough to pay for it.
-        warm_start: A tuned model to go on from, as `FineTuneJob.result()` returned it; its lineage is recorded.
+        warm_start: A tuned model to go on from, as `FineTuneJob.result()` returned it; its lineage is recorded. An
+            adapter is trained further on the same base, with its own rank and layers (leave the adapter at `LoRA()`); a
+            whole model is the base of the run. The optimizer starts anew.
         seed: Seeds data order and initialisation; from 0 to 2**63 - 1.
         name: A label for people; hosted backends use it as the model's suffix.
         budget: Limits on cost and time.
