@@ -101,6 +101,15 @@ def test_end_to_end_is_padded(base: Base, family: str) -> None:
     torch.testing.assert_close(packed(ids), padded(ids), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta", "llama"])
+def test_a_model_is_taken_twice(base: Base, family: str) -> None:
+    """A probe's frozen model also makes vectors for users. Its attention was switched by then."""
+    model, ids = load.load_base(base(family), head="none"), ids_of(base(family))
+    first, second = (Features.of(model, CPU, longest=64) for _ in range(2))
+    assert first.end_to_end == second.end_to_end
+    assert torch.equal(first(ids), second(ids))
+
+
 def test_only_the_layers_asked_for(base: Base) -> None:
     ids = ids_of(base("bert"))
     assert features_of(base("bert"), layer="auto").layers == (1, 2)
