@@ -112,7 +112,7 @@ class TuneSpec(Spec):
         early_stopping: When to stop before the last epoch; None trains to the end.
         gradient_checkpointing: Compute activations twice rather than keep them; "auto" does so where memory asks for
             it.
-        compile: Compile the model's layers with torch.compile; "auto" does so where a run is long enough to pay for it.
+        compile: Compile the model's layers, on a backend that does; "auto" leaves it to the backend.
         warm_start: A tuned model to go on from, as `FineTuneJob.result()` returned it; its lineage is recorded. An
             adapter is trained further on the same base, with its own rank and layers (leave the adapter at `LoRA()`); a
             whole model is the base of the run. The optimizer starts anew.

@@ -46,8 +46,8 @@ class Capabilities:
         min_examples: Fewest training examples it accepts.
         max_examples: Most training examples it accepts, or None.
         options: Names it understands in `spec.options`.
-        spec_fields: Of the fields in `OPTIONAL_FIELDS`, those that it honours, and "range-test" if it does that to
-            choose a learning rate.
+        spec_fields: Of the fields in `OPTIONAL_FIELDS`, those that it honours; "range-test" if it does that to choose a
+            learning rate; "compile" if it does that when asked.
         sunset: Day on which it stops taking jobs, where one is announced.
 
     Examples:
@@ -117,6 +117,8 @@ def _method_problems(spec: TuneSpec, capabilities: Capabilities) -> Iterable[str
         default = type(spec).model_fields[name].default
         if name not in capabilities.spec_fields and getattr(spec, name) != default:
             yield f"{name} is not supported (leave it at {default!r})"
+    if spec.compile is True and "compile" not in capabilities.spec_fields:
+        yield "compile is not supported (leave it at 'auto')"
     if spec.learning_rate == "range-test":
         if "range-test" not in capabilities.spec_fields:
             yield "learning_rate 'range-test' is not supported (use a number or 'auto')"

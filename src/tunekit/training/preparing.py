@@ -118,6 +118,7 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
     with at_once():
         base, device = base_of(run), choose_device()
     spec = base.plan.spec
+    preflight.refuse_compile(spec)
     raise_if_stopped(stop)
     with limit("the model's chat template"):
         template = Template.of(base.tokenizer)
