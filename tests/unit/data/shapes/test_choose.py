@@ -134,19 +134,6 @@ def test_a_label_of_zero_and_one_beside_an_answer_and_more_is_a_warning() -> Non
     assert choose(VERDICTS[:1]).name == "prompt-completion"  # one label says nothing for certain
 
 
-@pytest.mark.parametrize(
-    ("good", "bad"), [("good", "bad"), ("Yes", "no "), ("\U0001f44d", "\U0001f44e"), ("accepted", "rejected")]
-)
-def test_words_that_may_be_verdicts_are_a_warning(good: str, bad: str) -> None:
-    rows = [{"prompt": "a", "completion": "b", "label": label} for label in (good, bad, good)]
-    chosen = choose(rows)
-    [finding] = chosen.findings
-    assert (finding.severity, chosen.name) == ("warning", "prompt-completion")
-    assert 'unless you write true and false and pass shape="unpaired"' in finding.message
-    [finding] = choose([*rows, rows[0] | {"label": "a class"}]).findings
-    assert finding.severity == "info"
-
-
 @pytest.mark.parametrize("key", ["solution", "ground_truth", "reference_answer"])
 def test_a_solution_beside_a_prompt_is_for_graders_unless_the_caller_says_otherwise(key: str) -> None:
     row = {"prompt": "2+2?", key: "4", "source": "math"}

@@ -1,4 +1,4 @@
-"""Rows that are lists of turns, and labels that are lists written as texts. Knows `choose` alone."""
+"""Rows that are lists of turns, labels that are lists written as texts or may be verdicts. Knows `choose` alone."""
 
 from __future__ import annotations
 
@@ -36,3 +36,16 @@ def test_lists_of_labels_written_as_texts_are_told(first: str, second: str) -> N
     assert [found.code for found in choose([*rows, {"text": "b", "labels": "a"}]).findings] == [
         "guessed-shape"
     ]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("good", "bad"), ("Yes", "no "), ("\U0001f44d", "\U0001f44e"), ("accepted", "rejected")]
+)
+def test_words_that_may_be_verdicts_are_a_warning(good: str, bad: str) -> None:
+    rows = [{"prompt": "a", "completion": "b", "label": label} for label in (good, bad, good)]
+    chosen = choose(rows)
+    [finding] = chosen.findings
+    assert (finding.severity, chosen.name) == ("warning", "prompt-completion")
+    assert 'unless you write true and false and pass shape="unpaired"' in finding.message
+    [finding] = choose([*rows, rows[0] | {"label": "a class"}]).findings
+    assert finding.severity == "info"
