@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.training.conftest import MakeRun, quiet, rows, train
 from tunekit.cli import main
-from tunekit.errors import ModelError, SpecError, UnsupportedError
+from tunekit.errors import MissingExtraError, ModelError, SpecError, UnsupportedError
 from tunekit.examples import LabelledExample
 from tunekit.spec import SFT, Classify, LoRA
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_bert, make_tiny_llama, make_tiny_t5
@@ -206,3 +206,13 @@ def test_a_classifier_is_merged_with_its_head(make_run: MakeRun, tmp_path: Path)
     loaded = load.load(tmp_path / "merged")
     assert loaded.classes is not None
     assert loaded.classes.names == ("a", "b")
+
+
+def test_without_torch_the_extra_is_named(
+    artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunekit.backends.local import export as host
+
+    monkeypatch.setattr(host, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="torch"):
+        host.export(str(artifact), tmp_path / "out")

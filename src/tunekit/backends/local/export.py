@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tunekit._settings import Settings
 from tunekit.backends.local import models
 from tunekit.backends.local.worker import InferenceWorker
-from tunekit.errors import SpecError
+from tunekit.errors import MissingExtraError, SpecError
 from tunekit.training.turns import physical_cores
 
 Format: TypeAlias = Literal["adapter", "merged", "vllm", "ollama", "gguf"]
@@ -66,6 +67,7 @@ def export(
         python: Interpreter of the child process, which must have `tunekit[local]`; None takes this one.
 
     Raises:
+        MissingExtraError: torch, transformers or peft is not installed.
         NotFoundError: No such run, or it has no model (yet).
         ModelError: It is no artifact, or what was written does not give its logits.
         SpecError: The output is there already, or options do not go together.
@@ -77,6 +79,8 @@ def export(
     source = models.resolve(model.removeprefix("local:"), settings.runs)
     if place.exists():
         raise SpecError(f"{str(out)!r} is there already", hint="export to another path, or remove it first")
+    if python is None:  # what another interpreter has, it says itself
+        _require_extra()
     worker = InferenceWorker(
         logs=settings.home / "workers",
         threads=threads or physical_cores(),
@@ -102,3 +106,9 @@ def export(
         notes=tuple(done["notes"]),
         commands=tuple(done["commands"]),
     )
+
+
+def _require_extra() -> None:
+    for package in ("torch", "transformers", "peft"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra="local")
