@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -14,6 +15,7 @@ from tunekit import (
     ChatExample,
     Classify,
     CompletionExample,
+    EarlyStopping,
     FullWeights,
     LabelledExample,
     LoRA,
@@ -174,3 +176,32 @@ def test_labels_that_are_to_be_generated_are_told_how() -> None:
     [problem] = problems(SPECS["sft"], ALL, "labelled")
     assert problem.endswith("needs chat or completion; data.to_completion() makes them so")
     assert problems(SPECS["sft"], ALL, "completion") == ()
+
+
+def test_early_stopping_needs_validation_data() -> None:
+    spec = TuneSpec(early_stopping=EarlyStopping())
+    honours = replace(ALL, spec_fields=frozenset({"early_stopping"}))
+    (problem,) = problems(spec, honours, "completion")
+    assert "validation data" in problem
+    assert problems(spec, honours, "completion", validation="completion") == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [(TuneSpec(learning_rate="range-test"), "range-test"), (TuneSpec(compile=True), "compile")],
+)
+def test_what_only_some_backends_do_is_refused_by_the_others(spec: TuneSpec, name: str) -> None:
+    (problem,) = problems(spec, ALL, "completion")
+    assert f"{name}" in problem and "is not supported" in problem
+    assert problems(spec, replace(ALL, spec_fields=frozenset({name})), "completion") == ()
+
+
+def test_not_to_compile_is_no_request() -> None:
+    assert problems(TuneSpec(compile=False), ALL, "completion") == ()
+
+
+def test_a_range_test_needs_a_loss_that_falls() -> None:
+    tests_rates = replace(ALL, spec_fields=frozenset({"range-test"}))
+    spec = SPECS["rft"].model_copy(update={"learning_rate": "range-test"})
+    (problem,) = problems(spec, tests_rates, "prompt")
+    assert "says nothing about method 'rft'" in problem
