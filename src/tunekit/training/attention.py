@@ -96,6 +96,8 @@ def supports_end_to_end(model: Any, *, longest: int, causal: bool = True) -> boo
     """
     config = model.config.get_text_config()
     window = getattr(config, "sliding_window", None)
+    if config._attn_implementation == NAME:  # asked before, perhaps for shorter texts
+        _switch(model, "sdpa")
     if config._attn_implementation != "sdpa" or (window is not None and window < longest):
         return False
     AttentionInterface.register(NAME, end_to_end_attention)

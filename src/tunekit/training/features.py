@@ -15,7 +15,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from tunekit.errors import SpecError
-from tunekit.training.attention import NAME, inputs, supports_end_to_end
+from tunekit.training.attention import inputs, supports_end_to_end
 from tunekit.training.device import Device
 from tunekit.training.families import Family, family_of
 from tunekit.training.layouts import Piece
@@ -76,10 +76,8 @@ class Features:
         with torch.no_grad(), device.autocast():
             states = _try_out(body, device)
             # T5 adds its positions to the scores, which the attention for texts end to end leaves out.
-            fits = family != "encoder-decoder" and (
-                # Found out before. Such a body must never be given padding: its attention knows no mask.
-                body.config.get_text_config()._attn_implementation == NAME
-                or supports_end_to_end(body, longest=longest, causal=family == "decoder")
+            fits = family != "encoder-decoder" and supports_end_to_end(
+                body, longest=longest, causal=family == "decoder"
             )
         return cls(
             model=model,

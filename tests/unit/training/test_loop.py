@@ -216,6 +216,15 @@ def test_models_that_could_answer_differently_keep_their_padding(llama: Path, ch
     assert model.config._attn_implementation in ("sdpa", "eager")
 
 
+def test_a_model_may_be_asked_again(llama: Path) -> None:
+    """Its attention knows no mask once it is switched, so "no" must switch it back."""
+    model = load.load_base(llama)
+    assert [supports_end_to_end(model, longest=256) for _ in range(2)] == [True, True]
+    model.config.sliding_window = 100
+    assert not supports_end_to_end(model, longest=256)
+    assert model.config._attn_implementation == "sdpa"
+
+
 def test_what_stands_in_the_padding_is_never_seen(llama: Path) -> None:
     model, examples = load.load_base(llama), answers(str(llama))[:5]
     with torch.no_grad():
