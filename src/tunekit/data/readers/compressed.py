@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 from tunekit.data.readers.base import Notes
 from tunekit.errors import DataError, MissingExtraError
 
-MAX_EXPANSION = 1000
+MAX_EXPANSION = 300
 """Bytes out of one byte in, over `WINDOW_BYTES`, from which on it is an attack and no data.
 
 Of honest files the worst that we made are rows that all repeat one tool schema of 20 kB: 76 with gzip, 213 with zstd.
@@ -24,9 +24,8 @@ A file of one byte repeated gives 1,029 with gzip, the most that its format can,
 WINDOW_BYTES = 16 << 20
 """Looked at together: too much for a coincidence, and unpacked in a tenth of a second."""
 
-_READ_BYTES = (
-    4 << 10
-)  # small beside a window of what it may unpack to, or a window could not be told from the next
+# Small beside a window of what it may unpack to, or a window could not be told from the next.
+_READ_BYTES = 4 << 10
 _PIECE_BYTES = 256 << 10
 # zstandard cannot be told how much to give at once. It makes at most 128 kB of 4 bytes, and so 16 MB of this.
 _ZSTD_FEED_BYTES = 512
