@@ -67,6 +67,6 @@ def require_close(expected: torch.Tensor, found: torch.Tensor, dtype: torch.dtyp
     if not error <= _TOLERANCES[dtype]:
         raise ModelError(
             f"what was exported does not give the logits of the artifact: they differ by {error:.2g} of the largest",
-            hint="nothing was written; please report it, with the model's architecture",
+            hint="nothing was written; export an adapter as 'adapter', and report this with the architecture",
         )
     return error
