@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from tunekit.graders.flags import Flag, Unreadable
+from tunekit.graders.flags import HINTS, Flag, Unreadable
 from tunekit.graders.sample import Sample
 from tunekit.graders.templates import Variable
 
@@ -40,6 +40,11 @@ class GradeError:
 
     flag: Flag
     detail: str
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return HINTS[self.flag]
 
     @property
     def blames_answer(self) -> bool:

@@ -96,7 +96,7 @@ def _too_long(
         f"{len(long)} of {len(rows)} {part} rows are longer than {max_length} tokens{even and ' even ' + even} "
         f"(the longest has {longest}): {names(long)}",
         hint="shorten or drop these rows (too_long='drop' or 'truncate_prompt'), raise max_length, or take a model "
-        "with a longer context; tunekit never cuts an answer",
+        "with a longer context; tunekit never cuts an answer (of RFT, room for max_tokens is part of a row)",
     )
 
 

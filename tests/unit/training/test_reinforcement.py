@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,15 @@ from tests.unit.training.judged import CPU, decoder, gradient_of, moved
 from tunekit.errors import DataError, JobFailedError, SpecError, UnsupportedError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample, Message, PromptExample
+from tunekit.graders import Grade, Grader, Sample
 from tunekit.spec import RFT, FullWeights, LastLayers, LoRA, Sampling
 from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training import generate, load
-from tunekit.training.drawing import Draw, draw
-from tunekit.training.encoder_decoder import EncoderDecoder
+from tunekit.training.drawing import Drawn
 from tunekit.training.objectives.reinforcement import ReinforcementLearner, Reinforcing
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.rewards import Group, Question, graded
-from tunekit.training.sampling import probabilities
+from tunekit.training.rows import Tokens
 from tunekit.training.template import Template
 
 LORA = LoRA(rank=4)
@@ -70,15 +71,11 @@ def nothing(text: str) -> None:
 def learner_of(model: Path, module: Any, method: RFT, *, end_to_end: bool = False) -> ReinforcementLearner:
     found = Reinforcing.of(method, texts(model), prompts(), nothing).learner(module, CPU, longest=64)
     assert isinstance(found, ReinforcementLearner)
-    from dataclasses import replace
-
     return replace(found, model=decoder(module, end_to_end=end_to_end))
 
 
 def group(at: int, rewards: Sequence[float]) -> Group:
     """A made-up group with answers of different lengths."""
-    from tunekit.training.rows import Tokens
-
     answers = tuple(
         Tokens(ids=tuple(5 + (at * 7 + n * 3 + k) % 200 for k in range(2 + n)), weights=(1.0,) * (2 + n))
         for n in range(len(rewards))
@@ -159,75 +156,12 @@ def test_advantages_are_rewards_less_their_mean_and_exactly_zero_where_all_are_e
     assert group(0, [0.0, 9.0]).advantages == (-4.5, 4.5)
 
 
-# --- draws ----------------------------------------------------------------------------------------
-
-
-HOW = Draw(max_tokens=8, temperature=0.8, stops=(3,))
-
-
-def keys(count: int, copies: int = 3) -> list[tuple[bytes, ...]]:
-    return [tuple(f"{n} {copy}".encode() for copy in range(copies)) for n in range(count)]
-
-
-def test_an_answer_does_not_depend_on_what_it_is_drawn_beside(llama: Path) -> None:
-    model = decoder(load.load_base(llama), end_to_end=True)
-    asked = [[5, 6, 7], [8, 9, 10, 11, 12], [13]]
-    together = draw(model, asked, keys(3), HOW)
-    for at, prompt in enumerate(asked):
-        alone = draw(model, [prompt], keys(3)[at : at + 1], HOW)[0]
-        assert [answer.ids for answer in alone] == [answer.ids for answer in together[at]]
-    assert len({answer.ids for answers in together for answer in answers}) > 3
-
-
-@pytest.mark.parametrize("end_to_end", [False, True], ids=["padded", "end to end"])
-def test_log_probabilities_of_a_draw_are_those_of_the_answer(llama: Path, end_to_end: bool) -> None:
-    module = load.load_base(llama)
-    model = decoder(module, end_to_end=end_to_end)
-    asked = [(5, 6, 7), (8, 9, 10, 11, 12)]
-    for prompt, answers in zip(asked, draw(model, asked, keys(2), HOW), strict=True):
-        for answer in answers:
-            ids = torch.tensor([[*prompt, *answer.ids]])
-            logs = (module(input_ids=ids).logits[0, :-1] / HOW.temperature).log_softmax(-1)
-            each = logs.gather(-1, ids[0, 1:, None])[len(prompt) - 1 :]
-            assert answer.log_prob == pytest.approx(float(each.sum()), abs=1e-4)
-            assert answer.stopped == (answer.ids[-1] == 3) and 3 not in answer.ids[:-1]
-
-
-def test_tokens_are_drawn_as_often_as_they_are_likely(llama: Path) -> None:
-    module = load.load_base(llama)
-    one = Draw(max_tokens=1, temperature=0.3, stops=())
-    many = [tuple(f"{n}".encode() for n in range(3000))]
-    drawn = [answer.ids[0] for answer in draw(decoder(module, end_to_end=False), [[5, 6, 7]], many, one)[0]]
-    wanted = probabilities(
-        module(input_ids=torch.tensor([[5, 6, 7]])).logits[0, -1:], temperature=0.3, top_p=1.0
-    )[0]
-    counts = torch.bincount(torch.tensor(drawn), minlength=len(wanted)).double()
-    # Pearson's statistic has mean 259 and standard deviation 23 over 260 tokens.
-    statistic = float(((counts - 3000 * wanted) ** 2 / (3000 * wanted)).sum())
-    assert statistic < 259 + 5 * math.sqrt(2 * 259)
-
-
-def test_an_encoder_decoder_draws_too(tmp_path: Path) -> None:
-    module = load.load_base(make_tiny_t5(tmp_path / "t5"), head="tokens").eval()
-    model = EncoderDecoder.of(module, CPU, pad_id=0)
-    asked = [(5, 6, 7), (8, 9, 10, 11, 12)]
-    module.eval()
-    for prompt, answers in zip(asked, draw(model, asked, keys(2), HOW), strict=True):
-        for answer in answers:
-            ids = torch.tensor([[model.start_id, *answer.ids]])
-            logits = module(input_ids=torch.tensor([prompt]), decoder_input_ids=ids[:, :-1]).logits[0]
-            each = (logits / HOW.temperature).log_softmax(-1).gather(-1, ids[0, 1:, None])
-            assert answer.log_prob == pytest.approx(float(each.sum()), abs=1e-4)
-
-
 # --- runs -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def vivid(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model with larger embeddings, so that what layers do is seen in the logits."""
-    import shutil
-
     path = tmp_path_factory.mktemp("vivid") / "llama"
     shutil.copytree(llama, path)
     model = load.load_base(llama)
@@ -378,9 +312,6 @@ def test_an_answer_that_cannot_be_read_gets_nothing_and_is_counted(make_run: Mak
 
 
 def test_grading_stops_at_the_row_that_makes_it_too_many() -> None:
-    from tunekit.graders import Grade, Grader, Sample
-    from tunekit.training.drawing import Drawn
-
     asked: list[Any] = []
 
     class Broken(Grader):
