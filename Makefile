@@ -45,6 +45,7 @@ bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(DEV) ## measure tunekit aga
 	$(BENCH_VENV)/bin/python benchmarks/train_cpu.py
 	$(BENCH_VENV)/bin/python benchmarks/train_gpu.py
 	$(BENCH_VENV)/bin/python benchmarks/trl_parity.py
+	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/read_excel.py
 	$(BIN)/python benchmarks/prepare.py

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from tunekit import Message, SpecError, generate, generate_async
-from tunekit.backends import Backend, Prompt, register
+from tunekit import Message, Sampling, SpecError, UnsupportedError, generate, generate_async
+from tunekit.backends import Backend, GenerateRequest, Generation, Prompt, register
+from tunekit.inference import stream
 from tunekit.testing import ScriptedBackend
 
 TEXT = {"role": "user", "content": "2+2?"}
@@ -107,3 +108,58 @@ def test_mapping_is_read_and_not_kept() -> None:
     turn["content"] = "changed"
     assert prompt == (TURN,)
     assert not any(isinstance(item, Mapping) for item in prompt)
+
+
+class Speaker(ScriptedBackend):
+    """Answers word by word."""
+
+    closed = False
+
+    async def stream(
+        self, model: str, request: GenerateRequest, sampling: Sampling
+    ) -> AsyncIterator[str | Generation]:
+        words = ["in ", "three ", "words"]
+        try:
+            for word in words:
+                yield word
+            yield Generation(text="".join(words), finish_reason="stop")
+        finally:
+            self.closed = True
+
+
+class TestStream:
+    """Pieces of one answer, for both kinds of code."""
+
+    def test_pieces_come_one_by_one_and_then_the_answer(self) -> None:
+        pieces = stream("scripted:base", "2+2?", backend=Speaker())
+        assert next(pieces) == "in "
+        before = pieces.answer
+        assert list(pieces) == ["three ", "words"]
+        after = pieces.answer
+        assert before is None
+        assert after is not None
+        assert after.text == "in three words"
+        assert list(pieces) == []
+
+    async def test_async_code_reads_the_same(self) -> None:
+        async with stream("scripted:base", "2+2?", backend=Speaker()) as pieces:
+            assert [piece async for piece in pieces] == ["in ", "three ", "words"]
+
+    def test_leaving_early_ends_it(self) -> None:
+        backend = Speaker()
+        with stream("scripted:base", "2+2?", backend=backend) as pieces:
+            next(pieces)
+        assert backend.closed
+        assert list(pieces) == []
+
+    async def test_a_backend_that_only_generates_gives_one_piece(self) -> None:
+        backend = ScriptedBackend(generate=lambda prompt: "4")
+        pieces = stream("scripted:base", [TURN], backend=backend)
+        assert [piece async for piece in pieces] == ["4"]
+        assert pieces.answer == Generation(text="4", finish_reason="stop")
+
+    def test_what_cannot_be_asked_is_an_error(self) -> None:
+        with pytest.raises(UnsupportedError, match="generate"):
+            next(stream("scripted:base", "2+2?", backend=ScriptedBackend()))
+        with pytest.raises(SpecError, match="prompt"):
+            stream("scripted:base", b"2+2?", backend=Speaker())  # type: ignore[arg-type]  # the test is that it is

@@ -12,7 +12,9 @@ from typing import Any
 from tunekit.training.sampling import DrawKey
 
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
-_CHARACTER_TOKENS = 4  # UTF-8 has at most four bytes, and a token at least one
+# A character has at most four bytes, but a model may write bytes that are none. What stands behind one of them can
+# be read otherwise when more follow, so nothing is shown before a whole character, for so many tokens.
+_UNREADABLE_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class GrowingText:
         """Read one more token."""
         self._pending.append(token)
         before, now = self._read(self._shown), self._read(self._shown + self._pending)
-        if now.endswith(_UNFINISHED) and len(self._pending) < _CHARACTER_TOKENS:
+        if now.endswith(_UNFINISHED) and len(self._pending) < _UNREADABLE_TOKENS:
             return
         self._take(before, now)
 

@@ -112,11 +112,13 @@ def _draft(answering: Answering, request: Mapping[str, Any], sampling: Sampling)
 
 
 def _ending(loaded: LoadedModel, sampling: Sampling) -> Ending:
-    tokenizer = loaded.tokenizer
     # A special token has no text in an answer, so asked for as a stop string it is found as a token.
-    special = [stop for stop in sampling.stop if stop in tokenizer.all_special_tokens]
-    tokens = frozenset((*loaded.stop_ids, *tokenizer.convert_tokens_to_ids(special)))
-    return Ending(tokens=tokens, strings=tuple(stop for stop in sampling.stop if stop))
+    known = loaded.tokenizer.added_tokens_decoder.items()
+    special = {token for token, said in known if said.special and said.content in sampling.stop}
+    return Ending(
+        tokens=frozenset(special.union(loaded.stop_ids)),
+        strings=tuple(stop for stop in sampling.stop if stop),
+    )
 
 
 def _answer(loaded: LoadedModel, draft: Draft) -> dict[str, Any]:

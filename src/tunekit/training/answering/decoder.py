@@ -98,7 +98,7 @@ def _after(model: Any, cache: Any, next_logits: torch.Tensor, choices: list[list
     longest, device = max(map(len, choices)), next_logits.device
     # Right padding needs no mask: with causal attention no real token looks at what follows it.
     ids = torch.tensor([choice + [0] * (longest - len(choice)) for choice in choices], device=device)
-    found = [_picked(next_logits.expand(len(choices), 1, -1), ids[:, :1])]
+    found = [next_logits[0, 0].float().log_softmax(dim=-1)[ids[:, :1]]]
     if longest > 1:
         cache = copy.deepcopy(cache)
         cache.batch_repeat_interleave(len(choices))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -30,9 +31,10 @@ from tunekit import (
     TuneSpec,
     generate,
 )
-from tunekit.backends.base import GenerateRequest, ScoreRequest, SubmitRequest
+from tunekit.backends.base import GenerateRequest, Generation, ScoreRequest, SubmitRequest
 from tunekit.backends.local import LocalBackend, models
 from tunekit.errors import ModelError
+from tunekit.inference import stream
 from tunekit.training.rundir import RunDirectory, RunResult
 
 pytestmark = pytest.mark.timeout(300)  # interpreters that import torch, on machines that have other work too
@@ -130,6 +132,29 @@ async def test_a_cancelled_call_stops_computing_and_the_next_one_is_served(
     await asyncio.to_thread(eventually, lambda: not is_running(child.pid))
     (answer,) = await backend.generate(str(model), [GenerateRequest(prompt="x")], Sampling(max_tokens=1))
     assert answer.usage.output_tokens <= 1
+
+
+async def test_an_answer_in_pieces_is_the_answer(model: Path, backend: LocalBackend) -> None:
+    asked, sampling = GenerateRequest(prompt="x", seed=4), Sampling(max_tokens=30, temperature=1.0)
+    (whole,) = await backend.generate(str(model), [asked], sampling)
+    *pieces, answer = [piece async for piece in backend.stream(str(model), asked, sampling)]
+    assert "".join(map(str, pieces)) == whole.text
+    assert isinstance(answer, Generation)
+    assert answer == dataclasses.replace(whole, usage=answer.usage)  # but for the seconds
+
+
+def test_an_answer_left_in_the_middle_leaves_the_worker_for_the_next(
+    model: Path, backend: LocalBackend
+) -> None:
+    endless = Sampling(max_tokens=200, temperature=1.0, seed=5)
+    with stream(f"local:{model}", "x", sampling=endless, backend=backend) as pieces:
+        first = next(pieces)
+    child = backend._worker._link().child
+    assert child is not None
+    answer = generate(f"local:{model}", "x", sampling=endless, backend=backend)
+    assert answer.text.startswith(first)
+    assert is_running(child.pid)
+    assert pieces.answer is None
 
 
 # --- the life of a run --------------------------------------------------------------------------------
