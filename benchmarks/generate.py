@@ -26,9 +26,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-TRAIN_CPU = runpy.run_path(
-    str(Path(__file__).with_name("train_cpu.py"))
-)  # scripts side by side are no package
+# Scripts side by side are no package.
+TRAIN_CPU = runpy.run_path(str(Path(__file__).with_name("train_cpu.py")))
 CHOICES = 20
 LABEL_TOKENS = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
