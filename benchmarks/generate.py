@@ -49,7 +49,7 @@ def by_transformers(loaded: Any, prompts: Sequence[str], most: int) -> list[str]
     """Greedy answers, one prompt at a time."""
     import torch
 
-    from tunekit.training.answering.decoder import DecoderAnswering
+    from tunekit.training.serving.answering.decoder import DecoderAnswering
 
     answers = []
     for prompt in prompts:
@@ -69,7 +69,7 @@ def by_transformers(loaded: Any, prompts: Sequence[str], most: int) -> list[str]
 def arms(loaded: Any, prompts: Sequence[str]) -> dict[str, Callable[[], list[str]]]:
     """What is measured; each gives texts, so that arms of one kind can be held against each other."""
     from tunekit.spec import Sampling
-    from tunekit.training.generate import generate, score
+    from tunekit.training.serving.generate import generate, score
 
     choices = labels()
 
@@ -129,8 +129,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--prompts", type=int, default=32)
     options = parser.parse_args(arguments)
-    from tunekit.training.device import configure
-    from tunekit.training.load import load
+    from tunekit.training.models.load import load
+    from tunekit.training.plan.device import configure
 
     configure(threads=1)
     with tempfile.TemporaryDirectory() as directory:

@@ -39,8 +39,8 @@ def run(runs: Path, name: str, model: Path, rows: list[Any]) -> dict[str, float]
     """CPU seconds of one run: to the last vector, and in all."""
     from tunekit.data.dataset import Dataset
     from tunekit.spec import Probe, TuneSpec
-    from tunekit.training.events_log import EventLog
-    from tunekit.training.rundir import RunDirectory, RunPlan
+    from tunekit.training.run.events_log import EventLog
+    from tunekit.training.run.rundir import RunDirectory, RunPlan
     from tunekit.training.trainer import run_training
 
     plan = RunPlan(
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=6)
     asked = parser.parse_args()
     from tunekit.testing.tiny_models import make_tiny_bert
-    from tunekit.training.device import configure
+    from tunekit.training.plan.device import configure
 
     configure(threads=1)
     with tempfile.TemporaryDirectory() as directory:

@@ -78,7 +78,8 @@ def make_model(path: Path) -> None:
 
 def tokenised(model: Path, text: str) -> tuple[Any, list[Any]]:
     """Tokenizer and rows as ids with weights, as tunekit renders them; every peer gets these ids."""
-    from tunekit.training import load, render
+    from tunekit.training.models import load
+    from tunekit.training.texts import render
 
     tokenizer = load.load_tokenizer(model)
     return tokenizer, [render.render_example(tokenizer, example, "text") for example in examples_of(text)]
@@ -97,9 +98,9 @@ def run_tunekit(model: Path, text: str, epochs: int, scratch: Path) -> tuple[flo
     from tunekit.events import Step
     from tunekit.spec import SFT, FullWeights, TuneSpec
     from tunekit.training import trainer
-    from tunekit.training.device import configure
-    from tunekit.training.events_log import EventLog
-    from tunekit.training.rundir import RunDirectory, RunPlan
+    from tunekit.training.plan.device import configure
+    from tunekit.training.run.events_log import EventLog
+    from tunekit.training.run.rundir import RunDirectory, RunPlan
 
     configure(threads=1)
     spec = TuneSpec(

@@ -4,9 +4,9 @@
 
 Models have the shapes of Qwen3-0.6B, Qwen3-1.7B and Llama-3.1-8B and random weights, so nothing is downloaded; without
 a GPU the shape is "toy", which shows only that the script runs. Rows are random tokens: "ragged" ones are of 64 to
-4,096 tokens, a third of which carry loss; "full" ones all have 4,096 and learn every token. Every arm runs in a process of
-its own; the first steps warm it up and do not count. Reported are real tokens per second (padding is no result), the
-share of the bf16 peak with the operations that LoRA needs (4 per weight and token, see `tunekit.training.flops`; the
+4,096 tokens, a third of which carry loss; "full" ones all have 4,096 and learn every token. Every arm runs in a process
+of its own; the first steps warm it up and do not count. Reported are real tokens per second (padding is no result), the
+share of the bf16 peak with the operations that LoRA needs (4 per weight and token, `tunekit.training.plan.flops`; the
 same count for every arm), and the peak of memory that torch had allocated.
 """
 
@@ -76,7 +76,7 @@ def make_model(shape: str) -> Any:
 def with_lora(model: Any) -> Any:
     """The same adapter for every arm."""
     from tunekit.spec import LoRA
-    from tunekit.training.adapters import make_trainable
+    from tunekit.training.models.adapters import make_trainable
 
     return make_trainable(model, LoRA(rank=RANK), seed=0)
 
@@ -102,16 +102,16 @@ class Clock:
 def run_tunekit(shape: str, rows: list[tuple[list[int], int]], batch: int, steps: int) -> tuple[float, Any]:
     """The loop of the trainer, without its files."""
     from tunekit.spec import SFT, LoRA, TuneSpec
-    from tunekit.training import flops
-    from tunekit.training.adapters import trainable_parameters
-    from tunekit.training.checkpoint import TrainingState
-    from tunekit.training.device import choose_device
-    from tunekit.training.language_model import Decoder
     from tunekit.training.loop import Hooks, train
+    from tunekit.training.models.adapters import trainable_parameters
+    from tunekit.training.models.language_model import Decoder
     from tunekit.training.objectives.sft import SupervisedLearner
-    from tunekit.training.recipe import Facts, resolve
-    from tunekit.training.rows import Answers, Tokens
+    from tunekit.training.plan import flops
+    from tunekit.training.plan.device import choose_device
+    from tunekit.training.plan.recipe import Facts, resolve
+    from tunekit.training.run.checkpoint import TrainingState
     from tunekit.training.steps import Training
+    from tunekit.training.texts.rows import Answers, Tokens
 
     def row(number: int, ids: list[int], learned: int) -> Answers:
         weights = (0.0,) * (len(ids) - learned) + (1.0,) * learned
@@ -273,9 +273,9 @@ ARMS = {"tunekit": run_tunekit, "trainer": run_trainer, "trl": run_trl}
 
 def child(arm: str, shape: str, data: str, batch: int, steps: int) -> None:
     """Measure one arm in this process and print one line of JSON."""
-    from tunekit.training import flops
-    from tunekit.training.device import choose_device
-    from tunekit.training.rows import Answers, Tokens
+    from tunekit.training.plan import flops
+    from tunekit.training.plan.device import choose_device
+    from tunekit.training.texts.rows import Answers, Tokens
 
     rows = rows_of(shape, data, batch * steps)
     seconds, model = ARMS[arm](shape, rows, batch, steps)

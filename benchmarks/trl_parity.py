@@ -49,9 +49,9 @@ def run_tunekit(model: Path, method: Any, epochs: int, scratch: Path) -> tuple[l
     from tunekit.events import Step
     from tunekit.spec import TuneSpec
     from tunekit.training import trainer
-    from tunekit.training.batches import Sampler
-    from tunekit.training.events_log import EventLog
-    from tunekit.training.rundir import RunDirectory, RunPlan
+    from tunekit.training.plan.batches import Sampler
+    from tunekit.training.run.events_log import EventLog
+    from tunekit.training.run.rundir import RunDirectory, RunPlan
 
     spec = TuneSpec(
         method=method,
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str]) -> int:
     """Train both ways and print the table."""
     from tunekit.spec import DPO, SFT, FullWeights
     from tunekit.testing.tiny_models import make_tiny_llama
-    from tunekit.training.device import configure
+    from tunekit.training.plan.device import configure
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

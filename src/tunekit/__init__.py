@@ -73,8 +73,10 @@ if TYPE_CHECKING:
     from tunekit.examples import SegmentsExample as SegmentsExample
     from tunekit.examples import ToolCall as ToolCall
     from tunekit.examples import UnpairedExample as UnpairedExample
+    from tunekit.inference import AnswerStream as AnswerStream
     from tunekit.inference import generate as generate
     from tunekit.inference import generate_async as generate_async
+    from tunekit.inference import stream as stream
     from tunekit.jobs.job import FineTuneJob as FineTuneJob
     from tunekit.jobs.stream import EventStream as EventStream
     from tunekit.refs import JobRef as JobRef
@@ -153,7 +155,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "ToolCall",
         "UnpairedExample",
     ),
-    "tunekit.inference": ("generate", "generate_async"),
+    "tunekit.inference": ("AnswerStream", "generate", "generate_async", "stream"),
     "tunekit.jobs.job": ("FineTuneJob",),
     "tunekit.jobs.stream": ("EventStream",),
     "tunekit.refs": ("JobRef", "ModelRef", "Target"),
@@ -182,6 +184,7 @@ __all__ = [
     "KTO",
     "RFT",
     "SFT",
+    "AnswerStream",
     "BackendError",
     "BlockingCallWarning",
     "Budget",
@@ -254,6 +257,7 @@ __all__ = [
     "generate_async",
     "scorers",
     "store",
+    "stream",
     "testing",
 ]
 

@@ -26,9 +26,10 @@ from typing import Any
 
 from tests.kill.harness import DATA, artifact_of, whole_checkpoints
 from tunekit import SFT, LoRA, Step, TuneSpec
-from tunekit.training import artifacts, main
-from tunekit.training.checkpoint import CheckpointStore
-from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training import main
+from tunekit.training.run.checkpoint import CheckpointStore
+from tunekit.training.run.rundir import RunDirectory, RunPlan
+from tunekit.training.saving import artifacts
 
 STEPS = 30  # more than a save has operations after its rename, each of which leaves a checkpoint more
 SPEC = TuneSpec(
@@ -272,7 +273,7 @@ def random_moments(site: Site, kills: int, seed: int) -> None:
 
 def _main(model: str, directory: str, share: str, kills: str, seed: str) -> None:
     from tunekit.training import trainer  # noqa: F401  # torch and all, once for every fork
-    from tunekit.training.device import configure
+    from tunekit.training.plan.device import configure
 
     configure(1)
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -28,7 +28,7 @@ from tunekit import (
     TuneSpec,
 )
 from tunekit.backends.local import LocalBackend
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.run.rundir import RunDirectory
 
 DATA = Dataset(CompletionExample(prompt=f"question {n % 11}", completion=str(n % 7)) for n in range(40))
 SPEC = TuneSpec(

@@ -20,9 +20,11 @@ from typing import Any
 from tests.kill.forks import SPEC, launch
 from tests.kill.harness import DATA, artifact_of
 from tests.processes import eventually
-from tunekit.training import artifacts, load, loop, main
+from tunekit.training import loop, main
+from tunekit.training.models import load
 from tunekit.training.objectives.sft import SupervisedLearner
-from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training.run.rundir import RunDirectory, RunPlan
+from tunekit.training.saving import artifacts
 
 LONG_S = 60.0
 
@@ -93,7 +95,7 @@ def outcome(run: RunDirectory) -> Any:
 
 def _main(model: str, directory: str) -> None:
     from tunekit.training import trainer  # noqa: F401  # torch and all, once for every fork
-    from tunekit.training.device import configure
+    from tunekit.training.plan.device import configure
 
     configure(1)
     runs = Path(directory) / "runs"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tunekit.training.leaving import EXIT_INTERRUPTED
+from tunekit.training.run.leaving import EXIT_INTERRUPTED
 
 SAVED = {"loading the model": [], "a step": [3], "an evaluation": [10], "publishing": [10]}
 

@@ -310,9 +310,9 @@ def test_text_that_is_no_spec_is_a_spec_error(text: str | bytes) -> None:
         (lambda: Budget(max_usd=0), "max_usd is 0"),
         (lambda: TuneSpec(learing_rate=1), "learing_rate is not a field; did you mean 'learning_rate'?"),  # type: ignore[call-arg]
         (
-            lambda: Probe(zzz=1),
+            lambda: Probe(zzz=1),  # type: ignore[call-arg]
             "zzz is not a field (fields are type, layer, pooling, regularisation, folds, class_weights)",
-        ),  # type: ignore[call-arg]
+        ),
         (lambda: TuneSpec(batch_size="many"), "batch_size should be a valid integer or be 'auto'"),
         (lambda: TuneSpec(batch_size=0), "batch_size is 0, should be greater than 0 or be 'auto'"),
         (lambda: LoRA(target_modules=["a", 1]), "target_modules[1] is 1, should be a valid string"),

@@ -16,14 +16,14 @@ import torch
 
 from tunekit.errors import JobFailedError
 from tunekit.spec import TuneSpec
-from tunekit.training.batches import Sampler
-from tunekit.training.checkpoint import TrainingState
-from tunekit.training.early_stopping import is_over, judged
-from tunekit.training.events_log import EventLog
-from tunekit.training.recipe import Recipe
-from tunekit.training.schedule import learning_rate
+from tunekit.training.plan.batches import Sampler
+from tunekit.training.plan.early_stopping import is_over, judged
+from tunekit.training.plan.recipe import Recipe
+from tunekit.training.plan.schedule import learning_rate
+from tunekit.training.run.checkpoint import TrainingState
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped
 from tunekit.training.steps import StepResult, Training, forward_passes, take_step, weight_of
-from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
 
 _CHECKPOINT_EVERY_S = 60.0
 _CHECKPOINT_APART_S = 5.0

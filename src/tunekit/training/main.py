@@ -21,12 +21,12 @@ from tunekit import _files
 from tunekit._canonical import plain_facts
 from tunekit.errors import JobFailedError, StorageError, TunekitError
 from tunekit.events import JobState
-from tunekit.training import launches
-from tunekit.training.bounds import cpu_limit, rendering_limit
-from tunekit.training.events_log import EventLog
-from tunekit.training.leaving import EXIT_INTERRUPTED, Leaving, before_the_first_step
-from tunekit.training.rundir import RunDirectory, RunResult
-from tunekit.training.turns import Queue, device_for
+from tunekit.training.run import launches
+from tunekit.training.run.bounds import cpu_limit, rendering_limit
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.leaving import EXIT_INTERRUPTED, Leaving, before_the_first_step
+from tunekit.training.run.rundir import RunDirectory, RunResult
+from tunekit.training.run.turns import Queue, device_for
 
 _LOOK_FOR_TURN_S = 0.2
 _DISK_FULL = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
@@ -134,8 +134,8 @@ def failure(error: Exception) -> RunResult:
 
 def _train(run: RunDirectory, log: EventLog, leaving: Leaving) -> RunResult | None:
     # Imported here: seconds of torch must not lie between the signal handler and the first word in the log.
-    from tunekit.training import template
-    from tunekit.training.device import configure
+    from tunekit.training.plan.device import configure
+    from tunekit.training.texts import template
     from tunekit.training.trainer import run_training
 
     configure(run.plan().threads)

@@ -21,37 +21,30 @@ from tunekit import _canonical
 from tunekit._version import __version__
 from tunekit.examples import from_dict
 from tunekit.spec import Adapter, Classify, LoRA, Method, Probe
-from tunekit.training import (
-    artifacts,
-    estimating,
-    fingerprint,
-    flops,
-    load,
-    preflight,
-    quantization,
-    range_test,
-    render,
-    warm_start,
-)
-from tunekit.training.adapters import make_trainable, trainable_parameters, weights_per_rank
-from tunekit.training.checkpoint import recorded_base
-from tunekit.training.classes import Classes
-from tunekit.training.device import Device, choose_device
-from tunekit.training.early_stopping import require_validation
-from tunekit.training.events_log import EventLog
-from tunekit.training.families import Family, family_of
-from tunekit.training.flops import Work
+from tunekit.training.models import fingerprint, load, quantization
+from tunekit.training.models.adapters import make_trainable, trainable_parameters, weights_per_rank
+from tunekit.training.models.classes import Classes
+from tunekit.training.models.families import Family, family_of
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.catalogue import objective_of
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.recipe import Facts, Recipe, resolve
-from tunekit.training.render_answers import texts_of
-from tunekit.training.rows import Row
-from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training.plan import estimating, flops, preflight, range_test
+from tunekit.training.plan.device import Device, choose_device
+from tunekit.training.plan.early_stopping import require_validation
+from tunekit.training.plan.flops import Work
+from tunekit.training.plan.recipe import Facts, Recipe, resolve
+from tunekit.training.run import warm_start
+from tunekit.training.run.checkpoint import recorded_base
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.rundir import RunDirectory, RunPlan
+from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped
+from tunekit.training.run.untrained import Untrained
+from tunekit.training.saving import artifacts
 from tunekit.training.steps import Training, forward_passes
-from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
-from tunekit.training.template import Template, stop_ids
-from tunekit.training.untrained import Untrained
+from tunekit.training.texts import render
+from tunekit.training.texts.render_answers import texts_of
+from tunekit.training.texts.rows import Row
+from tunekit.training.texts.template import Template, stop_ids
 
 _ROWS_LOOKED_AT = 20  # a template does not change from row to row, but tools and system prompts may
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")

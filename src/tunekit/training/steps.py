@@ -18,13 +18,13 @@ import torch
 
 from tunekit.errors import DataError, JobFailedError
 from tunekit.spec import TuneSpec
-from tunekit.training.batches import micro_batches
-from tunekit.training.flops import Work
 from tunekit.training.objectives.base import Learner
-from tunekit.training.preflight import names
-from tunekit.training.recipe import Recipe
-from tunekit.training.rows import Row
-from tunekit.training.stops import AskStop, AtOnce, Stopped
+from tunekit.training.plan.batches import micro_batches
+from tunekit.training.plan.flops import Work
+from tunekit.training.plan.preflight import names
+from tunekit.training.plan.recipe import Recipe
+from tunekit.training.run.stops import AskStop, AtOnce, Stopped
+from tunekit.training.texts.rows import Row
 
 R = TypeVar("R", bound=Row)
 

@@ -16,17 +16,17 @@ import torch
 from tunekit import _files
 from tunekit.events import JobState
 from tunekit.spec import Probe
-from tunekit.training import artifacts
-from tunekit.training.checkpoint import Checkpoint, CheckpointStore, TrainingState
-from tunekit.training.events_log import EventLog
-from tunekit.training.leaving import before_the_first_step
 from tunekit.training.loop import Hooks, train
+from tunekit.training.plan.recipe import Recipe
 from tunekit.training.preparing import Limit, prepare
-from tunekit.training.probing import run_probe
-from tunekit.training.recipe import Recipe
-from tunekit.training.rundir import RunDirectory, RunResult
+from tunekit.training.probe.probing import run_probe
+from tunekit.training.run.checkpoint import Checkpoint, CheckpointStore, TrainingState
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.leaving import before_the_first_step
+from tunekit.training.run.rundir import RunDirectory, RunResult
+from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped
+from tunekit.training.saving import artifacts
 from tunekit.training.steps import Training
-from tunekit.training.stops import AskStop, AtOnce, Stop, Stopped
 
 
 def run_training(

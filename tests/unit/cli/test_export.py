@@ -14,10 +14,11 @@ from tunekit.errors import MissingExtraError, ModelError, SpecError, Unsupported
 from tunekit.examples import LabelledExample
 from tunekit.spec import SFT, Classify, LoRA
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_bert, make_tiny_llama, make_tiny_t5
-from tunekit.training import load, ollama
-from tunekit.training.artifacts import read_card
-from tunekit.training.export import export
-from tunekit.training.template import Template
+from tunekit.training.models import load
+from tunekit.training.saving import ollama
+from tunekit.training.saving.artifacts import read_card
+from tunekit.training.saving.export import export
+from tunekit.training.texts.template import Template
 
 __all__ = ["quiet"]
 
@@ -180,7 +181,7 @@ class TestRefusals:
     def test_what_differs_is_not_published(
         self, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from tunekit.training import merge
+        from tunekit.training.saving import merge
 
         whole = merge.merged
 

@@ -234,10 +234,7 @@ def test_blanks_and_zeros() -> None:
 
 
 def test_text_of_no_known_form() -> None:
-    assert (
-        refused("Dear diary,\n", "notes")
-        == "neither JSON nor a table"
-    )
+    assert refused("Dear diary,\n", "notes") == "neither JSON nor a table"
     assert (
         refused("Dear diary,\n", "x.dat", wanted=("text",))
         == "neither JSON nor a table with the columns 'text'"

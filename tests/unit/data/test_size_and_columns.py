@@ -89,7 +89,8 @@ def test_a_system_prompt_that_is_left_out_is_a_warning() -> None:
 
 @pytest.mark.parametrize("name", ["context", "Choices", "options", "passage"])
 def test_what_a_question_is_about_is_missed_when_it_is_left_out(name: str) -> None:
-    found = check(pairs(2, **{name: ["Berlin", "Bonn"]}), Columns)["extra-columns"]
+    told: dict[str, Any] = {name: ["Berlin", "Bonn"]}
+    found = check(pairs(2, **told), Columns)["extra-columns"]
     assert found.severity == "warning"
     assert f"so the model never reads what {name!r} tells it" in found.message
 

@@ -146,7 +146,7 @@ def test_tables_read_back_as_what_they_show(
 
 
 def test_guarded_cells_are_counted_by_column(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {"prompt": "=1+1", "completion": "'b", "n": -1e30},
         {"prompt": "a", "completion": "@b"},
         {"prompt": "=2"},

@@ -13,8 +13,8 @@ from tunekit.data.dataset import Dataset
 from tunekit.examples import CompletionExample, Example
 from tunekit.spec import SFT, LoRA, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_llama
-from tunekit.training.events_log import EventLog
-from tunekit.training.rundir import RunDirectory, RunPlan, RunResult
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
 
 MakeRun = Callable[..., RunDirectory]
 
@@ -32,7 +32,7 @@ def rows(count: int = 20) -> list[Example]:
 @pytest.fixture(scope="session", autouse=True)
 def quiet() -> None:
     """What the training process sets up for itself."""
-    from tunekit.training.device import configure
+    from tunekit.training.plan.device import configure
 
     configure(threads=1)
 
@@ -74,7 +74,7 @@ def make_run(tmp_path: Path, llama: Path) -> MakeRun:
 
 def train(run: RunDirectory, *, stop_after: int | None = None) -> RunResult | None:
     """Train a run in this process; `stop_after` interrupts it (as SIGTERM would) once that step is in the log."""
-    from tunekit.training.stops import Stop
+    from tunekit.training.run.stops import Stop
     from tunekit.training.trainer import run_training
 
     def stop() -> Stop | None:

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from tunekit.examples import Message, PreferenceExample, UnpairedExample
-from tunekit.training import load
-from tunekit.training.device import Device
-from tunekit.training.language_model import Decoder
-from tunekit.training.rows import Answers
+from tunekit.training.models import load
+from tunekit.training.models.language_model import Decoder
+from tunekit.training.plan.device import Device
+from tunekit.training.texts.rows import Answers
 
 CPU = Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
 

@@ -15,12 +15,13 @@ from tunekit.errors import MissingExtraError, ModelError, SpecError, Unsupported
 from tunekit.events import JobState
 from tunekit.spec import SFT, Adapter, FullWeights, LastLayers, LoRA
 from tunekit.testing.tiny_models import make_tiny_llama, make_tiny_t5
-from tunekit.training import load, parity, quantization
-from tunekit.training.adapters import make_trainable, trainable_parameters
-from tunekit.training.artifacts import read_card
-from tunekit.training.device import Device
-from tunekit.training.families import auto_class
-from tunekit.training.pissa import tensors_beside_untouched
+from tunekit.training.models import load, quantization
+from tunekit.training.models.adapters import make_trainable, trainable_parameters
+from tunekit.training.models.families import auto_class
+from tunekit.training.models.pissa import tensors_beside_untouched
+from tunekit.training.plan.device import Device
+from tunekit.training.saving import parity
+from tunekit.training.saving.artifacts import read_card
 
 ADAPTERS: dict[str, Adapter] = {
     "lora": LoRA(rank=4),

@@ -15,9 +15,10 @@ from tests.unit.training.conftest import MakeRun, rows, train
 from tunekit.errors import DataError, ModelError, SpecError, StorageError, UnsupportedError
 from tunekit.spec import DPO, SFT, FullWeights, LoRA
 from tunekit.testing.tiny_models import make_tiny_llama
-from tunekit.training import load, render
-from tunekit.training.artifacts import publish, read_card
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.models import load
+from tunekit.training.run.rundir import RunDirectory
+from tunekit.training.saving.artifacts import publish, read_card
+from tunekit.training.texts import render
 
 IDS = torch.tensor([[2, 88, 86, 72, 85, 202, 68, 3]])
 VARIANTS = {

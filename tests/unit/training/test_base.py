@@ -15,8 +15,8 @@ import pytest
 from tests.unit.training.conftest import MakeRun, events, train
 from tunekit.errors import ModelError
 from tunekit.testing.tiny_models import make_tiny_llama
-from tunekit.training import fingerprint, load
-from tunekit.training.artifacts import read_card
+from tunekit.training.models import fingerprint, load
+from tunekit.training.saving.artifacts import read_card
 
 
 @pytest.fixture
@@ -94,10 +94,10 @@ class TestFingerprint:
 TRAIN = """
 import sys
 from pathlib import Path
-from tunekit.training import load
-from tunekit.training.events_log import EventLog
-from tunekit.training.stops import Stop
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.models import load
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.stops import Stop
+from tunekit.training.run.rundir import RunDirectory
 from tunekit.training.trainer import run_training
 
 run, steps = RunDirectory(Path(sys.argv[1])), int(sys.argv[2])

@@ -16,9 +16,9 @@ from tunekit.errors import ModelError
 from tunekit.examples import LabelledExample
 from tunekit.spec import SFT, Classify, FullWeights, LastLayers, LoRA
 from tunekit.testing.tiny_models import make_tiny_bert
-from tunekit.training import load
-from tunekit.training.artifacts import Card, read_card
-from tunekit.training.model_card import readme
+from tunekit.training.models import load
+from tunekit.training.saving.artifacts import Card, read_card
+from tunekit.training.saving.model_card import readme
 
 
 @pytest.fixture

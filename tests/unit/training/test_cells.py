@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,11 @@ from tunekit.spec import DPO, KTO, RFT, SFT, Classify, Method, Probe
 from tunekit.testing.tiny_models import make_tiny_bert, make_tiny_llama, make_tiny_t5
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "guides" / "train.md"
-FAMILIES = {"decoder": make_tiny_llama, "encoder-decoder": make_tiny_t5, "encoder": make_tiny_bert}
+FAMILIES: dict[str, Callable[..., Path]] = {
+    "decoder": make_tiny_llama,
+    "encoder-decoder": make_tiny_t5,
+    "encoder": make_tiny_bert,
+}
 GRADER = {
     "type": "string_check",
     "operation": "like",

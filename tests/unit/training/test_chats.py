@@ -13,10 +13,11 @@ from tunekit.errors import DataError, InvalidError, ModelError
 from tunekit.examples import ChatExample, CompletionExample, Message, ToolCall
 from tunekit.spec import Sampling
 from tunekit.testing.tiny_models import CHAT_TEMPLATE
-from tunekit.training import generate, load
-from tunekit.training.render import render_answer, render_example, render_prompt
-from tunekit.training.rows import Tokens
-from tunekit.training.template import Template
+from tunekit.training.models import load
+from tunekit.training.serving import generate
+from tunekit.training.texts.render import render_answer, render_example, render_prompt
+from tunekit.training.texts.rows import Tokens
+from tunekit.training.texts.template import Template
 
 PLAIN = CHAT_TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")
 # Only the last answer is tagged.

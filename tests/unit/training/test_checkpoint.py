@@ -12,7 +12,7 @@ import torch
 
 from tests.disks import small_disk
 from tunekit.errors import StorageError
-from tunekit.training.checkpoint import CheckpointStore, TrainingState, recorded_base
+from tunekit.training.run.checkpoint import CheckpointStore, TrainingState, recorded_base
 
 FILES = ("MANIFEST.json", "optimizer.safetensors", "state.json", "trainable.safetensors")
 Damage = Callable[[Path, Path], object]

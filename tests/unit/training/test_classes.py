@@ -17,7 +17,7 @@ from tunekit.errors import DataError, SpecError
 from tunekit.examples import LabelledExample
 from tunekit.spec import Classify
 from tunekit.testing.tiny_models import make_tiny_bert
-from tunekit.training.classes import Census, Classes
+from tunekit.training.models.classes import Census, Classes
 
 
 @pytest.fixture(scope="module")

@@ -24,16 +24,16 @@ from tunekit.adapters import Adapter
 from tunekit.events import JobState
 from tunekit.examples import LabelledExample
 from tunekit.spec import Classify, FullWeights, LastLayers, LoRA
-from tunekit.training import heads, load
-from tunekit.training.artifacts import read_card
-from tunekit.training.batches import epoch_batches
-from tunekit.training.classes import Census
-from tunekit.training.classifier import Classifier, text_ids
-from tunekit.training.device import Device
-from tunekit.training.families import family_of
+from tunekit.training.models import heads, load
+from tunekit.training.models.classes import Census
+from tunekit.training.models.classifier import Classifier, text_ids
+from tunekit.training.models.families import family_of
 from tunekit.training.objectives.classify import Classifying
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.template import Template
+from tunekit.training.plan.batches import epoch_batches
+from tunekit.training.plan.device import Device
+from tunekit.training.saving.artifacts import read_card
+from tunekit.training.texts.template import Template
 
 CPU = Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
 ADAPTERS: dict[str, Adapter] = {
@@ -272,7 +272,7 @@ def test_several_classes_end_to_end(make_run: MakeRun, base: Base) -> None:
 def test_dropout_is_on_what_the_head_reads_and_only_in_training(
     base: Base, family: str, adapter: str
 ) -> None:
-    from tunekit.training.adapters import make_trainable
+    from tunekit.training.models.adapters import make_trainable
 
     source = base(family)
     template = Template.of(load.load_tokenizer(source))

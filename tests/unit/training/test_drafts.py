@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from tunekit.training import load
-from tunekit.training.drafts import Draft, Ending, GrowingText
-from tunekit.training.sampling import draw_key
+from tunekit.training.models import load
+from tunekit.training.serving.drafts import Draft, Ending, GrowingText
+from tunekit.training.serving.sampling import draw_key
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import torch
 
 from tests.unit.training.judged import CPU, decoder
 from tunekit.testing.tiny_models import make_tiny_t5
-from tunekit.training import load
-from tunekit.training.drawing import Draw, draw
-from tunekit.training.encoder_decoder import EncoderDecoder
-from tunekit.training.sampling import probabilities
+from tunekit.training.models import load
+from tunekit.training.models.encoder_decoder import EncoderDecoder
+from tunekit.training.objectives.drawing import Draw, draw
+from tunekit.training.serving.sampling import probabilities
 
 HOW = Draw(max_tokens=8, temperature=0.8, stops=(3,))
 

@@ -12,8 +12,8 @@ from tunekit.errors import SpecError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample
 from tunekit.spec import EarlyStopping
-from tunekit.training.early_stopping import Best, is_over, judged
-from tunekit.training.rundir import RunDirectory, RunResult
+from tunekit.training.plan.early_stopping import Best, is_over, judged
+from tunekit.training.run.rundir import RunDirectory, RunResult
 
 OTHERWISE = [  # what is learned from the training rows helps with these at first, and then makes them worse
     CompletionExample(id=f"other-{n}", prompt=f"ask {n % 4}", completion=f"answer {(n + 1) % 4}")

@@ -15,9 +15,9 @@ from tunekit.errors import DataError, InvalidError
 from tunekit.examples import CompletionExample, Message
 from tunekit.spec import SFT, LoRA, Sampling
 from tunekit.testing.tiny_models import make_tiny_t5
-from tunekit.training import load
-from tunekit.training.generate import generate, score
-from tunekit.training.load import LoadedModel
+from tunekit.training.models import load
+from tunekit.training.models.load import LoadedModel
+from tunekit.training.serving.generate import generate, score
 
 PROMPTS = ["a", "translate this: one two three", "b" * 30, "", "what is it?"]
 KINDS = ("t5", "mt5", "bart")

@@ -18,15 +18,16 @@ from tunekit.errors import DataError, ModelError
 from tunekit.events import JobState
 from tunekit.spec import SFT, FullWeights, LoRA
 from tunekit.testing.tiny_models import make_tiny_t5
-from tunekit.training import load, pairs
-from tunekit.training.adapters import make_trainable, trainable_parameters
-from tunekit.training.batches import epoch_batches
-from tunekit.training.device import Device
-from tunekit.training.encoder_decoder import EncoderDecoder, head_selects_rows
-from tunekit.training.flops import Work
+from tunekit.training.models import load
+from tunekit.training.models.adapters import make_trainable, trainable_parameters
+from tunekit.training.models.encoder_decoder import EncoderDecoder, head_selects_rows
 from tunekit.training.objectives.sft import SupervisedLearner
-from tunekit.training.preflight import fitting
-from tunekit.training.rows import Answers, Tokens
+from tunekit.training.plan.batches import epoch_batches
+from tunekit.training.plan.device import Device
+from tunekit.training.plan.flops import Work
+from tunekit.training.plan.preflight import fitting
+from tunekit.training.texts import pairs
+from tunekit.training.texts.rows import Answers, Tokens
 
 CPU = Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
 LORA, FULL = SFT(adapter=LoRA(rank=4)), SFT(adapter=FullWeights())

@@ -12,9 +12,9 @@ import torch
 from tests.unit.training.conftest import MakeRun, losses, train
 from tunekit.events import JobState
 from tunekit.spec import SFT, FullWeights, LoRA
-from tunekit.training import load
-from tunekit.training.attention import supports_end_to_end
-from tunekit.training.language_model import head_selects_rows
+from tunekit.training.models import load
+from tunekit.training.models.attention import supports_end_to_end
+from tunekit.training.models.language_model import head_selects_rows
 
 SHAPE = {
     "vocab_size": 260,

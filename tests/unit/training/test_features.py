@@ -13,13 +13,14 @@ import torch
 
 from tests.unit.training.tiny_classifiers import FAMILIES, labelled, make_classifier_base
 from tunekit.errors import ModelError, SpecError
-from tunekit.training import load, sentence_files
-from tunekit.training.classifier import text_ids
-from tunekit.training.device import Device
-from tunekit.training.embed import Embedder
-from tunekit.training.families import family_of
-from tunekit.training.features import Features, layers_of, pooling_of
-from tunekit.training.template import Template
+from tunekit.training.models import load
+from tunekit.training.models.classifier import text_ids
+from tunekit.training.models.families import family_of
+from tunekit.training.plan.device import Device
+from tunekit.training.probe.features import Features, layers_of, pooling_of
+from tunekit.training.serving import sentence_files
+from tunekit.training.serving.embed import Embedder
+from tunekit.training.texts.template import Template
 
 CPU = Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
 DECODERS = ("llama", "qwen3", "gpt2")

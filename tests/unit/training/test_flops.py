@@ -11,10 +11,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.unit.training.conftest import MakeRun, events, train
 from tunekit.spec import Adapter, FullWeights, LoRA
 from tunekit.testing.tiny_models import make_tiny_llama
-from tunekit.training import flops, load
-from tunekit.training.adapters import make_trainable
-from tunekit.training.flops import Work
-from tunekit.training.rows import Answers, Tokens
+from tunekit.training.models import load
+from tunekit.training.models.adapters import make_trainable
+from tunekit.training.plan import flops
+from tunekit.training.plan.flops import Work
+from tunekit.training.texts.rows import Answers, Tokens
 
 LENGTH, TARGETS = 128, 32
 

@@ -13,11 +13,12 @@ from tests.unit.training import decoders
 from tunekit.errors import ModelError
 from tunekit.spec import Sampling
 from tunekit.testing.tiny_models import make_tiny_t5
-from tunekit.training import load, writing
-from tunekit.training.answering.decoder import DecoderAnswering
-from tunekit.training.continuing import Texts
-from tunekit.training.generate import generate, stream
-from tunekit.training.load import LoadedModel
+from tunekit.training.models import load
+from tunekit.training.models.load import LoadedModel
+from tunekit.training.serving import writing
+from tunekit.training.serving.answering.decoder import DecoderAnswering
+from tunekit.training.serving.continuing import Texts
+from tunekit.training.serving.generate import generate, stream
 
 PROMPTS = ["a", "a longer prompt than others", "b" * 60, "what is it?", "a", "zz", "one two three"]
 KINDS = ("plain", "gpt2", "sliding", "t5")

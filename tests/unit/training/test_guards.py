@@ -12,8 +12,8 @@ from tests.unit.training.test_loop import copy_model
 from tunekit.errors import DataError, JobFailedError
 from tunekit.examples import Example, LabelledExample
 from tunekit.spec import DPO, KTO, SFT, Classify, LoRA, Method
-from tunekit.training.rows import Answers, Tokens
 from tunekit.training.steps import weight_of
+from tunekit.training.texts.rows import Answers, Tokens
 
 ADAPTER = LoRA(rank=4)
 CASES: dict[str, tuple[Method, list[Example]]] = {

@@ -14,12 +14,12 @@ from tunekit.errors import ModelError
 from tunekit.examples import LabelledExample
 from tunekit.spec import SFT, Classify, LastLayers, LoRA
 from tunekit.testing.tiny_models import make_tiny_bert, make_tiny_llama, make_tiny_t5
-from tunekit.training import heads, load
-from tunekit.training.adapters import make_trainable, trainable_parameters
-from tunekit.training.classes import Classes
-from tunekit.training.classifier import text_ids
-from tunekit.training.families import family_of
-from tunekit.training.template import Template
+from tunekit.training.models import heads, load
+from tunekit.training.models.adapters import make_trainable, trainable_parameters
+from tunekit.training.models.classes import Classes
+from tunekit.training.models.classifier import text_ids
+from tunekit.training.models.families import family_of
+from tunekit.training.texts.template import Template
 
 THREE = Classes(names=CLASSES)
 LAST_OF = {

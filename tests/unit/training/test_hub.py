@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from huggingface_hub import constants
 
-from tunekit.training import hub
+from tunekit.training.models import hub
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tunekit.training import kept_models
-from tunekit.training.embed import Embedder
-from tunekit.training.kept_models import KeptModels, weight_bytes
+from tunekit.training.serving import kept_models
+from tunekit.training.serving.embed import Embedder
+from tunekit.training.serving.kept_models import KeptModels, weight_bytes
 
 
 @pytest.fixture

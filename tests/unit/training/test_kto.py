@@ -26,8 +26,8 @@ from tunekit.events import JobState
 from tunekit.examples import CompletionExample, UnpairedExample
 from tunekit.spec import KTO, FullWeights, LoRA, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_t5
-from tunekit.training import load
-from tunekit.training.adapters import make_trainable
+from tunekit.training.models import load
+from tunekit.training.models.adapters import make_trainable
 from tunekit.training.objectives import kto
 from tunekit.training.objectives.kto import (
     JudgedAnswer,
@@ -37,8 +37,8 @@ from tunekit.training.objectives.kto import (
     unrelated,
 )
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.recipe import Facts, resolve
-from tunekit.training.template import Template
+from tunekit.training.plan.recipe import Facts, resolve
+from tunekit.training.texts.template import Template
 
 METHOD = KTO(adapter=LoRA(rank=4))
 DROPOUT = KTO(adapter=LoRA(rank=4, dropout=0.2))

@@ -13,12 +13,13 @@ from tunekit.errors import DataError, JobFailedError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_llama
-from tunekit.training import load, template
-from tunekit.training.bounds import cpu_limit
-from tunekit.training.events_log import EventLog
-from tunekit.training.render import render_example
-from tunekit.training.rundir import RunDirectory, RunResult
-from tunekit.training.stops import Stop
+from tunekit.training.models import load
+from tunekit.training.run.bounds import cpu_limit
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.rundir import RunDirectory, RunResult
+from tunekit.training.run.stops import Stop
+from tunekit.training.texts import template
+from tunekit.training.texts.render import render_example
 from tunekit.training.trainer import run_training
 
 # Harmless until a message says "loop".

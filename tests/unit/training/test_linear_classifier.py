@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tunekit.training.probe import Labels, choose, dealt_rows, fitted
+from tunekit.training.probe.probe import Labels, choose, dealt_rows, fitted
 
 
 def blobs(rows: int, *, width: int = 6, classes: int = 3, seed: int = 0) -> tuple[Any, Any]:
@@ -112,8 +112,8 @@ def test_folds_are_stratified_and_every_row_is_held_out_once() -> None:
 
 
 def test_large_data_are_chosen_on_a_stratified_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunekit.training.probe._CHOICE_WORK", 1.0)
-    monkeypatch.setattr("tunekit.training.probe._FEWEST_ROWS", 100)
+    monkeypatch.setattr("tunekit.training.probe.probe._CHOICE_WORK", 1.0)
+    monkeypatch.setattr("tunekit.training.probe.probe._FEWEST_ROWS", 100)
     vectors, truth = blobs(1000)
     choice = choose({1: vectors}, labels(truth), strengths=(1.0,), folds=5, seed=0, warn=refuse)
     assert (choice.rows, choice.folds) == (100, 5)

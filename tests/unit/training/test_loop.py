@@ -14,14 +14,15 @@ from tunekit.errors import JobFailedError
 from tunekit.events import JobState
 from tunekit.examples import ChatExample, CompletionExample, Message
 from tunekit.spec import SFT, Budget, FullWeights, LoRA
-from tunekit.training import attention, layouts, load, render
-from tunekit.training.attention import supports_end_to_end
-from tunekit.training.batches import epoch_batches, micro_batches
-from tunekit.training.device import Device
-from tunekit.training.language_model import Decoder, head_selects_rows
+from tunekit.training.models import attention, layouts, load
+from tunekit.training.models.attention import supports_end_to_end
+from tunekit.training.models.language_model import Decoder, head_selects_rows
 from tunekit.training.objectives.sft import SupervisedLearner
-from tunekit.training.rows import Answers, Tokens
-from tunekit.training.schedule import learning_rate
+from tunekit.training.plan.batches import epoch_batches, micro_batches
+from tunekit.training.plan.device import Device
+from tunekit.training.plan.schedule import learning_rate
+from tunekit.training.texts import render
+from tunekit.training.texts.rows import Answers, Tokens
 
 CPU = Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
 LORA = SFT(adapter=LoRA(rank=4))

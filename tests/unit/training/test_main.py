@@ -18,8 +18,9 @@ from tunekit.errors import BackendError, DataError, JobFailedError, ModelError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample
 from tunekit.spec import SFT, LoRA
-from tunekit.training.main import EXIT_INTERRUPTED, failure
-from tunekit.training.rundir import CHILD_ENVIRONMENT, RunDirectory, RunResult
+from tunekit.training.main import failure
+from tunekit.training.run.leaving import EXIT_INTERRUPTED
+from tunekit.training.run.rundir import CHILD_ENVIRONMENT, RunDirectory, RunResult
 
 DROPOUT = SFT(adapter=LoRA(rank=4, dropout=0.2))
 

@@ -9,9 +9,10 @@ import torch
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
 from tunekit.spec import SFT, FullWeights, LoRA
-from tunekit.training import load, memory
-from tunekit.training.adapters import make_trainable
-from tunekit.training.device import Device
+from tunekit.training.models import load
+from tunekit.training.models.adapters import make_trainable
+from tunekit.training.plan import memory
+from tunekit.training.plan.device import Device
 
 CPU = Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
 

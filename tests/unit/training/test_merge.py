@@ -11,9 +11,10 @@ import torch
 from tests.unit.training.conftest import MakeRun, train
 from tunekit.spec import SFT, LoRA
 from tunekit.testing.tiny_models import make_tiny_llama, make_tiny_t5
-from tunekit.training import artifacts, load, merge, parity
-from tunekit.training.families import auto_class
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.models import load
+from tunekit.training.models.families import auto_class
+from tunekit.training.run.rundir import RunDirectory
+from tunekit.training.saving import artifacts, merge, parity
 
 ADAPTERS = {
     "lora": LoRA(rank=4),

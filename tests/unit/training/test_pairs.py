@@ -11,8 +11,8 @@ import pytest
 from tunekit.errors import DataError, ModelError
 from tunekit.examples import ChatExample, CompletionExample, Example, LabelledExample, Message, ToolCall
 from tunekit.testing.tiny_models import make_tiny_t5
-from tunekit.training import load
-from tunekit.training.pairs import render_pair, render_source, render_target
+from tunekit.training.models import load
+from tunekit.training.texts.pairs import render_pair, render_source, render_target
 
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'] + ': ' + message['content'] }}"

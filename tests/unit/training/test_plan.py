@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from tests.unit.training.conftest import MakeRun, events, rows, train
 from tunekit.examples import ChatExample, Message
 from tunekit.spec import SFT, Classify, FullWeights, TuneSpec
-from tunekit.training import load, render
-from tunekit.training.batches import Sampler, epoch_batches, micro_batches, total_steps
-from tunekit.training.families import Family
-from tunekit.training.layouts import end_to_end, padded, positions
+from tunekit.training.models import load
+from tunekit.training.models.families import Family
+from tunekit.training.models.layouts import end_to_end, padded, positions
 from tunekit.training.objectives.sft import Supervised
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.recipe import Facts, auto_batch_size, auto_learning_rate, resolve
-from tunekit.training.rows import Answers, Tokens
-from tunekit.training.schedule import learning_rate
-from tunekit.training.template import Template
+from tunekit.training.plan.batches import Sampler, epoch_batches, micro_batches, total_steps
+from tunekit.training.plan.recipe import Facts, auto_batch_size, auto_learning_rate, resolve
+from tunekit.training.plan.schedule import learning_rate
+from tunekit.training.texts import render
+from tunekit.training.texts.rows import Answers, Tokens
+from tunekit.training.texts.template import Template
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=200)
 FACTS = Facts(rows=1000, hidden_size=2000, model_type="llama", vocabulary=32_000, max_length=2048)

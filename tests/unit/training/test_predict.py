@@ -25,10 +25,10 @@ from tunekit.inference import generate as ask
 from tunekit.jobs.job import FineTuneJob
 from tunekit.spec import Classify, Sampling, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_bert
-from tunekit.training import load
-from tunekit.training.classes import Classes
-from tunekit.training.generate import generate, score
-from tunekit.training.load import LoadedModel
+from tunekit.training.models import load
+from tunekit.training.models.classes import Classes
+from tunekit.training.models.load import LoadedModel
+from tunekit.training.serving.generate import generate, score
 
 TEXTS = ("ask zzz", "ask ask ask ooo", "iii")
 

@@ -23,11 +23,12 @@ from tunekit.events import JobState
 from tunekit.examples import CompletionExample, PreferenceExample
 from tunekit.spec import DPO, FullWeights, LastLayers, LoRA, Sampling, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_t5
-from tunekit.training import generate, load
+from tunekit.training.models import load
 from tunekit.training.objectives.preference import PreferenceLearner, Preferring, pair_losses
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.recipe import Facts, resolve
-from tunekit.training.template import Template
+from tunekit.training.plan.recipe import Facts, resolve
+from tunekit.training.serving import generate
+from tunekit.training.texts.template import Template
 
 LORA = LoRA(rank=4)
 DROPOUT = DPO(adapter=LoRA(rank=4, dropout=0.2))

@@ -16,13 +16,14 @@ from tunekit.errors import DataError, InvalidError, JobFailedError, MissingExtra
 from tunekit.events import JobState
 from tunekit.examples import Example, LabelledExample
 from tunekit.spec import Budget, Probe
-from tunekit.training import load, predict
-from tunekit.training.artifacts import read_card
-from tunekit.training.events_log import EventLog
-from tunekit.training.features import Features
-from tunekit.training.probe import dealt_rows
-from tunekit.training.rundir import RunDirectory
-from tunekit.training.stops import Stop
+from tunekit.training.models import load
+from tunekit.training.probe.features import Features
+from tunekit.training.probe.probe import dealt_rows
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.rundir import RunDirectory
+from tunekit.training.run.stops import Stop
+from tunekit.training.saving.artifacts import read_card
+from tunekit.training.serving import predict
 from tunekit.training.trainer import run_training
 
 QUICK = Probe(layer=-1, regularisation=(0.1, 1.0), folds=2)
@@ -159,9 +160,9 @@ def test_damaged_vectors_are_computed_again(make_run: MakeRun, bert: Path) -> No
 def test_left_in_the_middle_it_goes_on_to_the_same_bytes(
     make_run: MakeRun, bert: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left_at: int
 ) -> None:
-    monkeypatch.setattr("tunekit.training.untrained._ROWS_PER_FILE", 12)
-    monkeypatch.setattr("tunekit.training.probe_setup.ROWS_PER_STEP", 12)
-    monkeypatch.setattr("tunekit.training.probing.ROWS_PER_STEP", 12)
+    monkeypatch.setattr("tunekit.training.run.untrained._ROWS_PER_FILE", 12)
+    monkeypatch.setattr("tunekit.training.probe.probe_setup.ROWS_PER_STEP", 12)
+    monkeypatch.setattr("tunekit.training.probe.probing.ROWS_PER_STEP", 12)
     parts = make_run(labelled(24), name="parts", model=bert, method=QUICK)
     assert train(parts, stop_after=left_at) is None
     seen = counted(monkeypatch)
@@ -240,7 +241,7 @@ def test_fields_that_do_nothing_and_rare_classes_are_told(make_run: MakeRun, ber
 def test_fits_that_do_not_converge_are_told(
     make_run: MakeRun, bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunekit.training.probe._MAX_ITERATIONS", 1)
+    monkeypatch.setattr("tunekit.training.probe.probe._MAX_ITERATIONS", 1)
     run = make_run(labelled(24), model=bert, method=QUICK)
     train(run)
     told = [event for event in events(run, "notice") if event.level == "warning"]
@@ -249,7 +250,7 @@ def test_fits_that_do_not_converge_are_told(
 
 
 def test_without_scikit_learn(make_run: MakeRun, bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunekit.training.probe_setup.find_spec", lambda name: None)
+    monkeypatch.setattr("tunekit.training.probe.probe_setup.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError) as caught:
         train(make_run(labelled(12), model=bert, method=QUICK))
     assert "tunekit[probe]" in caught.value.hint

@@ -15,9 +15,11 @@ from tunekit.errors import DataError, JobFailedError, ModelError
 from tunekit.events import JobState
 from tunekit.examples import ChatExample, CompletionExample, Message
 from tunekit.spec import SFT, Budget, FullWeights, LoRA
-from tunekit.training import load, loop, recipe
-from tunekit.training.artifacts import read_card
+from tunekit.training import loop
+from tunekit.training.models import load
 from tunekit.training.objectives.sft import SupervisedLearner
+from tunekit.training.plan import recipe
+from tunekit.training.saving.artifacts import read_card
 
 ADAPTERS = {"lora": SFT(adapter=LoRA(rank=4)), "full": SFT(adapter=FullWeights())}
 

@@ -11,12 +11,12 @@ import torch
 
 from tests.unit.training.conftest import MakeRun, events, losses, train
 from tunekit.spec import SFT, FullWeights, LoRA, TuneSpec
-from tunekit.training.events_log import EventLog
+from tunekit.training.plan.range_test import LOWEST, STEPS, Sweep, sweep
 from tunekit.training.preparing import Prepared, prepare
-from tunekit.training.range_test import LOWEST, STEPS, Sweep, sweep
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.rundir import RunDirectory
+from tunekit.training.run.stops import Stop, Stopped
 from tunekit.training.steps import Training, add_gradients, update
-from tunekit.training.stops import Stop, Stopped
 
 DROPOUT = SFT(adapter=LoRA(rank=4, dropout=0.2))
 FULL = SFT(adapter=FullWeights())
@@ -124,7 +124,7 @@ def test_a_run_chooses_once_and_says_so(make_run: MakeRun, monkeypatch: pytest.M
     assert report["learning_rate"] == chosen
     assert "arXiv 1506.01186" in report["auto"]["learning_rate"]
     with monkeypatch.context() as patched:
-        patched.setattr("tunekit.training.range_test.sweep", None)
+        patched.setattr("tunekit.training.plan.range_test.sweep", None)
         train(run)
     fixed = make_run(name="fixed", learning_rate=chosen)
     train(fixed)

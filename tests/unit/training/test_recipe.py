@@ -10,9 +10,9 @@ import pytest
 from tests.unit.training.conftest import MakeRun, events, train
 from tunekit.errors import UnsupportedError
 from tunekit.spec import DPO, KTO, SFT, Classify, FullWeights, LoRA, Method, TuneSpec
-from tunekit.training import load
-from tunekit.training.adapters import make_trainable, trainable_parameters, weights_per_rank
-from tunekit.training.recipe import Facts, auto_epochs, auto_rank, resolve
+from tunekit.training.models import load
+from tunekit.training.models.adapters import make_trainable, trainable_parameters, weights_per_rank
+from tunekit.training.plan.recipe import Facts, auto_epochs, auto_rank, resolve
 
 FACTS = Facts(rows=1000, hidden_size=512, model_type="llama", vocabulary=32_000, max_length=2048)
 

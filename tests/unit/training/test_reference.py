@@ -14,12 +14,13 @@ from tests.unit.training.judged import at_once, decoder, preferences
 from tests.unit.training.test_preference import LORA, PEFT_WARNS, objective
 from tunekit.events import JobState
 from tunekit.spec import DPO, FullWeights, LoRA
-from tunekit.training import load, untrained
-from tunekit.training.adapters import make_trainable
+from tunekit.training.models import load
+from tunekit.training.models.adapters import make_trainable
 from tunekit.training.objectives import preference
 from tunekit.training.objectives.preference import PreferenceLearner
 from tunekit.training.objectives.reference import Referenced, by_row
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.run import untrained
+from tunekit.training.run.rundir import RunDirectory
 
 DROPOUT = DPO(adapter=LoRA(rank=4, dropout=0.2))
 

@@ -19,13 +19,14 @@ from tunekit.examples import CompletionExample, Message, PromptExample
 from tunekit.graders import Grade, Grader, Sample
 from tunekit.spec import RFT, FullWeights, LastLayers, LoRA, Sampling
 from tunekit.testing.tiny_models import make_tiny_t5
-from tunekit.training import generate, load
-from tunekit.training.drawing import Drawn
+from tunekit.training.models import load
+from tunekit.training.objectives.drawing import Drawn
 from tunekit.training.objectives.reinforcement import ReinforcementLearner, Reinforcing
+from tunekit.training.objectives.rewards import Group, Question, graded
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.rewards import Group, Question, graded
-from tunekit.training.rows import Tokens
-from tunekit.training.template import Template
+from tunekit.training.serving import generate
+from tunekit.training.texts.rows import Tokens
+from tunekit.training.texts.template import Template
 
 LORA = LoRA(rank=4)
 # Letters before "n" are good: an untrained model writes some by chance, and a little luck can be learned from.

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from tunekit.errors import DataError, ModelError, SpecError
 from tunekit.examples import ChatExample, CompletionExample, LabelledExample, Message, ToolCall
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_llama
-from tunekit.training import load
-from tunekit.training.render import (
+from tunekit.training.models import load
+from tunekit.training.texts.render import (
     is_served_as_trained,
     render_answer,
     render_example,
     render_prompt,
     resolve_format,
 )
-from tunekit.training.rows import Tokens
-from tunekit.training.template import Template, stop_ids
+from tunekit.training.texts.rows import Tokens
+from tunekit.training.texts.template import Template, stop_ids
 
 PLAIN = CHAT_TEMPLATE.replace("{% generation %}", "").replace("{% endgeneration %}", "")
 # The answer is tagged and its end is not.

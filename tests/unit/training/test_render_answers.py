@@ -10,10 +10,11 @@ import pytest
 from tunekit.errors import DataError
 from tunekit.examples import ChatExample, Message, PreferenceExample, ToolCall, UnpairedExample
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_llama
-from tunekit.training import load, render
-from tunekit.training.render_answers import render_answers
-from tunekit.training.rows import Tokens
-from tunekit.training.template import Template
+from tunekit.training.models import load
+from tunekit.training.texts import render
+from tunekit.training.texts.render_answers import render_answers
+from tunekit.training.texts.rows import Tokens
+from tunekit.training.texts.template import Template
 
 ASKED = (Message(role="user", content="2+2?"),)
 THINKING = CHAT_TEMPLATE.replace(

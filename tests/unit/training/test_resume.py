@@ -11,9 +11,9 @@ import pytest
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, rows, train
 from tunekit.events import JobState
 from tunekit.spec import SFT, FullWeights, LoRA
-from tunekit.training.checkpoint import Manifest
-from tunekit.training.events_log import EventLog
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.run.checkpoint import Manifest
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.rundir import RunDirectory
 
 DROPOUT = SFT(adapter=LoRA(rank=4, dropout=0.2))
 

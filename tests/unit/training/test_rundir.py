@@ -16,7 +16,7 @@ from tests.processes import run_python, start_python
 from tunekit import CompletionExample, Dataset, JobState, NotFoundError, StorageError, TuneSpec
 from tunekit.events import Notice, StateChanged
 from tunekit.examples import Example, from_dict
-from tunekit.training.rundir import RunDirectory, RunPlan, RunResult
+from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
 
 RUN_ID = "run-" + "0" * 20
 DATA = Dataset(CompletionExample(prompt=f"question {n} ✓", completion=str(n)) for n in range(5))
@@ -186,7 +186,7 @@ def test_the_lock_is_free_again_after_an_error(run: RunDirectory) -> None:
 FORK_WHILE_LOCKED = """
 import os, sys, threading, warnings
 from pathlib import Path
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.run.rundir import RunDirectory
 warnings.filterwarnings("ignore", message=".*fork")
 run = RunDirectory(Path(sys.argv[1]))
 locked, forked = threading.Event(), threading.Event()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunekit.errors import ModelError
-from tunekit.training.sampling import chosen, draw_key, probabilities, uniform
+from tunekit.training.serving.sampling import chosen, draw_key, probabilities, uniform
 
 WIDTH = 12
 LOGITS = st.lists(st.integers(-80, 80).map(lambda n: n / 16), min_size=WIDTH, max_size=WIDTH)

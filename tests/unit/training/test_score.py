@@ -10,11 +10,11 @@ import torch
 
 from tests.unit.training import decoders
 from tunekit.errors import InvalidError
-from tunekit.training import load
-from tunekit.training.answering import decoder
-from tunekit.training.answering.decoder import DecoderAnswering
-from tunekit.training.generate import score
-from tunekit.training.load import LoadedModel
+from tunekit.training.models import load
+from tunekit.training.models.load import LoadedModel
+from tunekit.training.serving.answering import decoder
+from tunekit.training.serving.answering.decoder import DecoderAnswering
+from tunekit.training.serving.generate import score
 
 PROMPTS = ["a", "where is my card? it was due on monday", "b" * 40]
 CHOICES = ["card arrival", "card", "card arrival", "cash", "z" * 30, "top up by cash or cheque", "é"]

@@ -15,8 +15,10 @@ from tests.unit.training.conftest import MakeRun, train
 from tunekit.errors import ModelError
 from tunekit.spec import SFT, FullWeights, LoRA, Sampling
 from tunekit.testing.tiny_models import make_tiny_llama
-from tunekit.training import generate, load, parity, shared_base
-from tunekit.training.kept_models import KeptModels
+from tunekit.training.models import load
+from tunekit.training.saving import parity
+from tunekit.training.serving import generate, shared_base
+from tunekit.training.serving.kept_models import KeptModels
 
 ADAPTERS = {
     "lora": LoRA(rank=4),

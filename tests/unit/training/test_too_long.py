@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.training.conftest import MakeRun, events, train
 from tunekit.errors import DataError
 from tunekit.examples import CompletionExample
-from tunekit.training.rows import Answers, Tokens
+from tunekit.training.texts.rows import Answers, Tokens
 
 LONG = CompletionExample(id="long", prompt="x" * 300, completion="the answer")
 SHORT = [CompletionExample(id=f"short-{n}", prompt="ask", completion="answer") for n in range(4)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunekit.training.tool_calls import split_calls
+from tunekit.training.texts.tool_calls import split_calls
 
 CALL = '<tool_call>\n{"name": "look", "arguments": {"x": [1, "ä"]}}\n</tool_call>'
 

@@ -25,9 +25,9 @@ from tunekit.errors import DataError, JobFailedError, ModelError, TunekitError
 from tunekit.examples import Message
 from tunekit.spec import Sampling
 from tunekit.testing.tiny_models import CHAT_TEMPLATE
-from tunekit.training import load
-from tunekit.training.bounds import cpu_limit, memory_limit, rendering_limit
-from tunekit.training.template import Template, limit_rendering
+from tunekit.training.models import load
+from tunekit.training.run.bounds import cpu_limit, memory_limit, rendering_limit
+from tunekit.training.texts.template import Template, limit_rendering
 
 CHAT = (Message(role="user", content="hello"),)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.processes import start_python
-from tunekit.training import turns
-from tunekit.training.turns import Device, Queue, device_for
+from tunekit.training.run import turns
+from tunekit.training.run.turns import Device, Queue, device_for
 
 GPU = Device(name="cuda-0", takes=1, capacity=1)
 
@@ -53,7 +53,7 @@ def test_devices_are_apart(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from tunekit.training.turns import Device, Queue
+from tunekit.training.run.turns import Device, Queue
 queue = Queue(Path(sys.argv[1]), Device(name="cuda-0", takes=1, capacity=1))
 print(queue.is_our_turn(), flush=True)
 time.sleep(60)

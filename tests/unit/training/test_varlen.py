@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from tunekit.training import varlen
-from tunekit.training.attention import end_to_end_attention
-from tunekit.training.layouts import end_to_end
-from tunekit.training.rows import Answers, Tokens
-from tunekit.training.varlen import Spans
+from tunekit.training.models import varlen
+from tunekit.training.models.attention import end_to_end_attention
+from tunekit.training.models.layouts import end_to_end
+from tunekit.training.models.varlen import Spans
+from tunekit.training.texts.rows import Answers, Tokens
 
 HEADS, KEY_HEADS, SIZE = 4, 2, 8
 

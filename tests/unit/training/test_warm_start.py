@@ -20,9 +20,10 @@ from tunekit.errors import ModelError, NotFoundError, RefError, SpecError
 from tunekit.examples import Example, LabelledExample
 from tunekit.spec import DPO, SFT, Classify, FullWeights, LastLayers, LoRA, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_bert, make_tiny_llama
-from tunekit.training import load, parity
-from tunekit.training.artifacts import read_card
-from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training.models import load
+from tunekit.training.run.rundir import RunDirectory, RunPlan
+from tunekit.training.saving import parity
+from tunekit.training.saving.artifacts import read_card
 
 SFT_LORA = SFT(adapter=LoRA(rank=4))
 GoOn = Callable[..., RunDirectory]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tunekit.training import load
+from tunekit.training.models import load
 
 
 def make_tiny_bart(path: Path, *, tokenizer_of: Path) -> Path:

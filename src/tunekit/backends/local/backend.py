@@ -41,9 +41,9 @@ from tunekit.errors import (
 )
 from tunekit.events import JobState, Notice, Usage
 from tunekit.spec import RFT, Method, Sampling
-from tunekit.training.fingerprint import Hashes
-from tunekit.training.rundir import RunDirectory, RunPlan
-from tunekit.training.turns import physical_cores
+from tunekit.training.models.fingerprint import Hashes
+from tunekit.training.run.rundir import RunDirectory, RunPlan
+from tunekit.training.run.turns import physical_cores
 
 _SILENT_S = 600.0  # a trainer shows life between two forward passes; loading or downloading a model is one long silence
 

@@ -12,12 +12,12 @@ from tunekit._settings import Settings
 from tunekit.backends.local import models
 from tunekit.backends.local.worker import InferenceWorker
 from tunekit.errors import MissingExtraError, SpecError
-from tunekit.training.turns import physical_cores
+from tunekit.training.run.turns import physical_cores
 
 Format: TypeAlias = Literal["adapter", "merged", "vllm", "ollama", "gguf"]
 Dtype: TypeAlias = Literal["fp32", "bf16", "fp16"]
 
-EXPORTER = ("-P", "-m", "tunekit.training.export")
+EXPORTER = ("-P", "-m", "tunekit.training.saving.export")
 """How the interpreter is asked to export. -P: the current directory must not shadow installed packages."""
 
 

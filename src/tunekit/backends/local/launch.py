@@ -18,9 +18,9 @@ from pathlib import Path
 from tunekit import _files
 from tunekit.errors import JobFailedError, StorageError
 from tunekit.events import JobState
-from tunekit.training import launches
-from tunekit.training.events_log import EventLog
-from tunekit.training.rundir import CHILD_ENVIRONMENT, RunDirectory, RunResult
+from tunekit.training.run import launches
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.rundir import CHILD_ENVIRONMENT, RunDirectory, RunResult
 
 TRAINER = ("-P", "-m", "tunekit.training.main")
 """How the interpreter is asked to train. -P: the current directory must not shadow installed packages."""

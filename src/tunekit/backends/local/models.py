@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tunekit import _files
 from tunekit.errors import ModelError, NotFoundError
-from tunekit.training import fingerprint
+from tunekit.training.models import fingerprint
 
 RUN_ID = re.compile(r"run-[0-9a-f]{20}(-[1-9][0-9]*)?\Z")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")

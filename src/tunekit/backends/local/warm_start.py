@@ -16,8 +16,8 @@ from tunekit.data.wording import brief
 from tunekit.errors import ModelError, SpecError
 from tunekit.refs import ModelRef
 from tunekit.spec import LoRA, TuneSpec
-from tunekit.training import fingerprint
-from tunekit.training.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card
+from tunekit.training.models import fingerprint
+from tunekit.training.saving.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

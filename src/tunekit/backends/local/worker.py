@@ -25,7 +25,7 @@ from tunekit import _files, errors
 from tunekit.backends.local.launch import child_environment, log_tail, reap
 from tunekit.errors import BackendError, TunekitError
 
-SERVER = ("-P", "-m", "tunekit.training.serve")
+SERVER = ("-P", "-m", "tunekit.training.serving.serve")
 """How the interpreter is asked to serve. -P: the current directory must not shadow installed packages."""
 
 _ENOUGH = b'{"op": "enough"}\n'

@@ -1,7 +1,7 @@
 """Control tokens of well-known model families, as a person might have them in a text. Knows their spelling only.
 
 A model that was trained with one of these takes it for the real thing: it can end a turn, or forge the next. The local
-trainer refuses those of its own model (`tunekit.training.control_tokens`); here no tokenizer is at hand.
+trainer refuses those of its own model (`tunekit.training.texts.control_tokens`); here no tokenizer is at hand.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from tunekit.examples import Example
-from tunekit.training.classes import Classes
-from tunekit.training.device import Device
-from tunekit.training.families import Head
-from tunekit.training.rows import Row
+from tunekit.training.models.classes import Classes
+from tunekit.training.models.families import Head
+from tunekit.training.plan.device import Device
+from tunekit.training.texts.rows import Row
 
 if TYPE_CHECKING:
     import torch

@@ -19,14 +19,14 @@ from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import DataError
 from tunekit.examples import Example
 from tunekit.spec import Classify
-from tunekit.training import heads
-from tunekit.training.classes import Census, Classes, labels_of
-from tunekit.training.classifier import Classifier, text_ids
-from tunekit.training.device import Device
-from tunekit.training.families import Head
+from tunekit.training.models import heads
+from tunekit.training.models.classes import Census, Classes, labels_of
+from tunekit.training.models.classifier import Classifier, text_ids
+from tunekit.training.models.families import Head
 from tunekit.training.objectives.base import Learner, Loss, Objective
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.probed import ProbedModel
+from tunekit.training.plan.device import Device
+from tunekit.training.probe.probed import ProbedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

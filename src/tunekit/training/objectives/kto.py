@@ -23,12 +23,12 @@ import torch
 from tunekit.errors import DataError
 from tunekit.examples import Example, UnpairedExample
 from tunekit.spec import KTO
-from tunekit.training.device import Device
-from tunekit.training.language_model import LanguageModel
+from tunekit.training.models.language_model import LanguageModel
 from tunekit.training.objectives.base import Learner, Loss, Passes, Untrained
 from tunekit.training.objectives.reference import Judging, Referenced, by_row, evaluating, references
-from tunekit.training.render_answers import render_answers
-from tunekit.training.rows import Tokens
+from tunekit.training.plan.device import Device
+from tunekit.training.texts.render_answers import render_answers
+from tunekit.training.texts.rows import Tokens
 
 _LOOKED_AT = 16
 _BALANCED = (0.5, 2.0)

@@ -20,12 +20,12 @@ from torch.nn.functional import logsigmoid
 from tunekit.errors import DataError
 from tunekit.examples import Example, PreferenceExample
 from tunekit.spec import DPO
-from tunekit.training.device import Device
-from tunekit.training.language_model import LanguageModel
+from tunekit.training.models.language_model import LanguageModel
 from tunekit.training.objectives.base import Learner, Loss, Untrained
 from tunekit.training.objectives.reference import Judging, Referenced, by_row, references
-from tunekit.training.preflight import names
-from tunekit.training.render_answers import render_answers
+from tunekit.training.plan.device import Device
+from tunekit.training.plan.preflight import names
+from tunekit.training.texts.render_answers import render_answers
 
 _AGAINST_REFERENCE = ("sigmoid", "ipo")
 _PER_TOKEN = ("ipo", "orpo", "simpo")

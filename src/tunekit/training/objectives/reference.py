@@ -15,12 +15,12 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 
-from tunekit.training.families import Head
-from tunekit.training.language_model import LanguageModel
+from tunekit.training.models.families import Head
+from tunekit.training.models.language_model import LanguageModel
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.preflight import names
-from tunekit.training.rows import Answers, Tokens
+from tunekit.training.plan.preflight import names
+from tunekit.training.texts.rows import Answers, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,18 +26,19 @@ from tunekit.errors import DataError
 from tunekit.examples import Example, PromptExample, message_to_dict
 from tunekit.graders import Grader, Sample, parse
 from tunekit.spec import RFT
-from tunekit.training import load, pairs, render
-from tunekit.training.device import Device
-from tunekit.training.drawing import Draw, Drawn, draw
-from tunekit.training.families import Head
-from tunekit.training.language_model import LanguageModel, Scored
+from tunekit.training.models import load
+from tunekit.training.models.families import Head
+from tunekit.training.models.language_model import LanguageModel, Scored
 from tunekit.training.objectives.base import Learner, Loss, Objective, Passes
+from tunekit.training.objectives.drawing import Draw, Drawn, draw
 from tunekit.training.objectives.reference import evaluating
+from tunekit.training.objectives.rewards import Group, Question, graded
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.rewards import Group, Question, graded
-from tunekit.training.sampling import DrawKey
-from tunekit.training.template import stop_ids
-from tunekit.training.tool_calls import split_calls
+from tunekit.training.plan.device import Device
+from tunekit.training.serving.sampling import DrawKey
+from tunekit.training.texts import pairs, render
+from tunekit.training.texts.template import stop_ids
+from tunekit.training.texts.tool_calls import split_calls
 
 Weights: TypeAlias = Mapping[str, torch.Tensor]
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tunekit.examples import Example
-from tunekit.training import pairs, render
-from tunekit.training.device import Device
-from tunekit.training.families import Head
-from tunekit.training.language_model import LanguageModel
+from tunekit.training.models.families import Head
+from tunekit.training.models.language_model import LanguageModel
 from tunekit.training.objectives.base import Learner, Loss, Objective
 from tunekit.training.objectives.texts import Texts
-from tunekit.training.preflight import names
-from tunekit.training.rows import Answers
+from tunekit.training.plan.device import Device
+from tunekit.training.plan.preflight import names
+from tunekit.training.texts import pairs, render
+from tunekit.training.texts.rows import Answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tunekit.training.device import Device
-from tunekit.training.encoder_decoder import EncoderDecoder
-from tunekit.training.families import Family
-from tunekit.training.language_model import Decoder, LanguageModel
-from tunekit.training.render import ResolvedFormat
-from tunekit.training.rows import Answers
-from tunekit.training.template import Template
+from tunekit.training.models.encoder_decoder import EncoderDecoder
+from tunekit.training.models.families import Family
+from tunekit.training.models.language_model import Decoder, LanguageModel
+from tunekit.training.plan.device import Device
+from tunekit.training.texts.render import ResolvedFormat
+from tunekit.training.texts.rows import Answers
+from tunekit.training.texts.template import Template
 
 _SAMPLE_CHARACTERS = 1500
 

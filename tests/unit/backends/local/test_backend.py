@@ -35,7 +35,7 @@ from tunekit.backends.base import GenerateRequest, Generation, ScoreRequest, Sub
 from tunekit.backends.local import LocalBackend, models
 from tunekit.errors import ModelError
 from tunekit.inference import stream
-from tunekit.training.rundir import RunDirectory, RunResult
+from tunekit.training.run.rundir import RunDirectory, RunResult
 
 pytestmark = pytest.mark.timeout(300)  # interpreters that import torch, on machines that have other work too
 

@@ -25,7 +25,7 @@ from tests.processes import (
 )
 from tunekit import CompletionExample, Dataset, JobState, StateChanged, StorageError, TuneSpec
 from tunekit.backends.local import launch
-from tunekit.training.rundir import RunDirectory, RunPlan, RunResult
+from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
 
 MAX_RESTARTS = 2
 
@@ -40,7 +40,7 @@ checkpoints = pathlib.Path(sys.argv[1], "checkpoints")
 SUCCEEDS = """
 import pathlib, sys
 from tunekit import _files
-from tunekit.training.rundir import RunResult
+from tunekit.training.run.rundir import RunResult
 result = RunResult(state="succeeded").model_dump_json()
 _files.write_atomic(pathlib.Path(sys.argv[1], "result.json"), result.encode())
 """
@@ -158,8 +158,8 @@ def test_deaths_count_only_while_nothing_is_published(run: RunDirectory) -> None
 IS_STOPPED_BY_THE_DISK = """
 import pathlib, sys
 from tunekit.errors import StorageError
-from tunekit.training import launches
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.run import launches
+from tunekit.training.run.rundir import RunDirectory
 launches.note_blocked(RunDirectory(pathlib.Path(sys.argv[1])), StorageError("no space", hint="make some"))
 """
 
@@ -211,7 +211,7 @@ HOST = """
 import sys
 from pathlib import Path
 from tunekit.backends.local import launch
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.run.rundir import RunDirectory
 run, trainer = RunDirectory(Path(sys.argv[1])), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -379,7 +379,7 @@ ENDS_QUIETLY = """
 import sys
 from pathlib import Path
 from tunekit.backends.local import launch
-from tunekit.training.rundir import RunDirectory
+from tunekit.training.run.rundir import RunDirectory
 launch.ensure_running(RunDirectory(Path(sys.argv[1])), max_restarts=0, trainer=("-c", sys.argv[2]))
 """
 

@@ -15,7 +15,7 @@ from tunekit.backends.base import GenerateRequest, ScoreRequest, SubmitRequest
 from tunekit.backends.local import LocalBackend
 from tunekit.errors import InvalidError, MissingExtraError, ModelError
 from tunekit.testing.tiny_models import make_tiny_bert
-from tunekit.training.rundir import RunDirectory, RunPlan
+from tunekit.training.run.rundir import RunDirectory, RunPlan
 
 pytestmark = pytest.mark.timeout(300)  # interpreters that import torch, on machines that have other work too
 

@@ -14,7 +14,7 @@ from tunekit import SFT, FineTuneJob, LoRA, MissingExtraError, RefError, Setting
 from tunekit.backends.base import SubmitRequest
 from tunekit.backends.local import LocalBackend
 from tunekit.jobs.intent import draft_run
-from tunekit.training.artifacts import read_card
+from tunekit.training.saving.artifacts import read_card
 
 pytestmark = pytest.mark.timeout(300)  # interpreters that import torch, on machines that have other work too
 

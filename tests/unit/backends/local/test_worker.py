@@ -20,7 +20,7 @@ from tunekit.errors import BackendError, DataError, PreflightError, TunekitError
 SERVER = """
 import os, pathlib, signal, sys, time
 from tunekit import errors
-from tunekit.training import serve
+from tunekit.training.serving import serve
 class Answerer:
     def __init__(self, threads):
         self.threads = threads

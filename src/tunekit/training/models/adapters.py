@@ -1,0 +1,188 @@
+"""What is trained: adapters beside frozen weights, or the weights themselves. Knows PEFT; knows no data and no loop."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunekit.errors import ModelError
+from tunekit.spec import Adapter, FullWeights, LastLayers, LoRA
+from tunekit.training.models import heads, pissa
+from tunekit.training.models.attach import attach_trainable
+from tunekit.training.models.families import family_of
+
+
+def make_trainable(
+    model: Any,
+    adapter: Adapter,
+    *,
+    seed: int,
+    warn: Callable[[str], object] = lambda message: None,
+    start: Path | None = None,
+) -> Any:
+    """Give a frozen model its trainable parameters, always in fp32.
+
+    Args:
+        model: A transformers model whose parameters are all frozen.
+        adapter: A `LoRA` (with its variants) whose rank is a number, `FullWeights` or `LastLayers`.
+        seed: Seeds the adapter's initial values.
+        warn: Told what PEFT warns about.
+        start: Directory of the adapter to go on from; its rank, scale and layers are kept.
+
+    Returns:
+        A PEFT model around `model`, or `model` itself with every weight trainable, or those of its last layers. A head
+        that names classes is always trained.
+
+    Raises:
+        ModelError: The model has no layer that the adapter asks for.
+    """
+    if isinstance(adapter, FullWeights):
+        return model.requires_grad_(True)
+    if isinstance(adapter, LastLayers):
+        return _unfreeze_end(model, adapter.layers)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tuned = (
+            _begun(model, adapter, seed)
+            if start is None
+            else attach_trainable(model, start, dropout=adapter.dropout)
+        )
+    for item in caught:
+        # PEFT 0.21 reads an attribute that transformers 5.23 has renamed; that is between the two of them.
+        if "is_gradient_checkpointing" not in str(item.message):
+            warn(str(item.message))
+    for value in trainable_parameters(tuned).values():
+        value.data = value.data.float()  # of a head, PEFT keeps the dtype that it was loaded in
+    return tuned
+
+
+def _begun(model: Any, adapter: LoRA, seed: int) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    rank: Any = adapter.rank  # a number by now: the recipe has settled "auto"
+    # PEFT declares alpha as int and computes with any number.
+    alpha: Any = adapter.alpha if adapter.alpha is not None else 2 * rank
+    config = LoraConfig(
+        task_type=_task_type(model),
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=adapter.target_modules
+        if isinstance(adapter.target_modules, str)
+        else list(adapter.target_modules),
+        use_dora=adapter.dora,
+        use_rslora=adapter.rslora,
+        init_lora_weights="pissa" if adapter.init == "pissa" else True,
+        # GPT-2 keeps its linear layers as Conv1D, which store the transposed weight.
+        fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),
+        modules_to_save=list(heads.parts(model)) if heads.is_classifier(model) else None,
+    )
+    torch.manual_seed(seed)
+    try:
+        tuned = get_peft_model(model, config)
+    except (ValueError, AttributeError) as error:
+        raise _impossible(error) from error
+    if adapter.init == "pissa":
+        pissa.remember_beginning(tuned)
+    return tuned
+
+
+def _impossible(error: Exception) -> ModelError:
+    reason = str(error).splitlines()[0]
+    # What PEFT calls a ParamWrapper is the adapter of fused experts, which are one tensor and no linear layer.
+    if "ParamWrapper" in reason or "no attribute 'weight'" in reason:
+        return ModelError(
+            f"LoRA cannot be put on this model's experts: {reason}",
+            hint="experts take neither DoRA, dropout nor PiSSA; without these, or on the attention layers alone: "
+            'target_modules=("q_proj", "k_proj", "v_proj", "o_proj")',
+        )
+    return ModelError(
+        f"LoRA cannot be put on this model: {reason}",
+        hint='use target_modules="all-linear", or name layers that the model has',
+    )
+
+
+def _unfreeze_end(model: Any, count: int) -> Any:
+    """Train the last blocks and what the model defines behind them: the final norm and the head.
+
+    A head that shares its weight with the input embeddings stays as it is, since those lie below.
+
+    Raises:
+        ModelError: There are not so many blocks.
+    """
+    path, blocks = _blocks(model)
+    if count > len(blocks):
+        raise ModelError(
+            f"the model has {len(blocks)} layers, so its last {count} cannot be trained",
+            hint=f"use LastLayers(layers={len(blocks)}) or less, or FullWeights()",
+        )
+    trained = tuple(f"{path}.{at}." for at in range(len(blocks) - count, len(blocks)))
+    names = [name for name, _ in model.named_parameters()]
+    behind = max(at for at, name in enumerate(names) if name.startswith(f"{path}."))
+    for at, (name, value) in enumerate(model.named_parameters()):
+        value.requires_grad_(at > behind or name.startswith(trained))
+    return model
+
+
+def _blocks(model: Any) -> tuple[str, torch.nn.ModuleList]:
+    """The transformer blocks of a model, and where they are: its longest list of modules that lies in no other.
+
+    Of an encoder-decoder these are the decoder's.
+
+    Raises:
+        ModelError: It has none.
+    """
+    lists = {name: part for name, part in model.named_modules() if isinstance(part, torch.nn.ModuleList)}
+    outer = {
+        name: part for name, part in lists.items() if not any(name.startswith(f"{other}.") for other in lists)
+    }
+    if family_of(model.config) == "encoder-decoder":
+        outer = {name: part for name, part in outer.items() if "decoder" in name.split(".")}
+    if not outer:
+        raise ModelError(
+            f"a {model.config.model_type!r} model has no list of layers to tell its last ones by",
+            hint="use LoRA() or FullWeights()",
+        )
+    return max(outer.items(), key=lambda item: len(item[1]))
+
+
+def _task_type(model: Any) -> Any:
+    from peft import TaskType
+
+    if heads.is_classifier(model):
+        return TaskType.SEQ_CLS
+    return TaskType.SEQ_2_SEQ_LM if family_of(model.config) == "encoder-decoder" else TaskType.CAUSAL_LM
+
+
+def weights_per_rank(model: Any, adapter: Adapter) -> int:
+    """Trainable weights of an adapter of rank 1; 0 for what is no LoRA.
+
+    Each layer adds as many as it has inputs and outputs.
+    """
+    if not isinstance(adapter, LoRA):
+        return 0
+    left_out = {id(model.get_output_embeddings())} if hasattr(model, "get_output_embeddings") else set()
+    return sum(
+        sum(_shape(module))
+        for name, module in model.named_modules()
+        if id(module) not in left_out and _is_targeted(name, adapter.target_modules)
+    )
+
+
+def _shape(module: Any) -> tuple[int, ...]:
+    if isinstance(module, torch.nn.Linear):
+        return (module.in_features, module.out_features)  # its weight may be packed into 4 bits
+    return tuple(module.weight.shape) if type(module).__name__ == "Conv1D" else ()
+
+
+def _is_targeted(name: str, targets: str | tuple[str, ...]) -> bool:
+    return isinstance(targets, str) or any(f".{name}".endswith(f".{target}") for target in targets)
+
+
+def trainable_parameters(model: Any) -> dict[str, torch.nn.Parameter]:
+    """Parameters that are trained, by name, in the model's own order; tied weights once."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}

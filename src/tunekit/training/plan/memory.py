@@ -1,0 +1,110 @@
+"""How much memory a run takes, how much there is, and what to do where the second is less. Knows shapes; runs nothing.
+
+Figures are rough: allocators round up and fragment. They decide whether activations are kept, and go into the report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunekit.training.plan.device import Device
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+_SPARE = 0.9  # of what is free; the rest is for what nobody counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Peak of a run in bytes, by what takes it.
+
+    Attributes:
+        weights: All of the model.
+        states: Gradients and two moments of what is trained, fp32.
+        activations: Kept for the backward pass of the largest forward pass.
+        logits: Of that pass, with their gradient.
+    """
+
+    weights: int
+    states: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.states + self.activations + self.logits
+
+
+def estimate(model: Any, device: Device, *, pass_tokens: int, checkpointing: bool = False) -> Estimate:
+    """What training a model takes.
+
+    17 values per token, layer and unit of width: Korthikanti et al. 2022 (arXiv 2205.05198, section 4: 34 bytes in 16
+    bits), without the attention matrix, which fused kernels do not keep. Where they are computed twice, they are kept
+    for one layer at a time, and of the others only what each reads.
+
+    Args:
+        model: With its trainable parameters marked.
+        device: Where it computes, and in which precision.
+        pass_tokens: Tokens of the largest forward pass.
+        checkpointing: Whether activations are computed twice rather than kept.
+    """
+    config = model.config.get_text_config()
+    trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    read = pass_tokens * config.hidden_size * (4 if device.compute_dtype is None else 2)
+    a_layer = 17 * read
+    layers = config.num_hidden_layers
+    return Estimate(
+        weights=sum(value.numel() * value.element_size() for value in model.parameters()),
+        states=trained * 4 * 3,
+        activations=a_layer + layers * read if checkpointing else layers * a_layer,
+        logits=min(pass_tokens, 4096) * config.vocab_size * 4 * 3,
+    )
+
+
+def keeps_activations(needed: Estimate, weights_are_loaded: int, free: int | None) -> bool:
+    """Whether all activations fit into what is free.
+
+    Args:
+        needed: With all activations kept.
+        weights_are_loaded: Bytes of it that are taken already.
+        free: Bytes free now; None where that is not known, and then they are taken to fit.
+    """
+    return free is None or needed.total - weights_are_loaded <= _SPARE * free
+
+
+def compute_activations_twice(model: Any) -> None:
+    """Keep only what each layer reads, and compute the rest again for the backward pass."""
+    # transformers has renamed it within version 5; by the old name it warns.
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def free_bytes(device: Device) -> int | None:
+    """Bytes that this process could still take on a device; None where nothing says so."""
+    if not device.is_cpu:
+        return int(torch.cuda.mem_get_info(device.name)[0])
+    found = [value for value in (_machine(), _container()) if value is not None]
+    return min(found, default=None)
+
+
+def _machine() -> int | None:
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return None
+
+
+def _container() -> int | None:
+    """What a cgroup leaves, where there is one with a limit (cgroup v2, memory.max and memory.current)."""
+    try:
+        return int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return None

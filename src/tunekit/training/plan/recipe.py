@@ -1,0 +1,282 @@
+"""What "auto" becomes. Knows rules and where they come from; knows no tensor and no file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from tunekit.data.advice.cost import openai_epochs
+from tunekit.spec import DPO, LoRA, Method, TuneSpec
+from tunekit.training.models.families import Family, Head
+from tunekit.training.plan.batches import steps_per_epoch, total_steps
+
+_MIN_STEPS = 100
+_PREFERENCE_SHARES = {
+    "sigmoid": (1 / 40, "a 40th for DPO: 5e-7 full, 5e-6 QLoRA in the Zephyr recipes (alignment-handbook)"),
+    "ipo": (1 / 40, "a 40th for IPO, as for DPO: Zephyr recipes (alignment-handbook)"),
+    "simpo": (1 / 40, "a 40th for SimPO: 3e-7 to 1e-6 full (README of princeton-nlp/SimPO)"),
+    "orpo": (1 / 4, "a quarter for ORPO: 5e-6 full in mistral-capybara (alignment-handbook)"),
+    "rft": (1 / 20, "a 20th for RFT: 1e-6 full for a 7B model (DeepSeekMath, arXiv 2402.03300, section 4.2)"),
+    "kto": (1 / 4, "a quarter for KTO: 5e-6 full for an 8B Llama (README of ContextualAI/HALOs)"),
+}
+_PREFERENCE_EPOCHS = (1.0, "1 pass over judged answers: zephyr-7b-beta/dpo (alignment-handbook)")
+_CLASSIFIER_EPOCHS: tuple[tuple[int, float, str], ...] = (
+    (2500, 20.0, "20 passes for a classifier on up to 2,500 rows: Mosbach et al. 2021, arXiv 2006.04884"),
+    (1 << 62, 3.0, "3 passes for a classifier: Devlin et al. 2019, arXiv 1810.04805, A.3 (2 to 4)"),
+)
+"""Most rows, epochs, source."""
+
+_BITS_PER_WEIGHT, _BITS_PER_TOKEN = 2.0, 1.0
+_RANKS = (8, 256)
+_RANK_RULE = (
+    "smallest power of two in [8, 256] with 2 bits of weights to each of the targets' bits, 1 per token: LoRA Without "
+    "Regret"
+)
+_LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
+
+_CLASSIFIER_RATES: tuple[tuple[Family, int, float, str], ...] = (
+    ("encoder", 0, 2e-4, "Turc et al. 2019, arXiv 1908.08962: 3e-5 to 3e-4 for BERTs narrower than 768"),
+    ("encoder", 768, 3e-5, "Devlin et al. 2019, arXiv 1810.04805, A.3: 2e-5 to 5e-5"),
+    (
+        "encoder",
+        1024,
+        2e-5,
+        "Devlin et al. 2019, arXiv 1810.04805, A.3; Liu et al. 2019, arXiv 1907.11692, table 10",
+    ),
+    ("encoder-decoder", 0, 1e-4, "transformers, model_doc/t5: 1e-4 to 3e-4 with AdamW"),
+)
+"""Family, least width, rate for full weights, source: of models with a head of classes. Those of decoders follow from
+the width as for text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the rules look at.
+
+    Attributes:
+        rows: Training examples with a target.
+        target_tokens: Tokens in them that are learned.
+        weights_per_rank: Trainable weights of an adapter of rank 1; 0 where there is none.
+        hidden_size: Width of the model.
+        model_type: Architecture, such as "llama".
+        family: What kind of model that is.
+        head: What it ends in.
+        vocabulary: Rows of the output head.
+        max_length: Longest sequence the model has positions for.
+    """
+
+    rows: int
+    target_tokens: int = 0
+    weights_per_rank: int = 0
+    hidden_size: int
+    model_type: str
+    family: Family = "decoder"
+    head: Head = "tokens"
+    vocabulary: int
+    max_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A spec with nothing left open.
+
+    Attributes:
+        learning_rate: Peak rate.
+        epochs: Passes over the examples.
+        rank: Of the adapter; None where there is none.
+        batch_size: Examples per optimizer step.
+        micro_rows: Most examples per forward pass.
+        micro_tokens: Most tokens per forward pass, padding counted; a longer single example still goes alone.
+        max_length: Longest example in tokens.
+        steps_per_epoch: Optimizer steps that see each example once.
+        total_steps: Optimizer steps of the run.
+        evaluate_every: Steps between evaluations.
+        checkpoint_every: Steps between checkpoints; None is by the clock, about one a minute and one an epoch.
+        sources: For every value that was "auto", the rule that gave it.
+    """
+
+    learning_rate: float
+    epochs: float
+    rank: int | None
+    batch_size: int
+    micro_rows: int
+    micro_tokens: int
+    max_length: int
+    steps_per_epoch: int
+    total_steps: int
+    evaluate_every: int
+    checkpoint_every: int | None
+    sources: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def decided(self) -> dict[str, float]:
+        """The numbers that a person would set, for the artifact's card and the report; JSON-ready."""
+        named = ("learning_rate", "batch_size", "epochs", "rank", "total_steps")
+        return {name: getattr(self, name) for name in named if getattr(self, name) is not None}
+
+
+def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
+    """Fill in what the spec left to the trainer, and say by which rule."""
+    sources: dict[str, str] = {}
+    epochs, rank = _epochs(spec, facts, sources), _rank(spec, facts, sources)
+    wanted = spec.batch_size
+    if isinstance(wanted, str):
+        wanted = auto_batch_size(facts.rows, epochs)
+        sources["batch_size"] = f"power of two in [4, 32], with {_MIN_STEPS} steps or more if it can"
+    batch_size = min(wanted, facts.rows)
+    micro_rows, micro_tokens = spec.micro_batch_size, 1 << 62
+    if isinstance(micro_rows, str):
+        micro_rows = batch_size
+        micro_tokens = max(256, min(8192, _LOGITS_VALUES_PER_PASS // facts.vocabulary))
+        sources["micro_batch_size"] = f"{micro_tokens} tokens per pass: at most 256 MB of logits"
+    per_epoch = steps_per_epoch(facts.rows, batch_size)
+    if spec.evaluate_every_steps == "auto":
+        sources["evaluate_every_steps"] = "once an epoch"
+    if spec.checkpoint_every_steps == "auto":
+        sources["checkpoint_every_steps"] = "about once a minute and once an epoch"
+    return Recipe(
+        learning_rate=_learning_rate(spec, facts, sources),
+        epochs=epochs,
+        rank=rank,
+        batch_size=batch_size,
+        micro_rows=min(micro_rows, batch_size),
+        micro_tokens=micro_tokens,
+        max_length=min(spec.max_length or facts.max_length, facts.max_length),
+        steps_per_epoch=per_epoch,
+        total_steps=total_steps(facts.rows, batch_size, epochs),
+        evaluate_every=per_epoch if spec.evaluate_every_steps == "auto" else spec.evaluate_every_steps,
+        checkpoint_every=None if spec.checkpoint_every_steps == "auto" else spec.checkpoint_every_steps,
+        sources=sources,
+    )
+
+
+def _learning_rate(spec: TuneSpec, facts: Facts, sources: dict[str, str]) -> float:
+    """Peak rate; with "range-test" it stands in until that was done."""
+    if not isinstance(spec.learning_rate, str):
+        return spec.learning_rate
+    rate = auto_learning_rate(facts, is_lora=isinstance(getattr(spec.method, "adapter", None), LoRA))
+    sources["learning_rate"] = _rate_rule(facts)[1] + ", 10 times that for LoRA: LoRA Without Regret"
+    share = preference_share(spec.method)
+    if share is not None:
+        rate = float(f"{rate * share[0]:.3g}")
+        sources["learning_rate"] += f"; {share[1]}"
+    return rate
+
+
+def _epochs(spec: TuneSpec, facts: Facts, sources: dict[str, str]) -> float:
+    if not isinstance(spec.epochs, str):
+        return spec.epochs
+    found, sources["epochs"] = auto_epochs(spec.method, facts.rows)
+    return found
+
+
+def _rank(spec: TuneSpec, facts: Facts, sources: dict[str, str]) -> int | None:
+    adapter = getattr(spec.method, "adapter", None)
+    if not isinstance(adapter, LoRA):
+        return None
+    if not isinstance(adapter.rank, str):
+        return adapter.rank
+    sources["rank"] = _RANK_RULE
+    return auto_rank(facts)
+
+
+def auto_epochs(method: Method, rows: int) -> tuple[float, str]:
+    """Passes over the examples, and the rule that gave them.
+
+    Of ORPO, which learns the better answer as SFT does, and of RFT, which never sees the same answer twice, as for SFT.
+
+    Examples:
+        >>> from tunekit.spec import SFT, Classify
+        >>> [auto_epochs(method, 1000)[0] for method in (SFT(), DPO(), Classify())]
+        [3.0, 1.0, 20.0]
+    """
+    if method.type == "classify":
+        return next((epochs, rule) for most, epochs, rule in _CLASSIFIER_EPOCHS if rows <= most)
+    if method.type in ("dpo", "kto") and getattr(method, "loss", "") != "orpo":
+        return _PREFERENCE_EPOCHS
+    rule = "3 passes, more over fewer than 34 rows and fewer over more than 8,333: OpenAI's cookbook"
+    return float(openai_epochs(rows)), rule
+
+
+def auto_rank(facts: Facts) -> int:
+    """Rank of an adapter that has room for what the data say.
+
+    A network keeps 2 bits to a weight (Allen-Zhu and Li 2024, arXiv 2404.05405), and a token says about 1 bit that the
+    model did not know; below that capacity a low rank learns as well as full weights ("LoRA Without Regret", Thinking
+    Machines Lab 2025).
+
+    Examples:
+        >>> data = Facts(rows=1, target_tokens=10_000_000, weights_per_rank=200_000, hidden_size=2048,
+        ...              model_type="llama", vocabulary=32000, max_length=2048)
+        >>> auto_rank(data)
+        32
+    """
+    least, most = _RANKS
+    needed = facts.target_tokens * _BITS_PER_TOKEN / (_BITS_PER_WEIGHT * max(1, facts.weights_per_rank))
+    return min(most, max(least, 1 << math.ceil(math.log2(max(1.0, needed)))))
+
+
+def preference_share(method: Method) -> tuple[float, str] | None:
+    """What part of the rate for SFT a method takes that only shifts what a model prefers, and where that comes from.
+
+    None for other methods. The rate for SFT that the shares are of is that of the Zephyr recipes, 2e-5 for all weights
+    of a 7B model and 2e-4 for its (Q)LoRA; the share is the same for both.
+
+    Examples:
+        >>> from tunekit.spec import SFT
+        >>> preference_share(DPO())
+        (0.025, 'a 40th for DPO: 5e-7 full, 5e-6 QLoRA in the Zephyr recipes (alignment-handbook)')
+        >>> preference_share(SFT()) is None
+        True
+    """
+    known = method.loss if isinstance(method, DPO) else method.type
+    return _PREFERENCE_SHARES.get(known)
+
+
+def auto_batch_size(rows: int, epochs: float) -> int:
+    """Examples per step: small, because LoRA loses more than full fine-tuning when batches grow.
+
+    Source: "LoRA Without Regret", Thinking Machines Lab 2025, on batch size; the step count is our own choice.
+
+    Examples:
+        >>> auto_batch_size(320, 3), auto_batch_size(10_000, 3), auto_batch_size(10, 3)
+        (8, 32, 4)
+    """
+    size = 4
+    while size < 32 and rows * epochs / (size * 2) >= _MIN_STEPS:
+        size *= 2
+    return size
+
+
+def auto_learning_rate(facts: Facts, *, is_lora: bool) -> float:
+    """Peak learning rate, by the rule for full weights, and 10 times that for LoRA.
+
+    The factor is that of "LoRA Without Regret", Thinking Machines Lab 2025. Outside 1e-6 .. 5e-3 no rule is trusted,
+    and the rate is clamped.
+
+    Examples:
+        >>> llama = Facts(rows=1, hidden_size=2000, model_type="llama", vocabulary=32000, max_length=2048)
+        >>> auto_learning_rate(llama, is_lora=True)
+        0.0005
+        >>> bert = Facts(rows=1, hidden_size=768, model_type="bert", family="encoder", head="classes",
+        ...              vocabulary=2, max_length=512)
+        >>> auto_learning_rate(bert, is_lora=False)
+        3e-05
+    """
+    rate = _rate_rule(facts)[0] * (10 if is_lora else 1)
+    return float(f"{min(5e-3, max(1e-6, rate)):.3g}")
+
+
+def _rate_rule(facts: Facts) -> tuple[float, str]:
+    """The rate for full weights, and where the rule comes from.
+
+    5e-5 * (2000 / width)^k with k = 0.0775 for Qwen and 0.781 for Llama (`tinker_cookbook.hyperparam_utils.get_lr`,
+    fitted on 1B to 70B models); families without a fit take Llama's exponent.
+    """
+    if facts.head == "classes" and facts.family != "decoder":
+        known = [
+            rule for rule in _CLASSIFIER_RATES if rule[0] == facts.family and rule[1] <= facts.hidden_size
+        ]
+        return known[-1][2:]
+    exponent = 0.0775 if facts.model_type.startswith("qwen") else 0.781
+    return 5e-5 * (2000 / facts.hidden_size) ** exponent, "5e-5 (2000 / width)^k: tinker-cookbook"

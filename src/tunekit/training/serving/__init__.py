@@ -1,0 +1,1 @@
+"""The inference worker: answers, scores and vectors from loaded models."""

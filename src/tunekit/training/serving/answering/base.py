@@ -1,0 +1,74 @@
+"""What `generate` needs of a family: prompts and choices in tokens, logits, log-probabilities. It cuts no batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunekit.errors import InvalidError
+from tunekit.training.models.load import LoadedModel
+from tunekit.training.serving.continuing import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Answering(ABC):
+    """A loaded model that answers the way of its family.
+
+    Attributes:
+        loaded: Model, tokenizer and how prompts are written for it.
+    """
+
+    loaded: LoadedModel
+
+    def prompt_ids(self, request: Mapping[str, Any]) -> list[int]:
+        """Token ids of a request's prompt.
+
+        Raises:
+            InvalidError: It is empty, or leaves no room for an answer.
+        """
+        ids = self._prompt_ids(request)
+        if not ids:
+            raise InvalidError("the prompt is empty", hint="give the model at least one token to start from")
+        if self.room(len(ids)) < 1:
+            raise InvalidError(
+                f"a prompt of {len(ids)} tokens leaves no room for an answer in a context of {self.loaded.max_length}",
+                hint="shorten the prompt; nothing is cut silently",
+            )
+        return ids
+
+    def choice_ids(self, request: Mapping[str, Any], choice: str, prompt: Sequence[int]) -> list[int]:
+        """Token ids of an answer to a request's prompt, stop token included.
+
+        Raises:
+            InvalidError: It is empty or does not fit.
+        """
+        ids = self._choice_ids(request, choice, prompt)
+        if not choice or not ids:
+            raise InvalidError(f"choice {choice!r} has no tokens", hint="leave empty choices out")
+        if len(ids) > self.room(len(prompt)):
+            raise InvalidError(
+                f"prompt and choice {choice[:40]!r} take {len(prompt) + len(ids)} tokens, more than the model's context"
+                f" of {self.loaded.max_length}",
+                hint="shorten the prompt; nothing is cut silently",
+            )
+        return ids
+
+    @abstractmethod
+    def room(self, prompt: int) -> int:
+        """Tokens that an answer to a prompt of `prompt` tokens may take."""
+
+    @abstractmethod
+    def begin(self, prompts: list[list[int]]) -> Texts:
+        """Read prompts, and be ready to write behind each."""
+
+    @abstractmethod
+    def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
+        """Summed log-probability (nats) of each choice after the prompt, which is computed once."""
+
+    @abstractmethod
+    def _prompt_ids(self, request: Mapping[str, Any]) -> list[int]: ...
+
+    @abstractmethod
+    def _choice_ids(self, request: Mapping[str, Any], choice: str, prompt: Sequence[int]) -> list[int]: ...

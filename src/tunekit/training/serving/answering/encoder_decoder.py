@@ -1,0 +1,60 @@
+"""Answers of an encoder-decoder: the prompt is encoded, the answer is a text of its own. It does not know who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunekit.training.models.encoder_decoder import EncoderDecoder, decoder_start_id
+from tunekit.training.plan.device import Device
+from tunekit.training.serving.answering.base import Answering
+from tunekit.training.serving.continuing import Texts
+from tunekit.training.texts import pairs
+from tunekit.training.texts.rows import Answers, Tokens
+
+
+class EncoderDecoderAnswering(Answering):
+    """An encoder-decoder, such as T5."""
+
+    __slots__ = ()
+
+    def room(self, prompt: int) -> int:
+        """See `Answering.room`: the answer has positions of its own, as many as the prompt."""
+        return self.loaded.max_length if prompt <= self.loaded.max_length else 0
+
+    def begin(self, prompts: list[list[int]]) -> Texts:
+        """See `Answering.begin`."""
+        return self._model().begun(prompts)
+
+    def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
+        """See `Answering.log_probs`: what training computes of answers that share a prompt."""
+        return self._model().score(_rows([prompt], choices)).by_answer().tolist()
+
+    def _model(self) -> EncoderDecoder:
+        module = self.loaded.model
+        device = Device(name=str(module.device), frozen_dtype=module.dtype, compute_dtype=None)
+        # Every position of a choice is a target, so there is nothing to select.
+        return EncoderDecoder(
+            module=module, device=device, pad_id=0, start_id=decoder_start_id(module), selects_rows=False
+        )
+
+    def _prompt_ids(self, request: Mapping[str, Any]) -> list[int]:
+        loaded, tools = self.loaded, request.get("tools", ())
+        return pairs.render_source(loaded.template, request["prompt"], loaded.prompt_format, tools=tools)
+
+    def _choice_ids(self, request: Mapping[str, Any], choice: str, prompt: Sequence[int]) -> list[int]:
+        return pairs.render_target(
+            self.loaded.template,
+            choice,
+            request["prompt"],
+            self.loaded.prompt_format,
+            tools=request.get("tools", ()),
+            prompt_ids=prompt,
+        )
+
+
+def _rows(prompts: list[list[int]], choices: Sequence[Sequence[int]] = ()) -> list[Answers]:
+    answers = tuple(Tokens(ids=tuple(choice), weights=(1.0,) * len(choice)) for choice in choices)
+    return [
+        Answers(id="", prompt=tuple(prompt), answers=answers, weight=0.0, encoded=True) for prompt in prompts
+    ]

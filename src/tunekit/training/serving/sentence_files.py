@@ -1,0 +1,83 @@
+"""What sentence-transformers writes beside a model: how its states become one vector. Knows those files; no tensor.
+
+`modules.json` lists what a text goes through, `*_Pooling/config.json` says how states are pooled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunekit.training.models import hub
+from tunekit.training.models.model_files import loading, local_directory
+from tunekit.training.probe.features import Pooling
+
+_POOLINGS: dict[str, Pooling] = {"mean": "mean", "mean_tokens": "mean", "cls": "cls", "cls_token": "cls"}
+_POOLINGS |= {"lasttoken": "last"}
+_KNOWN = ("Transformer", "Pooling", "Normalize")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceFiles:
+    """What the files say.
+
+    Attributes:
+        pooling: How states become one vector; None if they do not say, or say something that is none of ours.
+        normalises: Whether vectors are scaled to length 1.
+        foreign: What else a vector goes through, and we do not do.
+    """
+
+    pooling: Pooling | None = None
+    normalises: bool = False
+    foreign: tuple[str, ...] = ()
+
+
+def read(source: str | Path, revision: str | None = None) -> SentenceFiles:
+    """What the files of a model directory or hub id say; of most models, nothing.
+
+    Raises:
+        ModelError: They are there and cannot be read.
+    """
+    with loading(source, "sentence-transformers files"):
+        modules = _json(source, "modules.json", revision)
+        if modules is None:
+            return SentenceFiles()
+        kinds = {str(module["type"]).rpartition(".")[2]: str(module["path"]) for module in modules}
+        foreign = [kind for kind in kinds if kind not in _KNOWN]
+        pooling = None
+        if "Pooling" in kinds:
+            wanted = _modes(_json(source, f"{kinds['Pooling']}/config.json", revision) or {})
+            pooling = _POOLINGS.get(wanted[0]) if len(wanted) == 1 else None
+            foreign += ["+".join(wanted)] if pooling is None else []
+    return SentenceFiles(pooling=pooling, normalises="Normalize" in kinds, foreign=tuple(foreign))
+
+
+def _modes(config: dict[str, Any]) -> list[str]:
+    """Newer files name the mode, older ones have a switch for each."""
+    named = config.get("pooling_mode")
+    if named:
+        return [named] if isinstance(named, str) else list(named)
+    prefix = "pooling_mode_"
+    return [
+        name.removeprefix(prefix) for name, on in config.items() if name.startswith(prefix) and on is True
+    ]
+
+
+def _json(source: str | Path, name: str, revision: str | None) -> Any:
+    """A JSON file of a model, or None if it has no such file."""
+    directory = local_directory(source)
+    if directory is not None:
+        path = (directory / name).resolve()
+        if not path.is_relative_to(directory):
+            raise ValueError(f"{name[:60]!r} lies outside the model's directory")
+        return json.loads(path.read_bytes()) if path.is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        found = hf_hub_download(str(source), name, revision=revision, local_files_only=not hub.is_reachable())
+    except EntryNotFoundError:  # also of a model that is cached without it
+        return None
+    return json.loads(Path(found).read_bytes())

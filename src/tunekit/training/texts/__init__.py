@@ -1,0 +1,1 @@
+"""Examples as tokens. Training, generation and scoring all come through here."""
