@@ -116,6 +116,12 @@ class AnswerStream(Iterator[str], AsyncIterator[str]):
 
     Args:
         pieces: As `Backend.stream` gives them.
+
+    Examples:
+        >>> from tunekit.testing import ScriptedBackend
+        >>> with stream("scripted:base", "2+2?", backend=ScriptedBackend(generate=lambda prompt: "4")) as pieces:
+        ...     print("".join(pieces), pieces.answer.finish_reason)
+        4 stop
     """
 
     def __init__(self, pieces: AsyncIterator[str | Generation]) -> None:
