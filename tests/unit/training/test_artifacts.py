@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.unit.training.conftest import MakeRun, rows, train
-from tunekit.errors import DataError, ModelError, SpecError, StorageError, UnsupportedError
+from tunekit.errors import DataError, ModelError, SpecError, StorageError
 from tunekit.spec import DPO, SFT, FullWeights, LoRA
 from tunekit.testing.tiny_models import make_tiny_llama
 from tunekit.training.models import load
@@ -296,8 +296,10 @@ class TestRefusals:
         with pytest.raises(DataError, match="none of 1 training rows has a token to learn"):
             train(run)
 
-    def test_other_methods(self, make_run: MakeRun) -> None:
-        with pytest.raises(UnsupportedError, match="'dpo'"):
+    def test_examples_of_another_method(self, make_run: MakeRun) -> None:
+        with pytest.raises(
+            DataError, match="row 'row-0': a completion example has no better and worse answer"
+        ):
             train(make_run(method=DPO()))
 
     def test_modules_that_are_not_there(self, make_run: MakeRun) -> None:
