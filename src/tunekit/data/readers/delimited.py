@@ -145,10 +145,9 @@ class _Table:
 
     def _pass_by(self, start: int, end: int) -> None:
         """Leave out what is above the table; note what is odd about the names."""
-        if start == self._layout.line:
-            problem = self._settle(start, end, self._header)
-            if problem:
-                raise problem
+        problem = self._settle(start, end, self._header if start == self._layout.line else [])
+        if problem:
+            raise problem
 
     def _value(self, start: int, end: int, cells: list[str]) -> dict[str, str] | DataError | None:
         """A row that needs a second look; None where it holds nothing."""

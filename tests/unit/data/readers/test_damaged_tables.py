@@ -145,3 +145,10 @@ def test_a_search_without_end_ends() -> None:
     assert caught.value.line == 3
     found, errors = read_past('"opened,late,99\n', lines[: 7 * (MAX_SEARCH_LINES - 10)], before=1)
     assert (found, len(errors)) == (ALL, 1)
+
+
+def test_a_line_above_the_header_that_is_no_text_is_told_in_its_place() -> None:
+    """Found by the soak: it was told after a damaged row that stands below it."""
+    content = b'id\xeaex\n",label,,\r\n1,"a ""quoted"" cell,label,,\r\n1,"a ""quoted"" cell, with\n\xacines",x,,\r\n'
+    content += b'2NaN,plain,"y",note,\r\n,,,,\r\n3,"caf""'
+    assert refused(content, encoding="utf-8").line == 1
