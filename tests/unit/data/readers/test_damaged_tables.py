@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tunekit as tk
-from tests.unit.data.readers.tables import CELLS, OPENED, read, values
+from tests.unit.data.readers.tables import CELLS, OPENED, read, refused, values
 from tunekit.data.readers.dialect import MAX_CELL_CHARS
 from tunekit.data.readers.records import MAX_SEARCH_LINES
 from tunekit.errors import DataError
