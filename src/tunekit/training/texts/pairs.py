@@ -7,9 +7,7 @@ a chat is then understood where it is one question and one answer, and refused w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 
 from tunekit.errors import DataError
 from tunekit.examples import ChatExample, CompletionExample, Example, Message
@@ -33,13 +31,13 @@ def render_pair(
         ModelError: As for `render_target`.
     """
     template = Template.of(tokenizer)
-    with _naming(example):
+    with render.naming(example):
         prompt, answer, tools = _prompt_and_answer(example)
     if _is_chat(template, prompt, prompt_format):
         whole = render.render_example(template, example, prompt_format)
         source = render.render_prompt(template, prompt, prompt_format, tools=tools)
-        return tuple(source), _behind(source, whole)
-    with _naming(example):
+        return tuple(source), render.answer_behind(source, whole)
+    with render.naming(example):
         source, ids = render_source(template, prompt, "text", tools=tools), _target(template, _plain(answer))
     weights, silent = (answer.weight,) * len(ids), int(answer.weight == 0.0)
     return tuple(source), Tokens(ids=tuple(ids), weights=weights, row=example.id, silent_turns=silent)
@@ -105,7 +103,7 @@ def _target(template: Template, text: str) -> list[int]:
     eos = template.tokenizer.eos_token_id
     while ids[-2:] == [eos, eos]:  # the text may end itself, as in the "text" format of a decoder
         ids = ids[:-1]
-    return ids if eos is None or ids[-1:] == [eos] else [*ids, eos]
+    return render.ended(template, ids)
 
 
 def _is_chat(template: Template, prompt: str | Sequence[Message], prompt_format: str) -> bool:
@@ -113,23 +111,6 @@ def _is_chat(template: Template, prompt: str | Sequence[Message], prompt_format:
     if isinstance(prompt, str):
         return bool(prompt) and render.resolve_format(template, prompt_format) == "chat"
     return template.has_chat
-
-
-def _behind(source: Sequence[int], whole: Tokens) -> Tokens:
-    """The answer of a chat: what follows the prompt, up to the last token that is learned."""
-    start = len(source)
-    render.require_prompt(source, whole.ids)
-    end = max((at + 1 for at, weight in enumerate(whole.weights) if weight), default=start)
-    return replace(whole, ids=whole.ids[start:end], weights=whole.weights[start:end])
-
-
-@contextmanager
-def _naming(example: Example) -> Iterator[None]:
-    try:
-        yield
-    except DataError as error:
-        error.message = f"row {example.id!r}: {error.message}" if example.id else error.message
-        raise
 
 
 def _prompt_and_answer(example: Example) -> tuple[str | Sequence[Message], Message, Tools]:

@@ -9,7 +9,9 @@ quality without noticing, so there is no second implementation of any of this.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 from tunekit.errors import DataError, ModelError, SpecError
@@ -110,11 +112,7 @@ def render_answer(
     else:
         reply = Message(role="assistant", content=answer)
         example = ChatExample(messages=(*prompt, reply), tools=tuple(tools))
-    rendered = render_example(template, example, prompt_format)
-    start = len(prompt_ids)
-    require_prompt(prompt_ids, rendered.ids)
-    end = max((at + 1 for at, weight in enumerate(rendered.weights) if weight), default=start)
-    return list(rendered.ids[start:end])
+    return list(answer_behind(prompt_ids, render_example(template, example, prompt_format)).ids)
 
 
 def render_example(tokenizer: Tokenizer | Template, example: Example, prompt_format: str = "auto") -> Tokens:
@@ -136,7 +134,7 @@ def render_example(tokenizer: Tokenizer | Template, example: Example, prompt_for
         ModelError: The example is a chat and the tokenizer has no chat template.
     """
     template = Template.of(tokenizer)
-    try:
+    with naming(example):
         if isinstance(example, CompletionExample):
             return _completion(template, example, prompt_format)
         if isinstance(example, ChatExample):
@@ -145,19 +143,33 @@ def render_example(tokenizer: Tokenizer | Template, example: Example, prompt_for
         raise DataError(
             f"a {example.kind} example cannot be learned by SFT", hint="use chat or completion examples"
         )
+
+
+@contextmanager
+def naming(example: Example) -> Iterator[None]:
+    """Put the row's id before what a `DataError` of the block says."""
+    try:
+        yield
     except DataError as error:
         error.message = f"row {example.id!r}: {error.message}" if example.id else error.message
         raise
 
 
-def require_prompt(prompt: Sequence[int], whole: Sequence[int]) -> None:
-    """Raises `ModelError` if a finished chat does not begin with the prompt of its answer."""
-    if list(whole[: len(prompt)]) != list(prompt):
+def answer_behind(prompt: Sequence[int], whole: Tokens) -> Tokens:
+    """The answer of a finished chat: what follows the prompt, up to the last token that is learned.
+
+    Raises:
+        ModelError: The chat does not begin with the prompt.
+    """
+    start = len(prompt)
+    if list(whole.ids[:start]) != list(prompt):
         raise ModelError(
             "the model's chat template opens an answer with other tokens than it writes into a finished chat, so the "
             "tokens of an answer cannot be told from those of its prompt",
             hint="make the template's generation prompt the way it begins an assistant turn; until then, generate",
         )
+    end = max((at + 1 for at, weight in enumerate(whole.weights) if weight), default=start)
+    return replace(whole, ids=whole.ids[start:end], weights=whole.weights[start:end])
 
 
 def is_served_as_trained(
@@ -188,7 +200,7 @@ def _tokens(ids: list[int], weights: list[float], row: str, silent_turns: int = 
     )
 
 
-def _ended(template: Template, ids: list[int]) -> list[int]:
+def ended(template: Template, ids: list[int]) -> list[int]:
     """With the end-of-sequence token behind them, once."""
     eos = template.tokenizer.eos_token_id
     return ids if eos is None or ids[-1:] == [eos] else [*ids, eos]
@@ -208,7 +220,7 @@ def _completion(template: Template, example: CompletionExample, prompt_format: s
         return _chat(template, ChatExample(id=example.id, messages=turns))
     prompt = _text_prompt(template, example.prompt)
     # Encoded apart from the prompt: at serving time the prompt is encoded alone, too.
-    completion = _ended(template, template.encode(example.completion))
+    completion = ended(template, template.encode(example.completion))
     return _tokens(prompt + completion, [0.0] * len(prompt) + [1.0] * len(completion), example.id)
 
 

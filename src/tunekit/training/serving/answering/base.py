@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tunekit.errors import InvalidError
 from tunekit.training.models.load import LoadedModel
@@ -18,9 +18,16 @@ class Answering(ABC):
 
     Attributes:
         loaded: Model, tokenizer and how prompts are written for it.
+
+    Class attributes:
+        write_prompt: How a prompt becomes tokens, as `render.render_prompt`.
+        write_answer: How an answer to it does, as `render.render_answer`.
     """
 
     loaded: LoadedModel
+
+    write_prompt: ClassVar[Callable[..., list[int]]]
+    write_answer: ClassVar[Callable[..., list[int]]]
 
     def prompt_ids(self, request: Mapping[str, Any]) -> list[int]:
         """Token ids of a request's prompt.
@@ -28,7 +35,8 @@ class Answering(ABC):
         Raises:
             InvalidError: It is empty, or leaves no room for an answer.
         """
-        ids = self._prompt_ids(request)
+        loaded, tools = self.loaded, request.get("tools", ())
+        ids = self.write_prompt(loaded.template, request["prompt"], loaded.prompt_format, tools=tools)
         if not ids:
             raise InvalidError("the prompt is empty", hint="give the model at least one token to start from")
         if self.room(len(ids)) < 1:
@@ -44,7 +52,10 @@ class Answering(ABC):
         Raises:
             InvalidError: It is empty or does not fit.
         """
-        ids = self._choice_ids(request, choice, prompt)
+        loaded, tools = self.loaded, request.get("tools", ())
+        ids = self.write_answer(
+            loaded.template, choice, request["prompt"], loaded.prompt_format, tools=tools, prompt_ids=prompt
+        )
         if not choice or not ids:
             raise InvalidError(f"choice {choice!r} has no tokens", hint="leave empty choices out")
         if len(ids) > self.room(len(prompt)):
@@ -66,9 +77,3 @@ class Answering(ABC):
     @abstractmethod
     def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
         """Summed log-probability (nats) of each choice after the prompt, which is computed once."""
-
-    @abstractmethod
-    def _prompt_ids(self, request: Mapping[str, Any]) -> list[int]: ...
-
-    @abstractmethod
-    def _choice_ids(self, request: Mapping[str, Any], choice: str, prompt: Sequence[int]) -> list[int]: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ class DecoderAnswering(Answering):
     """A decoder-only model, such as Llama."""
 
     __slots__ = ()
+    write_prompt = staticmethod(render.render_prompt)
+    write_answer = staticmethod(render.render_answer)
 
     def room(self, prompt: int) -> int:
         """See `Answering.room`: what the prompt leaves of the context."""
@@ -64,20 +66,6 @@ class DecoderAnswering(Answering):
             together.append(row)
         if together:
             yield together
-
-    def _prompt_ids(self, request: Mapping[str, Any]) -> list[int]:
-        loaded, tools = self.loaded, request.get("tools", ())
-        return render.render_prompt(loaded.template, request["prompt"], loaded.prompt_format, tools=tools)
-
-    def _choice_ids(self, request: Mapping[str, Any], choice: str, prompt: Sequence[int]) -> list[int]:
-        return render.render_answer(
-            self.loaded.template,
-            choice,
-            request["prompt"],
-            self.loaded.prompt_format,
-            tools=request.get("tools", ()),
-            prompt_ids=prompt,
-        )
 
 
 def _common_beginning(choices: list[list[int]]) -> list[int]:

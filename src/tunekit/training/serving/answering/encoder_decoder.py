@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tunekit.training.models.encoder_decoder import EncoderDecoder, decoder_start_id
 from tunekit.training.plan.device import Device
@@ -17,6 +16,8 @@ class EncoderDecoderAnswering(Answering):
     """An encoder-decoder, such as T5."""
 
     __slots__ = ()
+    write_prompt = staticmethod(pairs.render_source)
+    write_answer = staticmethod(pairs.render_target)
 
     def room(self, prompt: int) -> int:
         """See `Answering.room`: the answer has positions of its own, as many as the prompt."""
@@ -28,7 +29,7 @@ class EncoderDecoderAnswering(Answering):
 
     def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
         """See `Answering.log_probs`: what training computes of answers that share a prompt."""
-        return self._model().score(_rows([prompt], choices)).by_answer().tolist()
+        return self._model().score([_answers(prompt, choices)]).by_answer().tolist()
 
     def _model(self) -> EncoderDecoder:
         module = self.loaded.model
@@ -38,23 +39,7 @@ class EncoderDecoderAnswering(Answering):
             module=module, device=device, pad_id=0, start_id=decoder_start_id(module), selects_rows=False
         )
 
-    def _prompt_ids(self, request: Mapping[str, Any]) -> list[int]:
-        loaded, tools = self.loaded, request.get("tools", ())
-        return pairs.render_source(loaded.template, request["prompt"], loaded.prompt_format, tools=tools)
 
-    def _choice_ids(self, request: Mapping[str, Any], choice: str, prompt: Sequence[int]) -> list[int]:
-        return pairs.render_target(
-            self.loaded.template,
-            choice,
-            request["prompt"],
-            self.loaded.prompt_format,
-            tools=request.get("tools", ()),
-            prompt_ids=prompt,
-        )
-
-
-def _rows(prompts: list[list[int]], choices: Sequence[Sequence[int]] = ()) -> list[Answers]:
+def _answers(prompt: Sequence[int], choices: Sequence[Sequence[int]]) -> Answers:
     answers = tuple(Tokens(ids=tuple(choice), weights=(1.0,) * len(choice)) for choice in choices)
-    return [
-        Answers(id="", prompt=tuple(prompt), answers=answers, weight=0.0, encoded=True) for prompt in prompts
-    ]
+    return Answers(id="", prompt=tuple(prompt), answers=answers, weight=0.0, encoded=True)
