@@ -14,7 +14,7 @@ import torch
 from tunekit.training.models.attention import with_masks
 from tunekit.training.models.language_model import LanguageModel
 from tunekit.training.objectives.reference import evaluating
-from tunekit.training.serving.continuing import Texts
+from tunekit.training.serving.continuing import Texts, grow
 from tunekit.training.serving.sampling import DrawKey, chosen, uniform
 
 
@@ -80,24 +80,18 @@ def draw(
 
 
 def _write(texts: Texts, answers: Sequence[_Growing], how: Draw, *, copies: int) -> None:
-    """Write answers to their ends. Each leaves as soon as it has ended."""
-    logits = texts.logits.float().repeat_interleave(copies, dim=0)
-    texts.keep(torch.arange(len(answers), device=logits.device) // copies)
-    going = list(answers)
-    while True:
-        tokens, log_probs = _next(logits, going, how)
+    """Write answers to their ends."""
+
+    def take(logits: torch.Tensor, going: Sequence[_Growing]) -> torch.Tensor:
+        tokens, log_probs = _next(logits.float(), going, how)
         for answer, token, log_prob in zip(going, tokens.tolist(), log_probs.tolist(), strict=True):
             answer.ids.append(token)
             answer.log_probs.append(log_prob)
-        left = [at for at, answer in enumerate(going) if not _has_ended(answer, how)]
-        if not left:
-            return
-        if len(left) < len(going):
-            rows = torch.tensor(left, device=tokens.device)
-            texts.keep(rows)
-            tokens, going = tokens[rows], [going[at] for at in left]
-        texts.append(tokens)
-        logits = texts.logits.float()
+        return tokens
+
+    texts.repeat(copies)
+    for _ in grow(texts, answers, take, lambda answer: _has_ended(answer, how)):
+        pass
 
 
 def _next(logits: torch.Tensor, going: Sequence[_Growing], how: Draw) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 
 class Texts(ABC):
@@ -26,6 +28,40 @@ class Texts(ABC):
     @abstractmethod
     def keep(self, rows: torch.Tensor) -> None:
         """Forget all but these, int64, in this order. The logits are out of date until the next `append`."""
+
+    def repeat(self, copies: int) -> None:
+        """Each of them so many times, next to each other, with its logits."""
+        rows = torch.arange(len(self.logits), device=self.logits.device).repeat_interleave(copies)
+        self.logits = self.logits[rows]
+        self.keep(rows)
+
+
+def grow(
+    texts: Texts,
+    answers: Sequence[T],
+    take: Callable[[torch.Tensor, Sequence[T]], torch.Tensor],
+    has_ended: Callable[[T], bool],
+) -> Iterator[None]:
+    """Write answers to their ends; yields each time all that go on are one token longer.
+
+    Args:
+        texts: What the answers follow, in their order.
+        answers: New ones. Each leaves as soon as it has ended, so that nothing is computed for it any more.
+        take: Given the logits of some answers, chooses and notes the next token of each; int64, shape (answers,).
+        has_ended: Whether an answer needs no more.
+    """
+    going = list(answers)
+    while True:
+        tokens = take(texts.logits, going)
+        yield
+        left = [at for at, answer in enumerate(going) if not has_ended(answer)]
+        if not left:
+            return
+        if len(left) < len(going):
+            rows = torch.tensor(left, device=tokens.device)
+            texts.keep(rows)
+            tokens, going = tokens[rows], [going[at] for at in left]
+        texts.append(tokens)
 
 
 class DecoderTexts(Texts):

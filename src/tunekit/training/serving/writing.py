@@ -13,13 +13,12 @@ import torch
 
 from tunekit.spec import Sampling
 from tunekit.training.serving.answering.base import Answering
+from tunekit.training.serving.continuing import grow
 from tunekit.training.serving.drafts import Draft
 from tunekit.training.serving.sampling import chosen, uniform
 
 _TOGETHER = 32
-_TOKENS_TOGETHER = (
-    1 << 15
-)  # of prompts and answers, padding included: it bounds the memory of keys and values
+_TOKENS_TOGETHER = 1 << 15  # of prompts and answers, with padding: it bounds the memory of keys and values
 
 
 def batches(drafts: Sequence[Draft]) -> Iterator[list[Draft]]:
@@ -47,19 +46,13 @@ def write(answering: Answering, drafts: Sequence[Draft], sampling: Sampling) -> 
     Raises:
         ModelError: The model computes no numbers.
     """
-    going = list(drafts)
-    texts = answering.begin([draft.prompt for draft in going])
-    while True:
+
+    def take(logits: torch.Tensor, going: Sequence[Draft]) -> torch.Tensor:
         draws = [uniform(draft.key, len(draft.tokens)) for draft in going] if sampling.temperature else []
-        tokens = chosen(texts.logits, temperature=sampling.temperature, top_p=sampling.top_p, draws=draws)
+        tokens = chosen(logits, temperature=sampling.temperature, top_p=sampling.top_p, draws=draws)
         for draft, token in zip(going, tokens.tolist(), strict=True):
             draft.take(token)
-        yield
-        left = [at for at, draft in enumerate(going) if not draft.finish_reason]
-        if not left:
-            return
-        if len(left) < len(going):
-            rows = torch.tensor(left, device=tokens.device)
-            texts.keep(rows)
-            tokens, going = tokens[rows], [going[at] for at in left]
-        texts.append(tokens)
+        return tokens
+
+    texts = answering.begin([draft.prompt for draft in drafts])
+    yield from grow(texts, drafts, take, lambda draft: bool(draft.finish_reason))
