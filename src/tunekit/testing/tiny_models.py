@@ -6,8 +6,10 @@ torch, transformers and tokenizers are imported when a model is made, so importi
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 # ChatML with the answer and its end marked for the loss. The newline after a turn is not something to learn.
 CHAT_TEMPLATE = (
@@ -52,10 +54,8 @@ def make_tiny_llama(
     Returns:
         The directory, which `AutoModelForCausalLM` and `AutoTokenizer` load.
     """
-    import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-    directory = Path(path)
     tokenizer = _byte_tokenizer(chat_template)
     config = LlamaConfig(
         vocab_size=vocab_size,
@@ -70,14 +70,11 @@ def make_tiny_llama(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _seeded(seed):
         model = LlamaForCausalLM(config)
     stops = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>")]
     model.generation_config = GenerationConfig(eos_token_id=stops, pad_token_id=tokenizer.pad_token_id)
-    model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return directory
+    return _saved(path, model, tokenizer)
 
 
 def make_tiny_t5(
@@ -119,7 +116,6 @@ def make_tiny_t5(
     import torch
     import transformers
 
-    directory = Path(path)
     tokenizer = _byte_tokenizer(None, special=_T5_SPECIAL, end="</s>")
     made = {
         "t5": ("T5Config", "T5ForConditionalGeneration"),
@@ -139,17 +135,14 @@ def make_tiny_t5(
         eos_token_id=tokenizer.eos_token_id,
         decoder_start_token_id=tokenizer.pad_token_id,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _seeded(seed):
         model = model_class(config)
         if kind == "mt5":
             # transformers 5 ties every T5 that it makes, and unties on loading where the file has two matrices, as
             # the published mT5s have.
             model.lm_head.weight = torch.nn.Parameter(torch.randn(vocab_size, hidden) * hidden**-0.5)
             del model.all_tied_weights_keys["lm_head.weight"]
-    model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return directory
+    return _saved(path, model, tokenizer)
 
 
 def make_tiny_bert(
@@ -187,10 +180,8 @@ def make_tiny_bert(
         ...     AutoModel.from_pretrained(make_tiny_bert(directory)).config.model_type
         'bert'
     """
-    import torch
     from transformers import BertConfig, BertModel
 
-    directory = Path(path)
     tokenizer = _byte_tokenizer(None, special=_BERT_SPECIAL, begin="[CLS]", end="[SEP]")
     tokenizer.cls_token, tokenizer.sep_token, tokenizer.mask_token = "[CLS]", "[SEP]", "[MASK]"
     config = BertConfig(
@@ -204,9 +195,23 @@ def make_tiny_bert(
         attention_probs_dropout_prob=dropout,
         pad_token_id=tokenizer.pad_token_id,
     )
+    with _seeded(seed):
+        model = BertModel(config)
+    return _saved(path, model, tokenizer)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Torch draws from `seed` inside; outside nothing has happened."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = BertModel(config)
+        yield
+
+
+def _saved(path: str | os.PathLike[str], model: Any, tokenizer: Any) -> Path:
+    directory = Path(path)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory

@@ -129,12 +129,7 @@ def load_tokenizer(source: str | Path, *, revision: str | None = None) -> Any:
                 hint="save the tokenizer beside the weights with tokenizer.save_pretrained(directory)",
             )
     with loading(source, "tokenizer"):
-        return AutoTokenizer.from_pretrained(
-            str(directory or source),
-            revision=revision,
-            trust_remote_code=False,
-            local_files_only=directory is not None or not hub.is_reachable(),
-        )
+        return AutoTokenizer.from_pretrained(**_place(source, revision))
 
 
 def load_config(source: str | Path, *, revision: str | None = None) -> Any:
@@ -149,12 +144,7 @@ def load_config(source: str | Path, *, revision: str | None = None) -> Any:
     if directory is not None:
         require_directory(directory)
     with loading(source, "configuration"):
-        return AutoConfig.from_pretrained(
-            str(directory or source),
-            revision=revision,
-            trust_remote_code=False,
-            local_files_only=directory is not None or not hub.is_reachable(),
-        )
+        return AutoConfig.from_pretrained(**_place(source, revision))
 
 
 def load_base(
@@ -252,19 +242,27 @@ def _pretrained(
         require_weights(directory)
     with loading(source, "model"):
         loaded: tuple[Any, dict[str, Any]] = auto_class(config, head).from_pretrained(
-            str(directory or source),
+            **_place(source, revision),
             config=config,
-            revision=revision,
             dtype=dtype,
             use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=directory is not None or not hub.is_reachable(),
             # A head for another number of classes; it begins anew.
             ignore_mismatched_sizes=head == "classes",
             output_loading_info=True,
             **options,
         )
     return loaded
+
+
+def _place(source: str | Path, revision: str | None) -> dict[str, Any]:
+    """What transformers is told of where everything of a model lies, and of whom to trust."""
+    directory = local_directory(source)
+    return {
+        "pretrained_model_name_or_path": str(directory or source),
+        "revision": revision,
+        "trust_remote_code": False,
+        "local_files_only": directory is not None or not hub.is_reachable(),
+    }
 
 
 def _refuse_lacking(source: str | Path, missing: list[str]) -> None:
