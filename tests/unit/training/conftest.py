@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
 
 MakeRun = Callable[..., RunDirectory]
+Base = Callable[[str], Path]
+"""Gives the directory of a family's base."""
 
 
 def rows(count: int = 20) -> list[Example]:
@@ -41,6 +44,15 @@ def quiet() -> None:
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model directory; tests copy it before they change it."""
     return make_tiny_llama(tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+    """Bases of every family that can classify, each made once; tests copy them before they change them."""
+    from tests.unit.training.tiny_classifiers import make_classifier_base
+
+    directory = tmp_path_factory.mktemp("bases")
+    return functools.cache(lambda family: make_classifier_base(family, directory / family))
 
 
 @pytest.fixture

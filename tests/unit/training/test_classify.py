@@ -11,12 +11,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
+from tests.unit.training.conftest import Base, MakeRun, artifact_bytes, events, losses, train
 from tests.unit.training.tiny_classifiers import (
     CLASSES,
     FAMILIES,
     labelled,
-    make_classifier_base,
     several,
     without_dropout,
 )
@@ -43,20 +42,6 @@ ADAPTERS: dict[str, Adapter] = {
 }
 CELLS = [pytest.param(family, name, id=f"{family}-{name}") for family in FAMILIES for name in ADAPTERS]
 ONE_OF_EACH = ("bert", "llama", "t5")
-Base = Callable[[str], Path]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """The base of a family, made once."""
-    directory, made = tmp_path_factory.mktemp("bases"), dict[str, Path]()
-
-    def of(family: str) -> Path:
-        if family not in made:
-            made[family] = make_classifier_base(family, directory / family)
-        return made[family]
-
-    return of
 
 
 @pytest.mark.parametrize(("family", "adapter"), CELLS)

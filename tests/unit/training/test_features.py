@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.unit.training.tiny_classifiers import FAMILIES, labelled, make_classifier_base
+from tests.unit.training.conftest import Base
+from tests.unit.training.tiny_classifiers import FAMILIES, labelled
 from tunekit.errors import ModelError, SpecError
 from tunekit.training.models import load
 from tunekit.training.models.classifier import text_ids
@@ -34,20 +34,6 @@ CELLS = [
     for pooling in ("mean", "cls", "last")
     if not (pooling == "cls" and family in DECODERS)
 ]
-Base = Callable[[str], Path]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """The base of a family, made once."""
-    directory, made = tmp_path_factory.mktemp("bases"), dict[str, Path]()
-
-    def of(family: str) -> Path:
-        if family not in made:
-            made[family] = make_classifier_base(family, directory / family)
-        return made[family]
-
-    return of
 
 
 def features_of(path: Path, **options: Any) -> Features:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.unit.training.conftest import MakeRun, artifact_bytes, events, train
-from tests.unit.training.tiny_classifiers import CLASSES, FAMILIES, labelled, make_classifier_base, several
+from tests.unit.training.conftest import Base, MakeRun, artifact_bytes, events, train
+from tests.unit.training.tiny_classifiers import CLASSES, FAMILIES, labelled, several
 from tunekit import _files
 from tunekit.errors import DataError, InvalidError, JobFailedError, MissingExtraError, ModelError, SpecError
 from tunekit.events import JobState
@@ -27,20 +27,6 @@ from tunekit.training.serving import predict
 from tunekit.training.trainer import run_training
 
 QUICK = Probe(layer=-1, regularisation=(0.1, 1.0), folds=2)
-Base = Callable[[str], Path]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """The base of a family, made once."""
-    directory, made = tmp_path_factory.mktemp("bases"), dict[str, Path]()
-
-    def of(family: str) -> Path:
-        if family not in made:
-            made[family] = make_classifier_base(family, directory / family)
-        return made[family]
-
-    return of
 
 
 @pytest.fixture
