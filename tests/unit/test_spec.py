@@ -124,21 +124,22 @@ def test_defaults_change_only_together_with_the_version() -> None:
     assert (FINGERPRINT_VERSION, plain) == (1, DEFAULTS)
 
 
+LORA_DEFAULTS = {
+    "type": "lora",
+    "rank": 16,
+    "alpha": None,
+    "dropout": 0.0,
+    "target_modules": "all-linear",
+    "dora": False,
+    "rslora": False,
+    "init": "default",
+    "quantization": None,
+}
 DEFAULTS = {
     "TuneSpec": {
         "method": {
             "type": "sft",
-            "adapter": {
-                "type": "lora",
-                "rank": 16,
-                "alpha": None,
-                "dropout": 0.0,
-                "target_modules": "all-linear",
-                "dora": False,
-                "rslora": False,
-                "init": "default",
-                "quantization": None,
-            },
+            "adapter": LORA_DEFAULTS,
             "prompt_format": "auto",
         },
         "epochs": 3.0,
@@ -164,17 +165,7 @@ DEFAULTS = {
     },
     "DPO": {
         "type": "dpo",
-        "adapter": {
-            "type": "lora",
-            "rank": 16,
-            "alpha": None,
-            "dropout": 0.0,
-            "target_modules": "all-linear",
-            "dora": False,
-            "rslora": False,
-            "init": "default",
-            "quantization": None,
-        },
+        "adapter": LORA_DEFAULTS,
         "prompt_format": "auto",
         "beta": 0.1,
         "loss": "sigmoid",
@@ -183,17 +174,7 @@ DEFAULTS = {
     },
     "KTO": {
         "type": "kto",
-        "adapter": {
-            "type": "lora",
-            "rank": 16,
-            "alpha": None,
-            "dropout": 0.0,
-            "target_modules": "all-linear",
-            "dora": False,
-            "rslora": False,
-            "init": "default",
-            "quantization": None,
-        },
+        "adapter": LORA_DEFAULTS,
         "prompt_format": "auto",
         "beta": 0.1,
         "desirable_weight": 1.0,
@@ -201,17 +182,7 @@ DEFAULTS = {
     },
     "RFT": {
         "type": "rft",
-        "adapter": {
-            "type": "lora",
-            "rank": 16,
-            "alpha": None,
-            "dropout": 0.0,
-            "target_modules": "all-linear",
-            "dora": False,
-            "rslora": False,
-            "init": "default",
-            "quantization": None,
-        },
+        "adapter": LORA_DEFAULTS,
         "grader": {},
         "group_size": 8,
         "max_tokens": 256,
