@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import io
 from itertools import islice
@@ -11,10 +10,11 @@ from typing import Any
 import openpyxl
 import pytest
 
+from tests.unit.data.readers.tables import codes
 from tests.unit.data.readers.workbooks import (
+    HEADER,
     SHEET,
     changed,
-    codes,
     failed,
     packed,
     parts,
@@ -27,10 +27,6 @@ from tests.unit.data.readers.workbooks import (
 from tunekit.data.readers import compressed, excel
 from tunekit.data.readers.base import Notes, ReadOptions
 from tunekit.errors import DataError
-
-HEADER = ["prompt", "completion"]
-moment = datetime.datetime  # workbooks know no time zones
-
 
 # --- sheets -------------------------------------------------------------------------------------------
 

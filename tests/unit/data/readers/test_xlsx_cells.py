@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.data.readers.tables import codes
 from tests.unit.data.readers.workbooks import (
+    HEADER,
     SHEET,
     changed,
-    codes,
     failed,
     parts,
     read,
@@ -26,7 +27,6 @@ from tests.unit.data.readers.workbooks import (
 )
 from tunekit.errors import DataError
 
-HEADER = ["prompt", "completion"]
 moment = datetime.datetime  # workbooks know no time zones
 
 

@@ -18,6 +18,7 @@ SHEET = "xl/worksheets/sheet1.xml"
 SHARED = "xl/sharedStrings.xml"
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 TEXT_TYPE = "urn:oasis:names:tc:opendocument:xmlns"
+HEADER = ["prompt", "completion"]
 
 
 def xlsx(rows: Iterable[Iterable[Any]], *, title: str = "Sheet") -> bytes:
@@ -140,11 +141,6 @@ def read(content: bytes, **options: Any) -> tuple[list[tuple[int, Any]], Notes]:
 def records(content: bytes, **options: Any) -> list[Any]:
     """The rows without their numbers."""
     return [row for _, row in read(content, **options)[0]]
-
-
-def codes(notes: Notes) -> list[str]:
-    """What was found while reading."""
-    return [finding.code for finding in notes.findings]
 
 
 def failed(content: bytes, **options: Any) -> DataError:
