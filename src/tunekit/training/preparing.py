@@ -37,7 +37,7 @@ from tunekit.training.run import warm_start
 from tunekit.training.run.checkpoint import recorded_base
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.rundir import RunDirectory, RunPlan
-from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped
+from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped, raise_if_stopped
 from tunekit.training.run.untrained import Untrained
 from tunekit.training.saving import artifacts
 from tunekit.training.steps import Training, forward_passes
@@ -176,13 +176,6 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
         with at_once():
             training = measured(training)
     return Prepared(training=training, card=card, tokenizer=base.tokenizer)
-
-
-def raise_if_stopped(stop: AskStop) -> None:
-    """Raise `Stopped` if there is a reason to leave."""
-    reason = stop()
-    if reason is not None:
-        raise Stopped(reason)
 
 
 def base_of(run: RunDirectory) -> Base:

@@ -23,7 +23,7 @@ from tunekit.training.plan.batches import micro_batches
 from tunekit.training.plan.flops import Work
 from tunekit.training.plan.preflight import names
 from tunekit.training.plan.recipe import Recipe
-from tunekit.training.run.stops import AskStop, AtOnce, Stopped
+from tunekit.training.run.stops import AskStop, AtOnce, raise_if_stopped
 from tunekit.training.texts.rows import Row
 
 R = TypeVar("R", bound=Row)
@@ -181,9 +181,7 @@ def forward_passes(recipe: Recipe, stop: AskStop, rows: Sequence[R]) -> Iterator
         Stopped: To be left; the caller has changed nothing yet.
     """
     for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
-        reason = stop()
-        if reason is not None:
-            raise Stopped(reason)
+        raise_if_stopped(stop)
         yield cut
 
 

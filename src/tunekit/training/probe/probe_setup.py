@@ -28,12 +28,12 @@ from tunekit.training.objectives.classify import Classifying, LabelledText
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.plan import preflight
 from tunekit.training.plan.device import Device, choose_device
-from tunekit.training.preparing import Base, Limit, raise_if_stopped, rows_of
+from tunekit.training.preparing import Base, Limit, rows_of
 from tunekit.training.probe.features import Features
 from tunekit.training.probe.probe import Choice
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.rundir import RunDirectory
-from tunekit.training.run.stops import AskStop, AtOnce
+from tunekit.training.run.stops import AskStop, AtOnce, raise_if_stopped
 from tunekit.training.saving import artifacts
 from tunekit.training.serving import sentence_files
 from tunekit.training.texts.template import Template

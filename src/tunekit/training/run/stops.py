@@ -43,3 +43,10 @@ AskStop: TypeAlias = Callable[[], Stop | None]
 
 AtOnce: TypeAlias = Callable[[], AbstractContextManager[None]]
 """Around work that may be left in its very middle. Raises `Stopped` there."""
+
+
+def raise_if_stopped(stop: AskStop) -> None:
+    """Raise `Stopped` if there is a reason to leave."""
+    reason = stop()
+    if reason is not None:
+        raise Stopped(reason)
