@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tunekit.data.wording import brief, listed, nearest, shown
+from tunekit.graders.finite import finite
 from tunekit.graders.templates import Template
 
 T = TypeVar("T")
@@ -75,12 +75,10 @@ class Fields:
     def number(self, name: str) -> float | None:
         """A finite number, or None where it is left out."""
         value = self.raw(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        found = finite(value)
+        if found is None and value is not None:
             self.problem(name, f"is {brief(value)}, not a finite number")
-            return None
-        return float(value)
+        return found
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts, at least one."""

@@ -7,7 +7,6 @@ after that. `_child` is what runs in it, and sets its own limits.
 from __future__ import annotations
 
 import json
-import math
 import os
 import selectors
 import signal
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunekit.graders.finite import finite
 from tunekit.graders.flags import Unreadable
 
 _CHILD = Path(__file__).with_name("_child.py")
@@ -77,14 +77,13 @@ class Sandbox:
                 # Whatever broke in, perhaps between question and answer: the next call begins with a new child.
                 self._kill()
                 raise
-        value = reply.get("value")
         if "error" in reply:
             raise Unreadable("python_grader_runtime_error", str(reply["error"])[:500])
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise Unreadable(
-                "python_grader_runtime_error", f"grade returned {value!r}, which is no finite number"
-            )
-        return float(value)
+        value = finite(reply.get("value"))
+        if value is None:
+            said = f"grade returned {reply.get('value')!r}, which is no finite number"
+            raise Unreadable("python_grader_runtime_error", said)
+        return value
 
     def close(self) -> None:
         """End the child."""

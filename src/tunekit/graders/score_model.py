@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from tunekit.data.wording import brief
 from tunekit.graders.base import Grade, Grader
 from tunekit.graders.fields import Fields
+from tunekit.graders.finite import finite
 from tunekit.graders.judging import SAMPLING, Judge, JudgeRequest, Prompt, ask, no_verdict
 from tunekit.graders.sample import Sample
 from tunekit.graders.templates import Variable
@@ -71,9 +71,10 @@ class ScoreModel(Grader):
     def _grade(self, sample: Sample, item: Mapping[str, Any]) -> Grade:
         messages = self.prompt.render(sample, item)
         request = JudgeRequest(model=self.model, messages=messages, sampling=self.sampling, schema=SCHEMA)
-        found = ask(self.judge, request)
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
-            raise no_verdict(found)
+        said = ask(self.judge, request)
+        found = finite(said)
+        if found is None:
+            raise no_verdict(said)
         return Grade.of(min(self.most, max(self.least, found)))
 
 
@@ -81,13 +82,12 @@ def _range(fields: Fields) -> tuple[float, float]:
     found = fields.raw("range")
     if found is None:
         return 0.0, 1.0
-    numbers = isinstance(found, list) and all(
-        isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in found
-    )
-    if not (numbers and len(found) == 2 and found[0] < found[1]):
-        fields.problem("range", f"is {brief(found)}, not two numbers of which the first is less")
-        return 0.0, 1.0
-    return float(found[0]), float(found[1])
+    ends = [finite(end) for end in found] if isinstance(found, list) else []
+    match ends:
+        case [float(least), float(most)] if least < most:
+            return least, most
+    fields.problem("range", f"is {brief(found)}, not two numbers of which the first is less")
+    return 0.0, 1.0
 
 
 def _sampling(fields: Fields) -> Mapping[str, Any]:
