@@ -129,18 +129,14 @@ def _guarded(call: Any) -> dict[str, Any]:
 
 
 def _checked(value: Any) -> dict[str, Any]:
-    if value is None or isinstance(value, (str, bytes)):
-        return (
-            {"error": f"grade returned {type(value).__name__}, which is no number"}
-            if value is not None
-            else {}
-        )
+    if value is None:
+        return {}
+    if isinstance(value, (str, bytes)):
+        return {"error": f"grade returned {type(value).__name__}, which is no number"}
     number = float(value)
-    return (
-        {"value": number}
-        if math.isfinite(number)
-        else {"error": f"grade returned {number}, which is not finite"}
-    )
+    if not math.isfinite(number):
+        return {"error": f"grade returned {number}, which is not finite"}
+    return {"value": number}
 
 
 def _told(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tunekit.graders.base import Grade, Grader
+from tunekit.graders.base import Grade, GradeError, Grader
 from tunekit.graders.formula import Formula
 from tunekit.graders.sample import Sample
 from tunekit.graders.templates import Variable
@@ -46,7 +46,7 @@ class Multi(Grader):
             failed = Grade.failed("formula_parse_error", f"the formula has no value: {problem}")
             return Grade(value=None, error=failed.error, parts=parts)
 
-    def _error(self, parts: Mapping[str, Grade]) -> Any:
+    def _error(self, parts: Mapping[str, Grade]) -> GradeError | None:
         """The first error that is not the answer's fault, or else the first: the grader's own faults weigh more."""
         errors = [part.error for name in self.formula.names if (part := parts[name]).error]
         ours = [error for error in errors if not error.blames_answer]

@@ -108,13 +108,14 @@ class _Reader:
         return readers[kind]()
 
     def _multi(self, fields: Fields, name: str) -> Grader:
+        inside = _inside(fields)
         graders = {
             key: found
-            for key, path, body in _inside(fields)
+            for key, path, body in inside
             if (found := self.grader(fields.below(body, path), nested=True, name=key)) is not None
         }
         formula = fields.made("calculate_output", Formula.parse)
-        known = [key for key, _, _ in _inside(fields, silent=True)]
+        known = [key for key, _, _ in inside]
         strangers = [key for key in formula.names if key not in known] if formula else []
         if strangers:
             near = nearest(strangers[0], known)
@@ -127,7 +128,7 @@ class _Reader:
         return Multi(name=name, graders=graders, formula=formula, pass_threshold=threshold)
 
 
-def _inside(fields: Fields, *, silent: bool = False) -> list[tuple[str, str, Any]]:
+def _inside(fields: Fields) -> list[tuple[str, str, Any]]:
     """Name, path and body of each grader of a `multi`: a map by name, or a list or a single one that name themselves.
 
     OpenAI's guide shows the map, its reference the list, and its schema has a single grader.
@@ -141,8 +142,7 @@ def _inside(fields: Fields, *, silent: bool = False) -> list[tuple[str, str, Any
         found = [(_own_name(value), f"{path}[{at}]", value) for at, value in enumerate(body)]
     else:
         found = []
-    if not silent:
-        _complain(fields, body, [key for key, _, _ in found])
+    _complain(fields, body, [key for key, _, _ in found])
     return found[:_MAX_GRADERS]
 
 
