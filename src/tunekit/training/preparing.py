@@ -40,7 +40,7 @@ from tunekit.training.run.rundir import RunDirectory, RunPlan
 from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped, raise_if_stopped
 from tunekit.training.run.untrained import Untrained
 from tunekit.training.saving import artifacts
-from tunekit.training.steps import Training, forward_passes
+from tunekit.training.steps import Training, forward_passes, optimizer_of
 from tunekit.training.texts import render
 from tunekit.training.texts.render_answers import texts_of
 from tunekit.training.texts.rows import Row
@@ -284,9 +284,7 @@ def _training(
         recipe=recipe,
         model=model,
         parameters=parameters,
-        optimizer=torch.optim.AdamW(
-            parameters.values(), lr=recipe.learning_rate, weight_decay=plan.spec.weight_decay, fused=True
-        ),
+        optimizer=optimizer_of(parameters, plan.spec),
         learner=learner,
         work=Work.of(model),
         peak=flops.peak(device.name),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -203,6 +203,18 @@ def update(training: Training, found: Gradients) -> None:
             training.parameters.values(), training.spec.max_gradient_norm, found.norm
         )
     training.optimizer.step()
+
+
+def optimizer_of(parameters: Mapping[str, torch.nn.Parameter], spec: TuneSpec) -> torch.optim.Optimizer:
+    """AdamW that remembers nothing yet; the rate is set before each step."""
+    return torch.optim.AdamW(parameters.values(), weight_decay=spec.weight_decay, fused=True)
+
+
+def put_back(training: Training, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give what is trained the values that it had once, by name."""
+    with torch.no_grad():
+        for name, parameter in training.parameters.items():
+            parameter.copy_(weights[name])
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -11,8 +11,6 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 
-import torch
-
 from tunekit import _files
 from tunekit.events import JobState
 from tunekit.spec import Probe
@@ -26,7 +24,7 @@ from tunekit.training.run.leaving import before_the_first_step
 from tunekit.training.run.rundir import RunDirectory, RunResult
 from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped
 from tunekit.training.saving import artifacts
-from tunekit.training.steps import Training
+from tunekit.training.steps import Training, put_back
 
 
 def run_training(
@@ -74,13 +72,14 @@ def run_training(
     if not _took_best(prepared.training, store, state, log):
         return None
     prepared.training.model.eval()
+    result = _result(JobState.SUCCEEDED, state)
     try:
         with at_once():
-            card = prepared.card.model_copy(update={"metrics": _result(JobState.SUCCEEDED, state).metrics})
+            card = prepared.card.model_copy(update={"metrics": result.metrics})
             artifacts.publish(run.artifact_path, prepared.training.model, prepared.tokenizer, card)
     except Stopped as stopped:
         return _left(stopped.reason, state, log)
-    return _result(JobState.SUCCEEDED, state)
+    return result
 
 
 def _left(reason: Stop, state: TrainingState, log: EventLog) -> RunResult | None:
@@ -106,7 +105,7 @@ def _identity(card: artifacts.Card, recipe: Recipe) -> str:
 def _resume(training: Training, found: Checkpoint | None, log: EventLog) -> TrainingState:
     if found is None:
         return TrainingState()
-    _put_back(training, found)
+    put_back(training, found.trainable)
     for name, parameter in training.parameters.items():
         training.optimizer.state[parameter] = {
             key.partition("/")[0]: value.to(parameter.device)
@@ -117,12 +116,6 @@ def _resume(training: Training, found: Checkpoint | None, log: EventLog) -> Trai
     log.checkpoint(found.state.step, found.name)
     log.notice(f"resumed from the checkpoint of step {found.state.step}", data={"step": found.state.step})
     return found.state
-
-
-def _put_back(training: Training, found: Checkpoint) -> None:
-    with torch.no_grad():
-        for name, parameter in training.parameters.items():
-            parameter.copy_(found.trainable[name])
 
 
 def _took_best(training: Training, store: CheckpointStore, state: TrainingState, log: EventLog) -> bool:
@@ -137,7 +130,7 @@ def _took_best(training: Training, store: CheckpointStore, state: TrainingState,
         )
         store.clear()
         return False
-    _put_back(training, found)
+    put_back(training, found.trainable)
     return True
 
 

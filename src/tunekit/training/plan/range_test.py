@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tunekit import _files
 from tunekit.training.plan.batches import Sampler
 from tunekit.training.run.stops import AskStop
-from tunekit.training.steps import Training, add_gradients, update
+from tunekit.training.steps import Training, add_gradients, optimizer_of, put_back, update
 
 STEPS = 90
 LOWEST, HIGHEST = 1e-6, 1.0
@@ -112,7 +112,7 @@ def sweep(training: Training, *, key: str = "", stop: AskStop = lambda: None) ->
     sampler = Sampler([row.length for row in training.rows], training.recipe.batch_size, training.spec.seed)
     batches = [sampler.at(step) for step in range(min(_BATCHES, training.recipe.steps_per_epoch))]
     rates, losses = [], []
-    with _put_back(training) as training:
+    with _tried_out(training) as training:
         untrained = [add_gradients(training, batch, at, stop).loss for at, batch in enumerate(batches)]
         for step in range(STEPS):
             at, rate = step % len(batches), LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1))
@@ -130,20 +130,16 @@ def sweep(training: Training, *, key: str = "", stop: AskStop = lambda: None) ->
 
 
 @contextmanager
-def _put_back(training: Training) -> Iterator[Training]:
+def _tried_out(training: Training) -> Iterator[Training]:
     """The training with an optimizer of its own; weights and generators are what they were when the block ends."""
     weights = {name: value.detach().clone() for name, value in training.parameters.items()}
-    optimizer = torch.optim.AdamW(
-        training.parameters.values(), weight_decay=training.spec.weight_decay, fused=True
-    )
+    optimizer = optimizer_of(training.parameters, training.spec)
     try:
         with torch.random.fork_rng():
             yield replace(training, optimizer=optimizer)
     finally:
         optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for name, value in training.parameters.items():
-                value.copy_(weights[name])
+        put_back(training, weights)
 
 
 def _read(path: Path, key: str, warn: Callable[[str], object]) -> Sweep | None:
