@@ -113,8 +113,7 @@ class Finding:
             body["fix"] = {"name": self.fix.name, "safety": self.fix.safety, "says": self.fix.says}
         if self.facts:
             body["facts"] = dict(self.facts)
-        shown: dict[str, Any] = veiled_json(body)
-        return shown
+        return veiled_json(body)
 
 
 class Rows:

@@ -85,7 +85,7 @@ class Hints:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON. Secrets and personal data are masked."""
-        body: dict[str, Any] = {
+        body = {
             "rows": self.rows,
             "kinds": dict(self.kinds),
             "task": self.task,
@@ -102,8 +102,7 @@ class Hints:
             "advice": list(self.advice),
             "code": self.code,
         }
-        shown: dict[str, Any] = veiled_json(body)
-        return shown
+        return veiled_json(body)
 
     def __str__(self) -> str:
         lines = [f"{self.task}: {self.reason}", *self._lines(), *self.code.splitlines()]

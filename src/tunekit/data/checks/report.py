@@ -94,7 +94,7 @@ class CheckReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON: the same report for the same data, on every machine. Secrets and personal data are masked."""
-        body: dict[str, Any] = {
+        body = {
             "name": self.name,
             "rows": self.rows,
             "source": dict(self.source),
@@ -102,8 +102,7 @@ class CheckReport:
             "targets": {target: self.passes(target) for target in self.targets},
             "findings": [found.to_dict() for found in self.findings],
         }
-        shown: dict[str, Any] = veiled_json(body)
-        return shown
+        return veiled_json(body)
 
     def to_json(self) -> str:
         """The same as text, indented."""

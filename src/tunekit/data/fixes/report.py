@@ -107,7 +107,7 @@ class AppliedFix:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON. Secrets and personal data are masked, in row ids too."""
-        body: dict[str, Any] = {
+        body = {
             "name": self.name,
             "safety": self.safety,
             "says": self.says,
@@ -119,8 +119,7 @@ class AppliedFix:
             ],
             "reasons": [{"row": item.row, "why": item.why} for item in self.reasons],
         }
-        shown: dict[str, Any] = veiled_json(body)
-        return shown
+        return veiled_json(body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

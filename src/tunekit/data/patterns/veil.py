@@ -49,19 +49,23 @@ def veiled(text: str, *, excerpt: bool = False) -> str:
     return text
 
 
-def veiled_json(value: Any) -> Any:
-    """Plain JSON with every text in it veiled, keys too; a key that another one looks like now gets its position.
+def veiled_json(body: Mapping[Any, Any]) -> dict[str, Any]:
+    """An object of JSON with every text in it veiled, keys too; a key that now looks like another gets its position.
 
     Examples:
         >>> veiled_json({"ann@acme.org": 1, "bob@acme.org": 2, "places": ["ok", 3]})
         {'xxx@xxxx.xxx': 1, 'xxx@xxxx.xxx (2)': 2, 'places': ['ok', 3]}
     """
+    shown: dict[str, Any] = {}
+    for position, (key, item) in enumerate(body.items(), start=1):
+        name = veiled(key) if isinstance(key, str) else key
+        shown[f"{name} ({position})" if name in shown else name] = _veiled_value(item)
+    return shown
+
+
+def _veiled_value(value: Any) -> Any:
     if isinstance(value, str):
         return veiled(value)
     if isinstance(value, Mapping):
-        shown: dict[Any, Any] = {}
-        for position, (key, item) in enumerate(value.items(), start=1):
-            name = veiled(key) if isinstance(key, str) else key
-            shown[f"{name} ({position})" if name in shown else name] = veiled_json(item)
-        return shown
-    return [veiled_json(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return veiled_json(value)
+    return [_veiled_value(item) for item in value] if isinstance(value, (list, tuple)) else value
