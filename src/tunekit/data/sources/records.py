@@ -69,15 +69,15 @@ def _row(record: Any) -> Any:
 
 
 def _unwritable(record: Any) -> DataError | None:
+    """What is wrong with a record that no later step could write."""
     if isinstance(record, Example):
         return DataError("the record is an example already", hint="pass the examples to Dataset(...)")
     for key in record if isinstance(record, Mapping) else ():
         if not isinstance(key, str):
             return DataError(f"the key {brief(key)} is no text", hint=f"call it {str(key)!r}")
-    """Text from a file read with surrogateescape carries half characters that no later step could write."""
     try:
         json.dumps(record, ensure_ascii=False, default=repr).encode()
-    except UnicodeEncodeError as error:
+    except UnicodeEncodeError as error:  # as text from a file that was read with surrogateescape
         half = error.object[error.start]
         hint = 'decode the text again with errors="replace" instead of "surrogateescape"'
         return DataError(
