@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit._files import write_atomic
-from tunekit.data.wording import counted
 from tunekit.errors import InvalidError, SpecError
 
 if TYPE_CHECKING:
@@ -252,6 +251,8 @@ class _Preparation:
             yield from str(cost).splitlines()
 
     def _remaining(self, data: Dataset, before: CheckReport) -> Generator[str, None, None]:
+        from tunekit.data.wording import counted
+
         report = data.check(self._targets, at_least="error") if self.record["fixes"] else before
         errors = report.errors
         self.record["remaining_errors"] = [found.to_dict() for found in errors]

@@ -302,13 +302,14 @@ def _measured(
     warn: Callable[[str], object],
 ) -> Training:
     """With what only the untrained model can tell of the rows, which takes a pass over them the first time."""
-    facts, recipe = _facts_of(card), training.recipe
+    recipe = training.recipe
     passes = partial(forward_passes, recipe, stop)
 
     def prepared(part: Literal["train", "validation"], rows: Sequence[Row]) -> list[Row]:
         if not rows:
             return []
-        key = _canonical.fingerprint([facts, recipe.micro_rows, recipe.micro_tokens, run.data_sha256(part)])
+        data = card.data_sha256 if part == "train" else run.data_sha256(part)
+        key = _canonical.fingerprint([card.causes, recipe.micro_rows, recipe.micro_tokens, data])
         untrained = Untrained(directory=run.untrained_path / part, key=key, passes=passes, notice=warn)
         return training.learner.prepared(rows, untrained)
 
@@ -323,13 +324,8 @@ def _rate_tested(
     run: RunDirectory, training: Training, card: artifacts.Card, stop: AskStop, warn: Callable[[str], object]
 ) -> Training:
     recipe = training.recipe
-    key = _canonical.fingerprint([_facts_of(card), recipe.micro_rows, recipe.micro_tokens, recipe.max_length])
+    key = _canonical.fingerprint([card.causes, recipe.micro_rows, recipe.micro_tokens, recipe.max_length])
     return range_test.with_tested_rate(training, run.range_test_path, key=key, stop=stop, warn=warn)
-
-
-def _facts_of(card: artifacts.Card) -> dict[str, Any]:
-    """What decides the numbers that the untrained model gives."""
-    return card.model_dump(mode="json", exclude={"versions", "run_id", "key"})
 
 
 def _card(

@@ -94,11 +94,10 @@ def _left(reason: Stop, state: TrainingState, log: EventLog) -> RunResult | None
 def _identity(card: artifacts.Card, recipe: Recipe) -> str:
     """SHA-256 of everything that decides the weights.
 
-    Versions are left out, so that an upgrade may resume, and so is the prose that says where the recipe comes from.
+    The prose that says where the recipe comes from is left out.
     """
-    facts = card.model_dump(mode="json", exclude={"versions", "run_id", "key"})
     numbers = {name: value for name, value in asdict(recipe).items() if name != "sources"}
-    text = json.dumps([facts, numbers], sort_keys=True)
+    text = json.dumps([card.causes, numbers], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from tunekit.data.dataset import Dataset
 from tunekit.examples import CompletionExample, Example
 from tunekit.spec import SFT, LoRA, TuneSpec
-from tunekit.testing.tiny_models import make_tiny_llama
+from tunekit.testing.tiny_models import make_tiny_bert, make_tiny_llama
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
 
@@ -44,6 +45,12 @@ def quiet() -> None:
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model directory; tests copy it before they change it."""
     return make_tiny_llama(tmp_path_factory.mktemp("models") / "llama")
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder without a head of classes; tests copy it before they change it."""
+    return make_tiny_bert(tmp_path_factory.mktemp("models") / "bert")
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +103,16 @@ def train(run: RunDirectory, *, stop_after: int | None = None) -> RunResult | No
 
     with EventLog(run) as log:
         return run_training(run, log, stop)
+
+
+def with_peft(base: Any, artifact: Path) -> Any:
+    """A base with an adapter that nothing but PEFT has put on it."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        # PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        return PeftModel.from_pretrained(base, str(artifact))
 
 
 def last_step(run: RunDirectory) -> int:

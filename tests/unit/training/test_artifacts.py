@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.unit.training.conftest import MakeRun, rows, train
+from tests.unit.training.conftest import MakeRun, rows, train, with_peft
 from tunekit.errors import DataError, ModelError, SpecError, StorageError
 from tunekit.spec import DPO, SFT, FullWeights, LoRA
 from tunekit.testing.tiny_models import make_tiny_llama
@@ -64,12 +63,7 @@ def test_plain_transformers_and_peft_load_it_with_equal_logits(run: RunDirectory
     ours = load.load(run.artifact_path)
     theirs: Any
     if ours.card is not None and ours.card.kind == "adapter":
-        from peft import PeftModel
-
-        base = AutoModelForCausalLM.from_pretrained(run.plan().model)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-            theirs = PeftModel.from_pretrained(base, str(run.artifact_path))
+        theirs = with_peft(AutoModelForCausalLM.from_pretrained(run.plan().model), run.artifact_path)
     else:
         theirs = AutoModelForCausalLM.from_pretrained(run.artifact_path)
     assert torch.equal(logits(ours.model), logits(theirs))

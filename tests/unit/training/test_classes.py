@@ -16,13 +16,7 @@ from tests.unit.training.tiny_classifiers import labelled, several
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import LabelledExample
 from tunekit.spec import Classify
-from tunekit.testing.tiny_models import make_tiny_bert
 from tunekit.training.models.classes import Census, Classes
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_bert(tmp_path_factory.mktemp("models") / "bert")
 
 
 def text(label: str | tuple[str, ...], row: str = "") -> LabelledExample:

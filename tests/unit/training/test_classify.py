@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.unit.training.conftest import Base, MakeRun, artifact_bytes, events, losses, train
+from tests.unit.training.conftest import Base, MakeRun, artifact_bytes, events, losses, train, with_peft
 from tests.unit.training.tiny_classifiers import (
     CLASSES,
     FAMILIES,
@@ -90,13 +89,9 @@ def plainly_loaded(artifact: Path, base: Path) -> Any:
         assert found.config.id2label == dict(enumerate(CLASSES))
         assert found.config.label2id == {name: at for at, name in enumerate(CLASSES)}
         return found.eval()
-    from peft import PeftModel
-
     pad_id = AutoTokenizer.from_pretrained(artifact).pad_token_id
     bare = AutoModelForSequenceClassification.from_pretrained(base, num_labels=3, pad_token_id=pad_id)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        return PeftModel.from_pretrained(bare, str(artifact)).eval()
+    return with_peft(bare, artifact).eval()
 
 
 def logits(model: Any) -> torch.Tensor:

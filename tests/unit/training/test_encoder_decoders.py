@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, rows, train
+from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, rows, train, with_peft
 from tests.unit.training.tiny_bart import make_tiny_bart
 from tunekit.errors import DataError, ModelError
 from tunekit.events import JobState
@@ -136,15 +135,11 @@ def test_lora_is_put_on_every_linear_layer_but_the_head(
 
 def plainly_loaded(artifact: Path, base: Path, method: SFT) -> Any:
     """An artifact as somebody loads it who has never heard of us."""
-    from peft import PeftModel
     from transformers import AutoModelForSeq2SeqLM
 
     if method is FULL:
         return AutoModelForSeq2SeqLM.from_pretrained(artifact)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        model = PeftModel.from_pretrained(AutoModelForSeq2SeqLM.from_pretrained(base), str(artifact))
-    return model
+    return with_peft(AutoModelForSeq2SeqLM.from_pretrained(base), artifact)
 
 
 def logits(model: Any) -> torch.Tensor:

@@ -34,11 +34,6 @@ LAST_OF = {
 }
 
 
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_bert(tmp_path_factory.mktemp("models") / "bert")
-
-
 @pytest.fixture
 def with_head(bert: Path, tmp_path: Path) -> Path:
     """A base that somebody has trained for our three classes."""

@@ -24,18 +24,12 @@ from tunekit.examples import LabelledExample, Message
 from tunekit.inference import generate as ask
 from tunekit.jobs.job import FineTuneJob
 from tunekit.spec import Classify, Sampling, TuneSpec
-from tunekit.testing.tiny_models import make_tiny_bert
 from tunekit.training.models import load
 from tunekit.training.models.classes import Classes
 from tunekit.training.models.load import LoadedModel
 from tunekit.training.serving.generate import generate, score
 
 TEXTS = ("ask zzz", "ask ask ask ooo", "iii")
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_bert(tmp_path_factory.mktemp("models") / "bert")
 
 
 @pytest.fixture(scope="module")

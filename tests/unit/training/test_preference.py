@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
+from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train, with_peft
 from tests.unit.training.judged import (
     at_once,
     decoder,
@@ -39,8 +39,6 @@ METHODS = [
     DPO(adapter=LORA, loss="orpo"),
     DPO(adapter=LORA, loss="simpo", beta=2.0),
 ]
-# PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
-PEFT_WARNS = "ignore:`is_gradient_checkpointing`:FutureWarning"
 NAMES = ["sigmoid", "smoothed", "ipo", "orpo", "simpo"]
 
 
@@ -214,15 +212,12 @@ def test_the_artifact_answers_and_prefers_what_was_preferred(make_run: MakeRun, 
     assert answer["usage"]["output_tokens"] == 4
 
 
-@pytest.mark.filterwarnings(PEFT_WARNS)
 def test_the_artifact_is_what_peft_loads(make_run: MakeRun, llama: Path) -> None:
-    from peft import PeftModel
-
     run = make_run(preferences(), method=DPO(adapter=LORA))
     train(run)
     ids = torch.tensor([[4, 5, 6, 7]])
     ours = load.load(run.artifact_path).model
-    plain = PeftModel.from_pretrained(load.load_base(llama), str(run.artifact_path)).eval()
+    plain = with_peft(load.load_base(llama), run.artifact_path).eval()
     with torch.no_grad():
         assert torch.equal(ours(input_ids=ids).logits, plain(input_ids=ids).logits)
 

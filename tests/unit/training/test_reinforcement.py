@@ -37,8 +37,6 @@ RIGHT: dict[str, Any] = {
     "input": "{{sample.output_text}}",
     "reference": "{{item.answer}}",
 }
-# PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
-PEFT_WARNS = "ignore:`is_gradient_checkpointing`:FutureWarning"
 
 
 def python(source: str) -> dict[str, Any]:
@@ -256,7 +254,6 @@ def test_a_step_without_a_gradient_changes_nothing_and_is_no_error(make_run: Mak
     assert all(not value.any() for name, value in weights.items() if "lora_B" in name)
 
 
-@pytest.mark.filterwarnings(PEFT_WARNS)
 def test_an_encoder_decoder_learns(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(
         prompts(),

@@ -18,9 +18,9 @@ import torch
 from tunekit.training.models.families import Head
 from tunekit.training.models.language_model import LanguageModel
 from tunekit.training.objectives.base import Objective
-from tunekit.training.objectives.texts import Texts
+from tunekit.training.objectives.texts import Texts, endless
 from tunekit.training.plan.preflight import names
-from tunekit.training.texts.rows import Answers, Tokens
+from tunekit.training.texts.rows import Answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +52,16 @@ class Judging(Objective[R]):
 
     def facts(self, rows: Sequence[R], stop_ids: Sequence[int]) -> dict[str, Any]:
         """See `Objective.facts`."""
-        stops, decode = set(stop_ids), self.texts.template.tokenizer.decode
-        return {
-            "rows_that_learn_to_stop": len(rows) - len(_endless(rows, stops)),
-            "stop_tokens": [decode([token]) for token in stop_ids],
-            "sample": self.texts.sample(rows[0]),
-        }
+        return self.texts.facts(rows, stop_ids)
 
     def warnings(self, rows: Sequence[R], stop_ids: Sequence[int], *, part: str) -> list[str]:
         """See `Objective.warnings`."""
-        endless = _endless(rows, set(stop_ids))
-        if not endless or part != "training":
+        found = endless(rows, stop_ids)
+        if not found or part != "training":
             return []
         return [
-            f"answers of {len(endless)} rows do not end in a stop token; the model may run on after such answers: "
-            f"{names(endless)}"
+            f"answers of {len(found)} rows do not end in a stop token; the model may run on after such answers: "
+            f"{names(found)}"
         ]
 
 
@@ -89,12 +84,3 @@ def evaluating(module: Any) -> Iterator[None]:
         yield
     finally:
         module.train(was)
-
-
-def _endless(rows: Sequence[R], stops: set[int]) -> list[R]:
-    return [row for row in rows if not all(_ends(answer, stops) for answer in row.answers)]
-
-
-def _ends(answer: Tokens, stops: set[int]) -> bool:
-    learned = [token for token, weight in zip(answer.ids, answer.weights, strict=True) if weight != 0.0]
-    return bool(learned) and learned[-1] in stops

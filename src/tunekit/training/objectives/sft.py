@@ -11,7 +11,7 @@ from tunekit.examples import Example
 from tunekit.training.models.families import Head
 from tunekit.training.models.language_model import LanguageModel
 from tunekit.training.objectives.base import Learner, Loss, Objective
-from tunekit.training.objectives.texts import Texts
+from tunekit.training.objectives.texts import Texts, endless
 from tunekit.training.plan.device import Device
 from tunekit.training.plan.preflight import names
 from tunekit.training.texts import pairs, render
@@ -46,14 +46,7 @@ class Supervised(Objective[Answers]):
 
     def facts(self, rows: Sequence[Answers], stop_ids: Sequence[int]) -> dict[str, Any]:
         """See `Objective.facts`."""
-        stops = set(stop_ids)
-        decode = self.texts.template.tokenizer.decode
-        return {
-            "turns_without_weight": _silent_turns(rows),
-            "rows_that_learn_to_stop": sum(_learns_to_stop(row, stops) for row in rows),
-            "stop_tokens": [decode([token]) for token in stop_ids],
-            "sample": self.texts.sample(rows[0]),
-        }
+        return {"turns_without_weight": _silent_turns(rows), **self.texts.facts(rows, stop_ids)}
 
     def warnings(self, rows: Sequence[Answers], stop_ids: Sequence[int], *, part: str) -> list[str]:
         """See `Objective.warnings`."""
@@ -63,11 +56,9 @@ class Supervised(Objective[Answers]):
             found.append(
                 f"{_silent_turns(silent)} assistant turns of weight 0 in {part} rows are not learned: {names(silent)}"
             )
-        endless = sum(not _learns_to_stop(row, set(stop_ids)) for row in rows)
-        if endless and part == "training":
-            found.append(
-                f"{endless} rows do not end in a stop token; the model may run on after such answers"
-            )
+        count = len(endless(rows, stop_ids))
+        if count and part == "training":
+            found.append(f"{count} rows do not end in a stop token; the model may run on after such answers")
         return found
 
 
@@ -88,9 +79,3 @@ class SupervisedLearner(Learner[Answers]):
 
 def _silent_turns(rows: Sequence[Answers]) -> int:
     return sum(answer.silent_turns for row in rows for answer in row.answers)
-
-
-def _learns_to_stop(row: Answers, stops: set[int]) -> bool:
-    (answer,) = row.answers
-    last = max(at for at, weight in enumerate(answer.weights) if weight != 0.0)
-    return answer.ids[last] in stops

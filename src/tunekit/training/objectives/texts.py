@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 from tunekit.training.models.encoder_decoder import EncoderDecoder
 from tunekit.training.models.families import Family
 from tunekit.training.models.language_model import Decoder, LanguageModel
 from tunekit.training.plan.device import Device
 from tunekit.training.texts.render import ResolvedFormat
-from tunekit.training.texts.rows import Answers
+from tunekit.training.texts.rows import Answers, Tokens
 from tunekit.training.texts.template import Template
+
+A = TypeVar("A", bound=Answers)
 
 _SAMPLE_CHARACTERS = 1500
 
@@ -53,10 +57,38 @@ class Texts:
         decode = self.template.tokenizer.decode
         text = decode(list(row.prompt)) if row.prompt else ""
         for answer in row.answers:
-            learned, start = [weight != 0.0 for weight in answer.weights], 0
-            for at in range(1, len(learned) + 1):
-                if at == len(learned) or learned[at] != learned[start]:
-                    piece = decode(list(answer.ids[start:at]))
-                    text += f"⟦{piece}⟧" if learned[start] else piece
-                    start = at
+            tokens = zip(answer.ids, answer.weights, strict=True)
+            for learned, run in groupby(tokens, key=lambda token: token[1] != 0.0):
+                piece = decode([token for token, _ in run])
+                text += f"⟦{piece}⟧" if learned else piece
         return text if len(text) <= _SAMPLE_CHARACTERS else text[:_SAMPLE_CHARACTERS] + " ..."
+
+    def facts(self, rows: Sequence[Answers], stop_ids: Sequence[int]) -> dict[str, Any]:
+        """What the report before the first step says of answers that are at hand: how they end, and what one is like.
+
+        Args:
+            rows: The training rows.
+            stop_ids: Tokens that end an answer.
+        """
+        decode = self.template.tokenizer.decode
+        return {
+            "rows_that_learn_to_stop": len(rows) - len(endless(rows, stop_ids)),
+            "stop_tokens": [decode([token]) for token in stop_ids],
+            "sample": self.sample(rows[0]),
+        }
+
+
+def endless(rows: Sequence[A], stop_ids: Sequence[int]) -> list[A]:
+    """The rows with an answer that does not learn to stop.
+
+    Args:
+        rows: Any.
+        stop_ids: Tokens that end an answer.
+    """
+    stops = set(stop_ids)
+    return [row for row in rows if not all(_ends(answer, stops) for answer in row.answers)]
+
+
+def _ends(answer: Tokens, stops: set[int]) -> bool:
+    learned = [token for token, weight in zip(answer.ids, answer.weights, strict=True) if weight != 0.0]
+    return bool(learned) and learned[-1] in stops

@@ -20,11 +20,11 @@ def spare_memory(training: Training, device: Device, log: EventLog) -> Estimate:
     rows = max(1, min(training.recipe.micro_rows, training.recipe.micro_tokens // longest))
     needed, free = memory.estimate(model, device, pass_tokens=rows * longest), memory.free_bytes(device)
     if wanted == "auto":
-        wanted = not memory.keeps_activations(needed, needed.weights, free)
+        wanted = not memory.fits(needed, free)
     if wanted:
         memory.compute_activations_twice(model)
         needed = memory.estimate(model, device, pass_tokens=rows * longest, checkpointing=True)
-    if not memory.keeps_activations(needed, needed.weights, free):
+    if not memory.fits(needed, free):
         log.notice(
             f"training may need {needed.total >> 20} MB in all, and only {(free or 0) >> 20} MB are free",
             level="warning",

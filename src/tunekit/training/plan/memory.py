@@ -66,15 +66,14 @@ def estimate(model: Any, device: Device, *, pass_tokens: int, checkpointing: boo
     )
 
 
-def keeps_activations(needed: Estimate, weights_are_loaded: int, free: int | None) -> bool:
-    """Whether all activations fit into what is free.
+def fits(needed: Estimate, free: int | None) -> bool:
+    """Whether there is room for a run whose weights are loaded already.
 
     Args:
-        needed: With all activations kept.
-        weights_are_loaded: Bytes of it that are taken already.
-        free: Bytes free now; None where that is not known, and then they are taken to fit.
+        needed: All that it takes.
+        free: Bytes free now; None where that is not known, and then it is taken to fit.
     """
-    return free is None or needed.total - weights_are_loaded <= _SPARE * free
+    return free is None or needed.total - needed.weights <= _SPARE * free
 
 
 def compute_activations_twice(model: Any) -> None:

@@ -101,6 +101,11 @@ class Card(BaseModel):
         """What the model chooses from, if it is a classifier."""
         return Classes(names=self.labels, multi_label=self.multi_label) if self.labels else None
 
+    @property
+    def causes(self) -> dict[str, Any]:
+        """What decides the numbers of a run, JSON-ready; versions are left out, so that an upgrade may resume."""
+        return self.model_dump(mode="json", exclude={"versions", "run_id", "key"})
+
 
 def is_artifact(path: Path) -> bool:
     """Whether a directory is an artifact of ours."""
