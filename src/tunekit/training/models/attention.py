@@ -20,6 +20,8 @@ from tunekit.training.models.layouts import Piece, positions
 from tunekit.training.models.varlen import Spans
 
 NAME = "tunekit_end_to_end"
+_LIMITS = ("sliding_window", "attention_chunk_size")
+"""How far tokens may see: all that transformers' `masking_utils` reads."""
 _TOLERANCE = 1e-4
 _TOLERANCE_16_BITS = 0.03
 
@@ -91,14 +93,14 @@ def supports_end_to_end(model: Any, *, longest: int, causal: bool = True) -> boo
 
     Args:
         model: A decoder or encoder in evaluation mode.
-        longest: Longest text of the run in tokens; a window shorter than that cannot be left out.
+        longest: Longest text of the run in tokens; a window or chunk shorter than that cannot be left out.
         causal: Whether tokens see only what stands before them, so that answers may share a prompt.
     """
     config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
+    reach = min(getattr(config, name, None) or longest for name in _LIMITS)
     if config._attn_implementation == NAME:  # asked before, perhaps for shorter texts
         _switch(model, "sdpa")
-    if config._attn_implementation != "sdpa" or (window is not None and window < longest):
+    if config._attn_implementation != "sdpa" or reach < longest:
         return False
     AttentionInterface.register(NAME, end_to_end_attention)
     AttentionMaskInterface.register(NAME, _no_mask)

@@ -152,7 +152,7 @@ def scored(logits: torch.Tensor, batch: Batch, *, temperature: float = 1.0) -> S
         temperature: As for `LanguageModel.score`.
     """
     # Where every position has one target, as in SFT, the rows need not be copied.
-    rows = logits if len(batch.kept) == len(logits) else logits[batch.kept]
+    rows = logits if batch.in_order else logits[batch.kept]
     rows = rows.float() if temperature == 1.0 else rows.float() / temperature
     losses = functional.cross_entropy(rows, batch.targets, reduction="none")
     return Scored(log_probs=-losses, weights=batch.weights, answers=batch.answers, count=batch.count)

@@ -42,7 +42,9 @@ class Batch:
         ids: Token ids, int64, shape (texts, length), or (1, tokens) end to end.
         keep: Positions whose logits predict a target, bool, same shape.
         kept: For each target its place among the kept positions in row-major order, int64, shape (targets,). Answers
-            that share a prompt are all predicted from its last position, so a place may occur more than once.
+            that share a prompt are all predicted from its last position, so a place may occur more than once, or
+            behind places that come later.
+        in_order: Whether `kept` is 0, 1, 2, ..., as it is where no prompt is shared, and need not be looked up.
         targets: Token ids to be predicted, int64, shape (targets,).
         weights: What each of them counts, fp32, shape (targets,).
         answers: The answer each of them belongs to, counted through the batch, int64, shape (targets,).
@@ -53,6 +55,7 @@ class Batch:
     ids: torch.Tensor
     keep: torch.Tensor
     kept: torch.Tensor
+    in_order: bool
     targets: torch.Tensor
     weights: torch.Tensor
     answers: torch.Tensor
@@ -123,10 +126,12 @@ def _batch(ids: torch.Tensor, places: Sequence[_Place]) -> Batch:
     )
     keep = torch.zeros(ids.numel(), dtype=torch.bool)
     keep[sources] = True
+    kept = (keep.cumsum(0) - 1)[sources]
     return Batch(
         ids=ids,
         keep=keep.view(ids.shape),
-        kept=(keep.cumsum(0) - 1)[sources],
+        kept=kept,
+        in_order=torch.equal(kept, torch.arange(len(kept))),
         targets=targets[learned],
         weights=weights[learned],
         answers=answers[learned],
