@@ -6,11 +6,9 @@ It knows neither files nor processes, which it reaches through `Hooks` alone.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
@@ -23,7 +21,7 @@ from tunekit.training.plan.schedule import learning_rate
 from tunekit.training.run.checkpoint import TrainingState
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped
-from tunekit.training.steps import StepResult, Training, forward_passes, take_step, weight_of
+from tunekit.training.steps import StepResult, Training, take_step, weight_of
 
 _CHECKPOINT_EVERY_S = 60.0
 _CHECKPOINT_APART_S = 5.0
@@ -58,18 +56,18 @@ def train(
             budget is used up.
         StorageError: An event or a checkpoint cannot be written.
     """
-    recipe, spec = training.recipe, training.spec
+    recipe, spec, clock = training.recipe, training.spec, training.ranks.clock
     sampler = Sampler([row.length for row in training.rows], recipe.batch_size, spec.seed)
-    began = time.monotonic() - state.seconds
-    saved, saved_at = state.step, time.monotonic()
+    saved, saved_at = state.step, clock()
+    began = saved_at - state.seconds
     try:
         while True:
             state = _evaluated_if_due(training, state, hooks, log)
             over = state.step >= recipe.total_steps or is_over(spec.early_stopping, state.best)
-            due = over or _is_best(state) or _checkpoint_due(recipe, state.step, time.monotonic() - saved_at)
+            due = over or _is_best(state) or _checkpoint_due(recipe, state.step, clock() - saved_at)
             if due and state.step != saved:
                 hooks.save(state)
-                saved, saved_at = state.step, time.monotonic()
+                saved, saved_at = state.step, clock()
             if over:
                 return state, None
             _check_budget(spec, state)
@@ -81,10 +79,10 @@ def train(
 def _stepped(
     training: Training, sampler: Sampler, state: TrainingState, hooks: Hooks, log: EventLog, *, began: float
 ) -> TrainingState:
-    started = time.monotonic()
+    started = training.ranks.clock()
     rate = _set_learning_rate(training, state.step)
     result = take_step(training, sampler.at(state.step), state.step, hooks.stop, hooks.at_once)
-    now = time.monotonic()
+    now = training.ranks.clock()
     state = _after(state, result, seconds=now - began)
     log.step(
         state.step,
@@ -107,18 +105,18 @@ def evaluate(training: Training, stop: AskStop = lambda: None) -> dict[str, floa
     Raises:
         Stopped: To be left.
     """
-    passes = partial(forward_passes, training.recipe, stop)
+    passes = training.passes(stop)
     sums: dict[str, float] = {}
     training.model.eval()
     with torch.no_grad():
         rows = training.learner.drawn(training.validation, passes)
-        for cut in passes(rows):
+        for cut, counts in passes.own(rows):
             loss = training.learner.loss(cut)
-            for name, value in {"loss": loss.total, **loss.metrics}.items():
+            for name, value in {"loss": loss.total, **loss.metrics}.items() if counts else ():
                 sums[name] = sums.get(name, 0.0) + float(value)
     training.model.train()
-    weight = weight_of(rows)
-    return {name: total / (weight if name == "loss" else len(rows)) for name, total in sums.items()}
+    weight, totals = weight_of(rows), training.ranks.total(sums)
+    return {name: total / (weight if name == "loss" else len(rows)) for name, total in totals.items()}
 
 
 def _speed(training: Training, result: StepResult, seconds: float) -> dict[str, float]:

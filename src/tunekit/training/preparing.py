@@ -33,6 +33,8 @@ from tunekit.training.plan.device import Device, choose_device
 from tunekit.training.plan.early_stopping import require_validation
 from tunekit.training.plan.flops import Work
 from tunekit.training.plan.recipe import Facts, Recipe, resolve
+from tunekit.training.ranks.group import ALONE, Ranks
+from tunekit.training.ranks.sharding import placed
 from tunekit.training.run import warm_start
 from tunekit.training.run.checkpoint import recorded_base
 from tunekit.training.run.events_log import EventLog
@@ -40,7 +42,7 @@ from tunekit.training.run.rundir import RunDirectory, RunPlan
 from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped, raise_if_stopped
 from tunekit.training.run.untrained import Untrained
 from tunekit.training.saving import artifacts
-from tunekit.training.steps import Training, forward_passes, optimizer_of
+from tunekit.training.steps import Training, optimizer_of
 from tunekit.training.texts import render
 from tunekit.training.texts.render_answers import texts_of
 from tunekit.training.texts.rows import Row
@@ -62,11 +64,13 @@ class Prepared:
         training: What the loop works with.
         card: Of the artifact to be.
         tokenizer: Saved with it.
+        again: Makes the model once more as it was before the first step, in the host's memory.
     """
 
     training: Training
     card: artifacts.Card
     tokenizer: Any
+    again: Callable[[], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +91,7 @@ class Base:
 
 
 def prepare(
-    run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_once: AtOnce
+    run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_once: AtOnce, ranks: Ranks = ALONE
 ) -> Prepared | Stop:
     """Get a run ready, unless told to stop.
 
@@ -97,19 +101,22 @@ def prepare(
         stop: Asked often; why to leave, or None.
         limit: Put around each use of the model's chat template, which is somebody else's program.
         at_once: Put around what takes long in one piece.
+        ranks: This process among those that train the run together.
 
     Raises:
         TunekitError: Whatever keeps the run from beginning.
     """
     try:
-        return _prepared(run, log, stop, limit, at_once)
+        return _prepared(run, log, stop, limit, at_once, ranks)
     except Stopped as stopped:
         return stopped.reason
 
 
-def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_once: AtOnce) -> Prepared:
-    with at_once():
-        base, device = base_of(run), choose_device()
+def _prepared(
+    run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_once: AtOnce, ranks: Ranks
+) -> Prepared:
+    with at_once(), ranks.leader_first():
+        base, device = base_of(run), choose_device(ranks.rank)
     spec = base.plan.spec
     preflight.refuse_compile(spec)
     raise_if_stopped(stop)
@@ -125,7 +132,7 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
     validation = preflight.with_target(held_out, part="validation") if held_out else []
     require_validation(spec.early_stopping, len(validation))
     raise_if_stopped(stop)
-    with at_once():
+    with at_once(), ranks.leader_first():
         model = _model(base, objective, device, log)
     stops = stop_ids(template, load.config_stop_ids(model))
     fitting = partial(
@@ -139,11 +146,14 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
     recipe = resolve(spec, _facts(base, model, objective, kept))
     card = _card(run, base, recipe, texts, stops, model, objective.named_classes(), rows=len(kept))
     start = warm_start.adapter_of(base.plan, card)
-    model = make_trainable(model, _adapter(base, recipe), seed=spec.seed, warn=warn, start=start).to(
-        device.name
+    made_trainable = partial(
+        make_trainable, adapter=_adapter(base, recipe), seed=spec.seed, warn=warn, start=start
     )
-    artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, base.tokenizer, card)
-    training = _training(base.plan, recipe, objective, model, kept, validation, device)
+    model = made_trainable(model)
+    if ranks.leads:
+        artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, base.tokenizer, card)
+    model = placed(model, device, ranks)
+    training = _training(base.plan, recipe, objective, model, kept, validation, device, ranks)
     needed = estimating.spare_memory(training, device, log)
     measured = partial(_measured, run, card=card, stop=stop, warn=warn)
     tests_rates = spec.learning_rate == "range-test"
@@ -162,6 +172,7 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
         memory_bytes=needed.total,
         device=device.name,
     )
+    report["devices"] = ranks.count
     report["gradient_checkpointing"] = bool(getattr(model, "is_activation_checkpointing", False))
     report |= estimating.time_of(training) | objective.facts(kept, stops)
     report["warnings"] += [
@@ -175,7 +186,12 @@ def _prepared(run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_
     if not tests_rates:
         with at_once():
             training = measured(training)
-    return Prepared(training=training, card=card, tokenizer=base.tokenizer)
+    return Prepared(
+        training=training,
+        card=card,
+        tokenizer=base.tokenizer,
+        again=lambda: made_trainable(_model(base, objective, device, log)),
+    )
 
 
 def base_of(run: RunDirectory) -> Base:
@@ -275,10 +291,12 @@ def _training(
     rows: list[Row],
     validation: list[Row],
     device: Device,
+    ranks: Ranks,
 ) -> Training:
     parameters = trainable_parameters(model)
     longest = max(row.longest for row in (*rows, *validation))
     learner = objective.learner(model, device, longest=longest)
+    peak = flops.peak(device.name)
     return Training(
         spec=plan.spec,
         recipe=recipe,
@@ -287,9 +305,10 @@ def _training(
         optimizer=optimizer_of(parameters, plan.spec),
         learner=learner,
         work=Work.of(model),
-        peak=flops.peak(device.name),
+        peak=peak and peak * ranks.count,
         rows=rows,
         validation=validation,
+        ranks=ranks,
     )
 
 
@@ -303,14 +322,20 @@ def _measured(
 ) -> Training:
     """With what only the untrained model can tell of the rows, which takes a pass over them the first time."""
     recipe = training.recipe
-    passes = partial(forward_passes, recipe, stop)
+    passes = training.passes(stop)
 
     def prepared(part: Literal["train", "validation"], rows: Sequence[Row]) -> list[Row]:
         if not rows:
             return []
         data = card.data_sha256 if part == "train" else run.data_sha256(part)
         key = _canonical.fingerprint([card.causes, recipe.micro_rows, recipe.micro_tokens, data])
-        untrained = Untrained(directory=run.untrained_path / part, key=key, passes=passes, notice=warn)
+        untrained = Untrained(
+            directory=run.untrained_path / part,
+            key=key,
+            passes=passes,
+            notice=warn,
+            keeps=training.ranks.leads,
+        )
         return training.learner.prepared(rows, untrained)
 
     training.model.eval()

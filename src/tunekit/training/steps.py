@@ -1,32 +1,31 @@
 """One step: rows, their gradients, the change of the weights. Knows no schedule, no evaluation and no file.
 
 The rows of a step are run in a few forward passes, whose gradients are those of the loss divided by the weights of the
-whole step. So the result does not depend on how a step was cut into passes. Every random draw of a step comes from
-(seed, step), so it does not depend on where a run was interrupted either.
+whole step. So the result does not depend on how a step was cut into passes, nor on how many devices shared it. Every
+random draw of a step comes from (seed, step), so it does not depend on where a run was interrupted either.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from tunekit.errors import DataError, JobFailedError
 from tunekit.spec import TuneSpec
 from tunekit.training.objectives.base import Learner
-from tunekit.training.plan.batches import micro_batches
 from tunekit.training.plan.flops import Work
 from tunekit.training.plan.preflight import names
 from tunekit.training.plan.recipe import Recipe
-from tunekit.training.run.stops import AskStop, AtOnce, raise_if_stopped
+from tunekit.training.ranks.dealing import ForwardPasses
+from tunekit.training.ranks.group import ALONE, Ranks
+from tunekit.training.ranks.sharding import like, whole
+from tunekit.training.run.stops import AskStop, AtOnce
 from tunekit.training.texts.rows import Row
-
-R = TypeVar("R", bound=Row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +43,7 @@ class Training:
         peak: Operations per second that the device could do; None where that is not known.
         rows: Training rows.
         validation: Held-out rows; may be empty.
+        ranks: This process among those that train together.
     """
 
     spec: TuneSpec
@@ -56,6 +56,13 @@ class Training:
     peak: float | None
     rows: Sequence[Row]
     validation: Sequence[Row]
+    ranks: Ranks = ALONE
+
+    def passes(self, stop: AskStop) -> ForwardPasses:
+        """Cuts rows into forward passes, asking before each whether to stop."""
+        return ForwardPasses(
+            max_rows=self.recipe.micro_rows, max_tokens=self.recipe.micro_tokens, stop=stop, ranks=self.ranks
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,25 +144,31 @@ def add_gradients(training: Training, indices: Sequence[int], step: int, stop: A
         DataError: Nothing in the rows counts.
         Stopped: To be left.
     """
+    ranks, passes = training.ranks, training.passes(stop)
     torch.manual_seed(step_seed(training.spec.seed, step))
     training.optimizer.zero_grad(set_to_none=True)
-    passes = partial(forward_passes, training.recipe, stop)
     rows = training.learner.drawn([training.rows[index] for index in indices], passes)
     step_weight = weight_of(rows)
+    if not ranks.leads:  # what ranks draw together they have drawn; dropout is each one's own
+        torch.manual_seed(step_seed(training.spec.seed, step, ranks.rank))
     sums: dict[str, list[torch.Tensor]] = {}
-    for cut in passes(rows):
+    for cut, counts in passes.own(rows):
         loss = training.learner.loss(cut)
+        if not counts:
+            (loss.total * 0.0).backward()
+            continue
         (loss.total / step_weight).backward()
         for name, value in {"loss": loss.total, **loss.metrics}.items():
             sums.setdefault(name, []).append(value.detach())
-    totals = {name: float(torch.stack(values).sum()) for name, values in sums.items()}
+    ranks.add_up(list(training.parameters.values()))
+    totals = ranks.total({name: float(torch.stack(values).sum()) for name, values in sums.items()})
     total = totals.pop("loss")
     gradients = [value.grad for value in training.parameters.values() if value.grad is not None]
     return Gradients(
         rows=rows,
         loss=total / step_weight,
         metrics={name: value / len(rows) for name, value in totals.items()},
-        norm=torch.nn.utils.get_total_norm(gradients),
+        norm=whole(torch.nn.utils.get_total_norm(gradients)),
     )
 
 
@@ -172,17 +185,6 @@ def weight_of(rows: Sequence[Row]) -> float:
         f"the rows of one step have no weight at all: {names(rows)}",
         hint="give these rows a weight above 0, or leave them out",
     )
-
-
-def forward_passes(recipe: Recipe, stop: AskStop, rows: Sequence[R]) -> Iterator[list[R]]:
-    """The rows cut into forward passes, asking before each of them whether to stop.
-
-    Raises:
-        Stopped: To be left; the caller has changed nothing yet.
-    """
-    for cut in micro_batches(rows, max_rows=recipe.micro_rows, max_tokens=recipe.micro_tokens):
-        raise_if_stopped(stop)
-        yield cut
 
 
 def _look_at(found: Gradients, learner: Learner[Any]) -> None:
@@ -214,12 +216,13 @@ def put_back(training: Training, weights: Mapping[str, torch.Tensor]) -> None:
     """Give what is trained the values that it had once, by name."""
     with torch.no_grad():
         for name, parameter in training.parameters.items():
-            parameter.copy_(weights[name])
+            parameter.copy_(like(weights[name], parameter))
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Seed of a step's random draws; hashed, so that neighbouring steps and seeds are unrelated."""
-    return int.from_bytes(hashlib.sha256(f"tunekit step {seed} {step}".encode()).digest()[:8], "little") >> 1
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """Seed of a step's random draws; hashed, so that neighbouring steps, seeds and ranks are unrelated."""
+    text = f"tunekit step {seed} {step}" + (f" {rank}" if rank else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
 def _not_finite(rows: Sequence[Row], loss: float, norm: float) -> JobFailedError:

@@ -10,14 +10,18 @@ import json
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 from tunekit import _files
 from tunekit.events import JobState
 from tunekit.spec import Probe
 from tunekit.training.loop import Hooks, train
+from tunekit.training.models.adapters import trainable_parameters
 from tunekit.training.plan.recipe import Recipe
-from tunekit.training.preparing import Limit, prepare
+from tunekit.training.preparing import Limit, Prepared, prepare
 from tunekit.training.probe.probing import run_probe
+from tunekit.training.ranks.group import ALONE, Ranks
+from tunekit.training.ranks.sharding import like, whole
 from tunekit.training.run.checkpoint import Checkpoint, CheckpointStore, TrainingState
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.leaving import before_the_first_step
@@ -33,6 +37,7 @@ def run_training(
     stop: AskStop,
     limit: Limit = lambda what: nullcontext(),
     at_once: AtOnce = nullcontext,
+    ranks: Ranks = ALONE,
 ) -> RunResult | None:
     """Train what `run` describes, from its newest valid checkpoint on, and publish the artifact.
 
@@ -42,6 +47,7 @@ def run_training(
         stop: Asked often; why to leave, or None.
         limit: Put around each use of the model's chat template, which is somebody else's program.
         at_once: Put around what may be left in its middle, because a resumed run does it again.
+        ranks: This process among those that train the run together. Only the one that leads writes.
 
     Returns:
         How the run ended, or None if it was interrupted or paused and can go on.
@@ -50,36 +56,56 @@ def run_training(
         TunekitError: Whatever makes the run fail, typed.
     """
     log.state(JobState.RUNNING)
-    _files.remove_leftovers(run.path, older_than_s=0.0)  # nobody else writes here while the lock is ours
+    if ranks.leads:
+        _files.remove_leftovers(run.path, older_than_s=0.0)  # nobody else writes here while the lock is ours
     if isinstance(run.plan().spec.method, Probe):
         return run_probe(run, log, stop, limit, at_once)  # no steps, no optimizer, no checkpoint
-    prepared = prepare(run, log, stop, limit, at_once)
+    prepared = prepare(run, log, stop, limit, at_once, ranks)
     if isinstance(prepared, Stop):
         return before_the_first_step(prepared, log)
-    store = CheckpointStore(
-        run.checkpoints_path,
-        plan_sha256=_identity(prepared.card, prepared.training.recipe),
-        base_fingerprint=prepared.card.base_fingerprint,
-        versions=prepared.card.versions,
-        notice=partial(log.notice, level="warning"),
-    )
-    state = _resume(prepared.training, store.newest(), log)
+    with ranks.leader_first():
+        store = CheckpointStore(
+            run.checkpoints_path,
+            plan_sha256=_identity(prepared.card, prepared.training.recipe),
+            base_fingerprint=prepared.card.base_fingerprint,
+            versions=prepared.card.versions,
+            notice=partial(log.notice, level="warning"),
+        )
+        found = store.newest()
+    state = _resume(prepared.training, found, log)
     save = partial(_save, prepared.training, store, log)
-    state, reason = train(prepared.training, state, Hooks(stop=stop, save=save, at_once=at_once), log)
+    hooks = Hooks(stop=ranks.agreed(stop), save=save, at_once=nullcontext if ranks.in_step else at_once)
+    state, reason = train(prepared.training, state, hooks, log)
     if reason is not None:
         save(state)
         return _left(reason, state, log)
     if not _took_best(prepared.training, store, state, log):
         return None
-    prepared.training.model.eval()
     result = _result(JobState.SUCCEEDED, state)
+    model = _whole_model(prepared)
+    if model is None:
+        return result
     try:
         with at_once():
             card = prepared.card.model_copy(update={"metrics": result.metrics})
-            artifacts.publish(run.artifact_path, prepared.training.model, prepared.tokenizer, card)
+            artifacts.publish(run.artifact_path, model, prepared.tokenizer, card)
     except Stopped as stopped:
         return _left(stopped.reason, state, log)
     return result
+
+
+def _whole_model(prepared: Prepared) -> Any:
+    """What is published, where this process publishes: of a model that is shared out, one made of all the shares."""
+    training = prepared.training
+    if not training.ranks.in_step:
+        return training.model.eval() if training.ranks.leads else None
+    weights = {name: whole(value.detach()).cpu() for name, value in training.parameters.items()}
+    if not training.ranks.leads:
+        return None
+    model = prepared.again()
+    for name, parameter in trainable_parameters(model).items():
+        parameter.data.copy_(weights[name])
+    return model.eval()
 
 
 def _left(reason: Stop, state: TrainingState, log: EventLog) -> RunResult | None:
@@ -107,7 +133,7 @@ def _resume(training: Training, found: Checkpoint | None, log: EventLog) -> Trai
     put_back(training, found.trainable)
     for name, parameter in training.parameters.items():
         training.optimizer.state[parameter] = {
-            key.partition("/")[0]: value.to(parameter.device)
+            key.partition("/")[0]: like(value, parameter) if value.ndim else value.to(parameter.device)
             for key, value in found.optimizer.items()
             if key.partition("/")[2] == name
         }
@@ -121,13 +147,15 @@ def _took_best(training: Training, store: CheckpointStore, state: TrainingState,
     """Go back to the best weights, where the spec asks for that. False: they are lost, and the run begins again."""
     if state.best is None or state.best.step == state.step:
         return True
-    found = store.at(state.best.step)
+    with training.ranks.leader_first():
+        found = store.at(state.best.step)
     if found is None:
         log.notice(
             f"the weights of the best step, {state.best.step}, are lost; the run begins again",
             level="warning",
         )
-        store.clear()
+        if training.ranks.leads:
+            store.clear()
         return False
     put_back(training, found.trainable)
     return True
@@ -138,13 +166,15 @@ def _save(training: Training, store: CheckpointStore, log: EventLog, state: Trai
         return
     # The log goes first: whoever resumes from this checkpoint relies on the events up to it.
     log.sync()
+    trainable = {name: whole(value.detach()) for name, value in training.parameters.items()}
     optimizer = {
-        f"{key}/{name}": value
+        f"{key}/{name}": whole(value)
         for name, parameter in training.parameters.items()
         for key, value in training.optimizer.state[parameter].items()
     }
-    keep = [state.best.step] if state.best else []
-    log.checkpoint(state.step, store.save(state, training.parameters, optimizer, keep=keep))
+    if training.ranks.leads:
+        keep = [state.best.step] if state.best else []
+        log.checkpoint(state.step, store.save(state, trainable, optimizer, keep=keep))
 
 
 def _result(state: JobState, progress: TrainingState, *, message: str = "") -> RunResult:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tunekit.examples import Message, PreferenceExample, UnpairedExample
 from tunekit.training.models import load
 from tunekit.training.models.language_model import Decoder
 from tunekit.training.plan.device import Device
+from tunekit.training.ranks.dealing import ForwardPasses
 from tunekit.training.texts.rows import Answers
 
 CPU = Device(name="cpu", frozen_dtype=torch.float32, compute_dtype=None)
@@ -81,14 +83,8 @@ def at_once(rows: Sequence[Any], measure: Callable[[Sequence[Any]], torch.Tensor
         return measure(rows)
 
 
-def one_by_one(rows: Sequence[Any]) -> Iterable[list[Any]]:
-    """`Passes` of one row each."""
-    return [[row] for row in rows]
-
-
-def all_together(rows: Sequence[Any]) -> Iterable[list[Any]]:
-    """`Passes` in one."""
-    return [list(rows)]
+ONE_BY_ONE = ForwardPasses(max_rows=1, max_tokens=sys.maxsize, stop=lambda: None)
+ALL_TOGETHER = ForwardPasses(max_rows=sys.maxsize, max_tokens=sys.maxsize, stop=lambda: None)
 
 
 def gradient_of(module: Any, loss: torch.Tensor) -> torch.Tensor:

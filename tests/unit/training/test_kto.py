@@ -11,13 +11,13 @@ import torch
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
 from tests.unit.training.judged import (
-    all_together,
+    ALL_TOGETHER,
+    ONE_BY_ONE,
     at_once,
     decoder,
     gradient_of,
     judgements,
     moved,
-    one_by_one,
     question,
     whole_text_log_probs,
 )
@@ -87,7 +87,7 @@ def test_loss_and_gradient_are_those_of_two_models_on_whole_texts(
     rows = prepared(llama)
     policy = moved(llama, seed=seed)
     learner = KahnemanTverskyLearner(decoder(policy, end_to_end=end_to_end), WEIGHTED, 256)
-    rows = learner.drawn(rows, all_together)
+    rows = learner.drawn(rows, ALL_TOGETHER)
     found = learner.loss(rows)
     gradient = gradient_of(policy, found.total)
 
@@ -131,7 +131,7 @@ def test_the_baseline_is_that_of_the_whole_step(llama: Path) -> None:
             value.data.normal_(std=0.05, generator=generator)
     learner = KahnemanTverskyLearner(decoder(policy, end_to_end=True), WEIGHTED, 256)
     assert policy.training
-    whole, parts = (learner.drawn(rows, passes)[0].baseline for passes in (all_together, one_by_one))
+    whole, parts = (learner.drawn(rows, passes)[0].baseline for passes in (ALL_TOGETHER, ONE_BY_ONE))
     assert policy.training
     assert whole is not None
     assert parts is not None

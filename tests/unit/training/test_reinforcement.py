@@ -22,7 +22,7 @@ from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training.models import load
 from tunekit.training.objectives.drawing import Drawn
 from tunekit.training.objectives.reinforcement import ReinforcementLearner, Reinforcing
-from tunekit.training.objectives.rewards import Group, Question, graded
+from tunekit.training.objectives.rewards import Group, Question, all_grades
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.serving import generate
 from tunekit.training.texts.rows import Tokens
@@ -322,9 +322,7 @@ def test_grading_stops_at_the_row_that_makes_it_too_many() -> None:
     ]
     drawn = [Drawn(ids=(1,), log_prob=-1.0, stopped=True)] * 2
     with pytest.raises(JobFailedError):
-        graded(
-            [(each, drawn) for each in questions], Broken(name="x"), lambda q, d: Sample("x"), warn=nothing
-        )
+        all_grades([(each, drawn) for each in questions], Broken(name="x"), lambda q, d: Sample("x"))
     assert [item["n"] for item in asked] == [0, 1, 2, 3, 4, 5]
 
 

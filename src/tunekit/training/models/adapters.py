@@ -114,13 +114,13 @@ def _unfreeze_end(model: Any, count: int) -> Any:
     Raises:
         ModelError: There are not so many blocks.
     """
-    path, blocks = _blocks(model)
-    if count > len(blocks):
+    path, stack = _trained_blocks(model)
+    if count > len(stack):
         raise ModelError(
-            f"the model has {len(blocks)} layers, so its last {count} cannot be trained",
-            hint=f"use LastLayers(layers={len(blocks)}) or less, or FullWeights()",
+            f"the model has {len(stack)} layers, so its last {count} cannot be trained",
+            hint=f"use LastLayers(layers={len(stack)}) or less, or FullWeights()",
         )
-    trained = tuple(f"{path}.{at}." for at in range(len(blocks) - count, len(blocks)))
+    trained = tuple(f"{path}.{at}." for at in range(len(stack) - count, len(stack)))
     names = [name for name, _ in model.named_parameters()]
     behind = max(at for at, name in enumerate(names) if name.startswith(f"{path}."))
     for at, (name, value) in enumerate(model.named_parameters()):
@@ -128,26 +128,34 @@ def _unfreeze_end(model: Any, count: int) -> Any:
     return model
 
 
-def _blocks(model: Any) -> tuple[str, torch.nn.ModuleList]:
-    """The transformer blocks of a model, and where they are: its longest list of modules that lies in no other.
+def blocks(model: Any) -> list[tuple[str, torch.nn.ModuleList]]:
+    """The lists of transformer blocks of a model that lie in no other list, and where they are.
 
-    Of an encoder-decoder these are the decoder's.
-
-    Raises:
-        ModelError: It has none.
+    An encoder-decoder has two.
     """
     lists = {name: part for name, part in model.named_modules() if isinstance(part, torch.nn.ModuleList)}
-    outer = {
-        name: part for name, part in lists.items() if not any(name.startswith(f"{other}.") for other in lists)
-    }
+    return [
+        (name, part)
+        for name, part in lists.items()
+        if not any(name.startswith(f"{other}.") for other in lists)
+    ]
+
+
+def _trained_blocks(model: Any) -> tuple[str, torch.nn.ModuleList]:
+    """The longest list of blocks; of an encoder-decoder the decoder's.
+
+    Raises:
+        ModelError: There is none.
+    """
+    outer = blocks(model)
     if family_of(model.config) == "encoder-decoder":
-        outer = {name: part for name, part in outer.items() if "decoder" in name.split(".")}
+        outer = [(name, part) for name, part in outer if "decoder" in name.split(".")]
     if not outer:
         raise ModelError(
             f"a {model.config.model_type!r} model has no list of layers to tell its last ones by",
             hint="use LoRA() or FullWeights()",
         )
-    return max(outer.items(), key=lambda item: len(item[1]))
+    return max(outer, key=lambda item: len(item[1]))
 
 
 def _task_type(model: Any) -> Any:

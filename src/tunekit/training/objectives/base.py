@@ -7,9 +7,9 @@ said within seconds. A `Learner` is the same with the model at hand.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from tunekit.examples import Example
 from tunekit.training.models.classes import Classes
@@ -22,8 +22,21 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Row)
 
-Passes: TypeAlias = Callable[[Sequence[R]], Iterable[list[R]]]
-"""Cuts rows into forward passes. Between two of them a run may be told to stop, and the iteration ends it."""
+T = TypeVar("T")
+
+
+class EachRow(Protocol):
+    """Goes through rows in forward passes. Between two of them a run may be told to stop, and that ends it."""
+
+    def __call__(self, rows: Sequence[R], compute: Callable[[list[R]], Sequence[T]], /) -> list[T]:
+        """Something of each row, in their order; `compute` gives that of the rows of one pass, JSON-ready."""
+
+
+class Passes(EachRow, Protocol):
+    """The same, in processes that train together."""
+
+    def decided(self, decide: Callable[[], T], /) -> T:
+        """What one process finds out for all that train together; JSON-ready."""
 
 
 class Untrained(Protocol):
@@ -62,12 +75,12 @@ class Learner(ABC, Generic[R]):
         """
         return list(rows)
 
-    def drawn(self, rows: Sequence[R], passes: Passes[R]) -> list[R]:
+    def drawn(self, rows: Sequence[R], passes: Passes) -> list[R]:
         """What a step or an evaluation learns from, given the rows that fell to it. RFT draws answers here.
 
         Args:
             rows: All rows of the step, so that what is known of them together does not depend on how it is cut.
-            passes: Cuts rows into forward passes.
+            passes: Goes through rows in forward passes.
         """
         return list(rows)
 

@@ -6,8 +6,9 @@ What is drawn for an answer follows from its key, so it does not depend on what 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -31,6 +32,11 @@ class Drawn:
     ids: tuple[int, ...]
     log_prob: float
     stopped: bool
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Drawn:
+        """From what `dataclasses.asdict` made of it, also by way of JSON."""
+        return cls(ids=tuple(facts["ids"]), log_prob=facts["log_prob"], stopped=facts["stopped"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

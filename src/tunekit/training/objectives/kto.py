@@ -156,7 +156,7 @@ class KahnemanTverskyLearner(Learner[JudgedAnswer]):
             for row, other, values in zip(rows, others, found, strict=True)
         ]
 
-    def drawn(self, rows: Sequence[JudgedAnswer], passes: Passes[JudgedAnswer]) -> list[JudgedAnswer]:
+    def drawn(self, rows: Sequence[JudgedAnswer], passes: Passes) -> list[JudgedAnswer]:
         """See `Learner.drawn`. The baseline is that of the whole step, however it is cut."""
         good = sum(row.desirable for row in rows)
         baseline = Baseline(
@@ -174,18 +174,21 @@ class KahnemanTverskyLearner(Learner[JudgedAnswer]):
         total = judged_losses(rewards, desirable, baseline.divergence, self.method).sum()
         return Loss(total=total, metrics=_metrics(rewards.detach(), desirable, baseline, self.method.beta))
 
-    def _divergence(self, rows: Sequence[JudgedAnswer], passes: Passes[JudgedAnswer]) -> float:
+    def _divergence(self, rows: Sequence[JudgedAnswer], passes: Passes) -> float:
         apart = [
             replace(row, answers=(row.unrelated,), reference=row.reference[1:])
             for row in rows
             if row.unrelated is not None
         ]
-        moved: list[float] = []
+
+        def moves(cut: Sequence[JudgedAnswer]) -> list[float]:
+            log_probs = by_row(self.model, cut)
+            found: list[float] = (log_probs - references(cut, log_probs))[:, 0].tolist()
+            return found
+
         # Without dropout: how far the model has moved is no matter of chance.
         with torch.no_grad(), evaluating(self.model.module):
-            for cut in passes(apart):
-                log_probs = by_row(self.model, cut)
-                moved += (log_probs - references(cut, log_probs))[:, 0].tolist()
+            moved = passes(apart, moves)
         return max(0.0, math.fsum(moved) / len(moved))
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -32,7 +32,7 @@ from tunekit.training.models.language_model import LanguageModel, Scored
 from tunekit.training.objectives.base import Learner, Loss, Objective, Passes
 from tunekit.training.objectives.drawing import Draw, Drawn, draw
 from tunekit.training.objectives.reference import evaluating
-from tunekit.training.objectives.rewards import Group, Question, graded
+from tunekit.training.objectives.rewards import Group, Question, all_grades, grouped
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.plan.device import Device
 from tunekit.training.serving.sampling import DrawKey
@@ -176,7 +176,7 @@ class ReinforcementLearner(Learner[Any]):
     start: Weights
     warn: Callable[[str], object]
 
-    def drawn(self, rows: Sequence[Question], passes: Passes[Any]) -> list[Group]:
+    def drawn(self, rows: Sequence[Question], passes: Passes) -> list[Group]:
         """See `Learner.drawn`: a group of answers to each question, or one greedy answer where it is evaluated."""
         learns = self.model.module.training
         if learns:
@@ -189,11 +189,16 @@ class ReinforcementLearner(Learner[Any]):
             temperature=self.method.temperature if learns else 0.0,
             stops=self.stops,
         )
-        answered: list[tuple[Question, Sequence[Drawn]]] = []
-        for cut in passes(rows):
+
+        def answers(cut: Sequence[Question]) -> list[list[dict[str, Any]]]:
             found = draw(self.model, [row.prompt for row in cut], [row.keys for row in cut], how)
-            answered += zip(cut, found, strict=True)
-        return graded(answered, self.grader, self._sample, warn=self.warn, is_step=learns)
+            return [[asdict(answer) for answer in group] for group in found]
+
+        drawn = [[Drawn.of(answer) for answer in group] for group in passes(rows, answers)]
+        answered = list(zip(rows, drawn, strict=True))
+        # Graders may be programs, and need not say the same twice.
+        grades = passes.decided(lambda: all_grades(answered, self.grader, self._sample))
+        return grouped(answered, grades, warn=self.warn, is_step=learns)
 
     def teaches(self, rows: Sequence[Group]) -> bool:
         """See `Learner.teaches`: groups whose answers are all as good as each other say nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 from tunekit.errors import JobFailedError
 from tunekit.graders import Grade, Grader, Sample
@@ -99,40 +99,71 @@ class Group(Answers):
         return min(self.rewards) != max(self.rewards)
 
 
-def graded(
-    answered: Sequence[tuple[Question, Sequence[Drawn]]],
-    grader: Grader,
-    read: Read,
+class Verdict(TypedDict):
+    """What a grader said of one answer, JSON-ready: its grade, or why there is none.
+
+    Attributes:
+        value: The grade.
+        trouble: What went wrong, or "".
+        unreadable: Whether the answer is at fault, which lacks what the grader reads.
+    """
+
+    value: float | None
+    trouble: str
+    unreadable: bool
+
+
+Answered: TypeAlias = Sequence[tuple[Question, Sequence[Drawn]]]
+"""Questions and their answers."""
+
+
+def all_grades(answered: Answered, grader: Grader, read: Read) -> list[list[Verdict]]:
+    """What the grader says of each answer to each question, up to the first on which it fails.
+
+    Args:
+        answered: Questions and their answers.
+        grader: Grades an answer.
+        read: Makes an answer's sample.
+
+    Raises:
+        JobFailedError: More than half of the questions could not be graded; the rest is not tried.
+    """
+    found: list[list[Verdict]] = []
+    failed: list[tuple[Question, str]] = []
+    for question, answers in answered:
+        found.append(_verdicts(question, answers, grader, read))
+        if _has_failed(found[-1]):
+            failed.append((question, found[-1][-1]["trouble"]))
+            if 2 * len(failed) > len(answered):
+                raise _failing(failed, len(answered))
+    return found
+
+
+def grouped(
+    answered: Answered,
+    grades: Sequence[Sequence[Verdict]],
     *,
     warn: Callable[[str], object],
     is_step: bool = True,
 ) -> list[Group]:
     """Groups of the questions whose answers could be graded; the others are left out, with a warning.
 
-    An answer that lacks what the grader reads (`GradeError.blames_answer`) gets 0, or a model could never learn to
-    write what is read. Any other failure says nothing of the answer, so its question is left out.
+    An answer that lacks what the grader reads gets 0, or a model could never learn to write what is read. Any other
+    failure says nothing of the answer, so its question is left out.
 
     Args:
         answered: Questions and their answers.
-        grader: Grades an answer.
-        read: Makes an answer's sample.
+        grades: What `all_grades` found.
         warn: Told what was left out.
         is_step: A group weighs as many as it has tokens; in an evaluation, each weighs the same.
-
-    Raises:
-        JobFailedError: More than half could not be graded; the rest is not tried.
     """
     groups: list[Group] = []
     failed: list[tuple[Question, str]] = []
-    for question, answers in answered:
-        grades = _grades(question, answers, grader, read)
-        trouble = grades[-1].error
-        if trouble is not None and not trouble.blames_answer:
-            failed.append((question, f"{trouble.flag}: {trouble.detail}"))
-            if 2 * len(failed) > len(answered):
-                raise _failing(failed, len(answered))
+    for (question, answers), verdicts in zip(answered, grades, strict=True):
+        if _has_failed(verdicts):
+            failed.append((question, verdicts[-1]["trouble"]))
         else:
-            groups.append(_group(question, answers, grades, is_step=is_step))
+            groups.append(_group(question, answers, verdicts, is_step=is_step))
     if not failed:
         return groups
     told = names([question for question, _ in failed])
@@ -144,18 +175,32 @@ def graded(
     return [replace(group, failed=share) for group in groups]
 
 
-def _grades(question: Question, answers: Sequence[Drawn], grader: Grader, read: Read) -> list[Grade]:
-    """Grades up to the first that is none: the question is then left out, so there is no need of the others."""
-    found = []
+def _verdicts(question: Question, answers: Sequence[Drawn], grader: Grader, read: Read) -> list[Verdict]:
+    """Up to the first that says nothing: the question is then left out, so there is no need of the others."""
+    found: list[Verdict] = []
     for answer in answers:
-        found.append(grader.grade(read(question, answer), question.item))
-        error = found[-1].error
-        if error is not None and not error.blames_answer:
+        found.append(_verdict(grader.grade(read(question, answer), question.item)))
+        if _has_failed(found):
             break
     return found
 
 
-def _group(question: Question, answers: Sequence[Drawn], grades: Sequence[Grade], *, is_step: bool) -> Group:
+def _verdict(grade: Grade) -> Verdict:
+    error = grade.error
+    return Verdict(
+        value=grade.value,
+        trouble=f"{error.flag}: {error.detail}" if error else "",
+        unreadable=error is not None and error.blames_answer,
+    )
+
+
+def _has_failed(verdicts: Sequence[Verdict]) -> bool:
+    return bool(verdicts[-1]["trouble"]) and not verdicts[-1]["unreadable"]
+
+
+def _group(
+    question: Question, answers: Sequence[Drawn], verdicts: Sequence[Verdict], *, is_step: bool
+) -> Group:
     tokens = tuple(
         Tokens(ids=answer.ids, weights=(1.0,) * len(answer.ids), row=question.id) for answer in answers
     )
@@ -165,10 +210,10 @@ def _group(question: Question, answers: Sequence[Drawn], grades: Sequence[Grade]
         answers=tokens,
         weight=float(sum(len(answer.ids) for answer in answers)) if is_step else 1.0,
         encoded=question.encoded,
-        rewards=tuple(grade.value or 0.0 for grade in grades),
+        rewards=tuple(verdict["value"] or 0.0 for verdict in verdicts),
         log_probs=tuple(answer.log_prob for answer in answers),
         cut=sum(not answer.stopped for answer in answers),
-        unreadable=sum(grade.value is None for grade in grades),
+        unreadable=sum(verdict["value"] is None for verdict in verdicts),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tunekit.training.plan import memory
@@ -18,12 +19,20 @@ def spare_memory(training: Training, device: Device, log: EventLog) -> Estimate:
     model, wanted = training.model, training.spec.gradient_checkpointing
     longest = max(row.length for row in training.rows)
     rows = max(1, min(training.recipe.micro_rows, training.recipe.micro_tokens // longest))
-    needed, free = memory.estimate(model, device, pass_tokens=rows * longest), memory.free_bytes(device)
+    ranks = training.ranks
+    estimate = partial(
+        memory.estimate,
+        model,
+        device,
+        pass_tokens=rows * longest,
+        shares=ranks.count if ranks.in_step else 1,
+    )
+    needed, free = estimate(), ranks.share(memory.free_bytes(device, processes=ranks.count))
     if wanted == "auto":
         wanted = not memory.fits(needed, free)
     if wanted:
         memory.compute_activations_twice(model)
-        needed = memory.estimate(model, device, pass_tokens=rows * longest, checkpointing=True)
+        needed = estimate(checkpointing=True)
     if not memory.fits(needed, free):
         log.notice(
             f"training may need {needed.total >> 20} MB in all, and only {(free or 0) >> 20} MB are free",

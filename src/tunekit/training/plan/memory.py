@@ -40,8 +40,10 @@ class Estimate:
         return self.weights + self.states + self.activations + self.logits
 
 
-def estimate(model: Any, device: Device, *, pass_tokens: int, checkpointing: bool = False) -> Estimate:
-    """What training a model takes.
+def estimate(
+    model: Any, device: Device, *, pass_tokens: int, checkpointing: bool = False, shares: int = 1
+) -> Estimate:
+    """What training a model takes of a device.
 
     17 values per token, layer and unit of width: Korthikanti et al. 2022 (arXiv 2205.05198, section 4: 34 bytes in 16
     bits), without the attention matrix, which fused kernels do not keep. Where they are computed twice, they are kept
@@ -52,6 +54,7 @@ def estimate(model: Any, device: Device, *, pass_tokens: int, checkpointing: boo
         device: Where it computes, and in which precision.
         pass_tokens: Tokens of the largest forward pass.
         checkpointing: Whether activations are computed twice rather than kept.
+        shares: Among how many devices the weights, and what belongs to them, are shared out.
     """
     config = model.config.get_text_config()
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
@@ -59,8 +62,8 @@ def estimate(model: Any, device: Device, *, pass_tokens: int, checkpointing: boo
     a_layer = 17 * read
     layers = config.num_hidden_layers
     return Estimate(
-        weights=sum(value.numel() * value.element_size() for value in model.parameters()),
-        states=trained * 4 * 3,
+        weights=sum(value.numel() * value.element_size() for value in model.parameters()) // shares,
+        states=trained * 4 * 3 // shares,
         activations=a_layer + layers * read if checkpointing else layers * a_layer,
         logits=min(pass_tokens, 4096) * config.vocab_size * 4 * 3,
     )
@@ -85,11 +88,16 @@ def compute_activations_twice(model: Any) -> None:
         model.gradient_checkpointing_enable({"use_reentrant": False})
 
 
-def free_bytes(device: Device) -> int | None:
-    """Bytes that this process could still take on a device; None where nothing says so."""
+def free_bytes(device: Device, *, processes: int = 1) -> int | None:
+    """Bytes that this process could still take on a device; None where nothing says so.
+
+    Args:
+        device: The device; the host's memory is shared by all processes that train there.
+        processes: How many train together.
+    """
     if not device.is_cpu:
         return int(torch.cuda.mem_get_info(device.name)[0])
-    found = [value for value in (_machine(), _container()) if value is not None]
+    found = [value // processes for value in (_machine(), _container()) if value is not None]
     return min(found, default=None)
 
 

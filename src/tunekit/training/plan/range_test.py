@@ -97,7 +97,8 @@ def with_tested_rate(
     found = _read(path, key, warn)
     if found is None:
         found = sweep(training, key=key, stop=stop)
-        _files.write_atomic(path, found.model_dump_json(indent=1).encode())
+        if training.ranks.leads:
+            _files.write_atomic(path, found.model_dump_json(indent=1).encode())
     rule = (
         f"range test (Smith 2015, arXiv 1506.01186): of {len(found.rates)} rates from {found.rates[0]:.0e} to "
         f"{found.rates[-1]:.0e}, the one at which the loss falls fastest"

@@ -7,28 +7,32 @@ again, or another run on the same rows, model and features, reads them there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 
-from tunekit import _canonical
+from tunekit import _canonical, _files
+from tunekit.errors import JobFailedError
 from tunekit.events import JobState
 from tunekit.training.models import fingerprint, load
 from tunekit.training.objectives.classify import ClassifyingLearner, LabelledText
-from tunekit.training.plan.batches import micro_batches
-from tunekit.training.preparing import Limit, base_of
+from tunekit.training.plan.preflight import names
+from tunekit.training.preparing import Base, Limit, base_of
 from tunekit.training.probe.probe import Choice, Labels, choose, fitted
 from tunekit.training.probe.probe_setup import ROWS_PER_STEP, Probing, card_of, prepared
 from tunekit.training.probe.probed import ProbedModel, tensors_of
+from tunekit.training.ranks.dealing import ForwardPasses
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.leaving import before_the_first_step
 from tunekit.training.run.rundir import RunDirectory, RunResult
-from tunekit.training.run.stops import AskStop, AtOnce, Stopped
+from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped
 from tunekit.training.run.untrained import Untrained
 from tunekit.training.saving import artifacts
 
@@ -54,8 +58,10 @@ def run_probe(
             base = base_of(run)
         probing = prepared(run, base, log, stop, limit, at_once)
         doing = "making vectors"
-        vectors = _vectors(probing, "train", probing.rows)
-        held_out = _vectors(probing, "validation", probing.validation)
+        with at_once():
+            model_id = _identity(base)
+        vectors = _vectors(probing, model_id, "train", probing.rows)
+        held_out = _vectors(probing, model_id, "validation", probing.validation)
         doing = "fitting the classifier"
         with at_once(), _bounded(base.plan.threads):
             choice = _choice(probing, vectors)
@@ -73,31 +79,32 @@ def run_probe(
     )
 
 
-def _vectors(probing: Probing, part: Part, rows: Sequence[LabelledText]) -> torch.Tensor:
+def _vectors(probing: Probing, model_id: str, part: Part, rows: Sequence[LabelledText]) -> torch.Tensor:
     """Of all rows of a part, fp32, shape (rows, layers, width); read where they are known."""
     features, run = probing.features, probing.run
     if not rows:
         return torch.empty(0, len(features.layers), features.width)
     before = 0 if part == "train" else -(-len(probing.rows) // ROWS_PER_STEP)
 
-    def passes(rows: Sequence[Any]) -> Iterator[list[Any]]:
-        micro = probing.base.plan.spec.micro_batch_size
-        most = len(rows) if micro == "auto" else micro
-        for cut in micro_batches(rows, max_rows=most, max_tokens=features.tokens_per_pass):
-            probing.go_on()
-            yield cut
+    def stop() -> Stop | None:
+        probing.watch.check()
+        return probing.stop()
 
     def measure(rows: Sequence[LabelledText]) -> torch.Tensor:
-        return features([row.ids for row in rows]).flatten(1)
+        found = features([row.ids for row in rows]).flatten(1)
+        _require_finite(found, rows)
+        return found
 
     def progress(done: int) -> None:
         tokens = sum(row.length for row in rows[:done][-ROWS_PER_STEP:])
         probing.step(before + -(-done // ROWS_PER_STEP), texts=done, tokens=tokens)
 
+    micro = probing.base.plan.spec.micro_batch_size
+    most = sys.maxsize if micro == "auto" else micro
     untrained = Untrained(
         directory=run.untrained_path / part,
-        key=_key(probing, rows),
-        passes=passes,
+        key=_key(probing, model_id, rows),
+        passes=ForwardPasses(max_rows=most, max_tokens=features.tokens_per_pass, stop=stop),
         notice=probing.warn,
         elsewhere=_others(run, part),
         progress=progress,
@@ -105,13 +112,33 @@ def _vectors(probing: Probing, part: Part, rows: Sequence[LabelledText]) -> torc
     return untrained(rows, measure).view(len(rows), len(features.layers), features.width)
 
 
-def _key(probing: Probing, rows: Sequence[LabelledText]) -> str:
+def _key(probing: Probing, model_id: str, rows: Sequence[LabelledText]) -> str:
     """Everything that the vectors depend on: the texts as the model reads them, and nothing of their labels."""
     base, features = probing.base, probing.features
-    identity = fingerprint.of_base(load.local_directory(base.plan.model), base.revision)
     how = [features.layers, features.pooling, features.device.name, str(features.device.frozen_dtype)]
-    cut = [base.plan.spec.micro_batch_size, base.plan.threads]  # decide the last bit
-    return _canonical.fingerprint([identity or base.plan.model, how, cut, [row.ids for row in rows]])
+    decide_the_last_bit = [base.plan.spec.micro_batch_size, base.plan.threads, features.end_to_end]
+    libraries = [version("torch"), version("transformers")]  # a release may mend what a model computes
+    told = [model_id, how, decide_the_last_bit, libraries, [row.ids for row in rows]]
+    return _canonical.fingerprint(told)
+
+
+def _identity(base: Base) -> str:
+    """The model in every respect. A card leaves out its configuration, and of large ones all but names and shapes."""
+    directory = load.local_directory(base.plan.model)
+    if directory is None:
+        return fingerprint.of_base(None, base.revision) or base.plan.model
+    with _files.storage_errors(f"cannot read the model in {str(directory)!r}"):
+        return fingerprint.of_model(directory)
+
+
+def _require_finite(vectors: torch.Tensor, rows: Sequence[LabelledText]) -> None:
+    broken = [row for row, fine in zip(rows, vectors.isfinite().all(dim=1).tolist(), strict=True) if not fine]
+    if broken:
+        raise JobFailedError(
+            f"the model's states are not finite for {len(broken)} of {len(rows)} texts: {names(broken)}",
+            hint="check that the model's files are whole, or take another layer or another model",
+            details={"rows": [row.id for row in broken]},
+        )
 
 
 def _others(run: RunDirectory, part: Part) -> tuple[Path, ...]:

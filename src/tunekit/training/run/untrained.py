@@ -7,7 +7,7 @@ each a file that appears whole: whoever is stopped in the middle goes on behind 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from tunekit import _files
+from tunekit.training.objectives.base import EachRow
 from tunekit.training.texts.rows import Row
 
 R = TypeVar("R", bound=Row)
@@ -32,18 +33,20 @@ class Untrained:
     Attributes:
         directory: Where the numbers are kept.
         key: Identity of everything they depend on, the rows included; numbers of another key are not used.
-        passes: Cuts rows into forward passes, as for training.
+        passes: Goes through rows in forward passes, as for training.
         notice: Told about numbers that cannot be used.
         elsewhere: Directories of other runs, where numbers of this key may lie already.
         progress: Told after each block how many rows are done.
+        keeps: Whether this process writes them down.
     """
 
     directory: Path
     key: str
-    passes: Callable[[Sequence[Row]], Iterable[list[Row]]]
+    passes: EachRow
     notice: Callable[[str], object]
     elsewhere: tuple[Path, ...] = ()
     progress: Callable[[int], object] = lambda rows: None
+    keeps: bool = True
 
     def __call__(self, rows: Sequence[R], measure: Callable[[Sequence[R]], torch.Tensor]) -> torch.Tensor:
         """Numbers of each row, fp32, shape (rows, numbers).
@@ -67,8 +70,7 @@ class Untrained:
         found = self._known(path.name)
         if found is None:
             found = self._measured(rows, measure)
-            body = save({"values": found})
-            _files.write_atomic(path, self._digest(body) + body)
+            self._keep(path, found)
         self.progress(start + len(rows))
         return found
 
@@ -77,13 +79,16 @@ class Untrained:
         return next((found for found in tried if found is not None), None)
 
     def _measured(self, rows: Sequence[R], measure: Callable[[Sequence[R]], torch.Tensor]) -> torch.Tensor:
-        places = {id(row): at for at, row in enumerate(rows)}
-        order: list[int] = []
-        values: list[torch.Tensor] = []
-        for cut in self.passes(rows):
-            order += [places[id(row)] for row in cut]
-            values.append(measure(cut).float().cpu())  # type: ignore[arg-type]  # the rows of `rows`, cut
-        return torch.cat(values)[torch.tensor(order).argsort()].contiguous()
+        def numbers(cut: Sequence[R]) -> list[list[float]]:
+            found: list[list[float]] = measure(cut).float().tolist()
+            return found
+
+        return torch.tensor(self.passes(rows, numbers))
+
+    def _keep(self, path: Path, values: torch.Tensor) -> None:
+        if self.keeps:
+            body = save({"values": values})
+            _files.write_atomic(path, self._digest(body) + body)
 
     def _read(self, path: Path) -> torch.Tensor | None:
         with _files.storage_errors(f"cannot read {str(path)!r}"):

@@ -1,0 +1,1 @@
+"""One run on several devices: processes that train together. `group` is what they tell each other; start there."""
