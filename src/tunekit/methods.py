@@ -147,7 +147,7 @@ class Probe(Spec):
             cross-validation among a few.
         pooling: How the states of a text become one vector: their mean, the first ("cls"), or the last. "auto" is what
             the family was made for: the mean for encoders, the last for decoders.
-        regularisation: Inverse strengths C to choose from by cross-validation, as in scikit-learn.
+        regularisation: Inverse strengths C to choose from by cross-validation, as in scikit-learn; 1e-9 to 1e9.
         folds: Of the cross-validation.
         class_weights: As in `Classify`.
 
@@ -160,7 +160,13 @@ class Probe(Spec):
     type: Literal["probe"] = "probe"
     layer: int | Auto = "auto"
     pooling: Literal["mean", "cls", "last"] | Auto = "auto"
-    regularisation: tuple[PositiveFloat, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    regularisation: Annotated[tuple[Annotated[float, Field(ge=1e-9, le=1e9)], ...], Field(min_length=1)] = (
+        0.01,
+        0.1,
+        1.0,
+        10.0,
+        100.0,
+    )
     folds: Annotated[int, Field(ge=2)] = 5
     class_weights: Literal["equal", "balanced"] | dict[str, PositiveFloat] = "equal"
 

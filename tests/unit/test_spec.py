@@ -284,6 +284,11 @@ def test_text_that_is_no_spec_is_a_spec_error(text: str | bytes) -> None:
             lambda: Probe(zzz=1),  # type: ignore[call-arg]
             "zzz is not a field (fields are type, layer, pooling, regularisation, folds, class_weights)",
         ),
+        (lambda: Probe(regularisation=()), "regularisation"),
+        (
+            lambda: Probe(regularisation=(1.0, 0.0)),
+            "regularisation[1] is 0.0, should be greater than or equal to 0.000000001",
+        ),
         (lambda: TuneSpec(batch_size="many"), "batch_size should be a valid integer or be 'auto'"),
         (lambda: TuneSpec(batch_size=0), "batch_size is 0, should be greater than 0 or be 'auto'"),
         (lambda: LoRA(target_modules=["a", 1]), "target_modules[1] is 1, should be a valid string"),

@@ -19,6 +19,7 @@ from tests.unit.training.tiny_classifiers import (
     without_dropout,
 )
 from tunekit.adapters import Adapter
+from tunekit.errors import DataError
 from tunekit.events import JobState
 from tunekit.examples import LabelledExample
 from tunekit.spec import Classify, FullWeights, LastLayers, LoRA
@@ -26,7 +27,7 @@ from tunekit.training.models import heads, load
 from tunekit.training.models.classes import Census
 from tunekit.training.models.classifier import Classifier, text_ids
 from tunekit.training.models.families import family_of
-from tunekit.training.objectives.classify import Classifying
+from tunekit.training.objectives.classify import Classifying, LabelledText
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.plan.batches import epoch_batches
 from tunekit.training.plan.device import Device
@@ -304,3 +305,25 @@ def test_a_long_text_loses_its_beginning_only_where_that_was_asked_for(
     assert cut.ids[end:] == whole.ids[end:]
     assert cut.ids[0] == whole.ids[0]
     assert objective.shortened(whole, 1) is None or family == "llama"
+
+
+@pytest.mark.parametrize(("label", "said"), [(("billing", "refund"), "has 2 classes"), ((), "has 0 classes")])
+def test_a_row_of_several_classes_among_rows_of_one_is_refused(
+    make_run: MakeRun, base: Base, label: tuple[str, ...], said: str
+) -> None:
+    other = LabelledExample(id="other", text="ask zzz", label=label)
+    with pytest.raises(DataError, match=f"row 'other' {said}"):
+        train(make_run(labelled(), model=base("bert"), method=Classify(), validation=[other]))
+    one = LabelledExample(id="one", text="ask zzz", label=("billing",))
+    assert train(make_run(labelled(), name="one", model=base("bert"), method=Classify(), validation=[one]))
+
+
+def test_what_the_vocabulary_lacks_is_a_part_of_the_text(base: Base) -> None:
+    """BERT reads the state of the first token, which is to stay the one that it was trained with."""
+    tokenizer = load.load_tokenizer(base("bert"))
+    unknown, first, last = tokenizer.unk_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id
+    texts = Texts(template=Template.of(tokenizer), prompt_format="text", family="encoder")
+    row = LabelledText(id="x", ids=(first, *[unknown] * 8, last), classes=(0,), weight=1.0)
+    cut = Classifying.of(Classify(), texts, labelled()).shortened(row, 5)
+    assert cut is not None
+    assert cut.ids == (first, unknown, unknown, unknown, last)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.unit.training.conftest import Base, MakeRun, artifact_bytes, events, train
 from tests.unit.training.tiny_classifiers import CLASSES, FAMILIES, labelled, several
@@ -127,6 +130,49 @@ def test_another_run_on_the_same_texts_computes_nothing(
     assert sum(seen) == 24 + 23, "other features and other texts are computed"
 
 
+def with_another_configuration(model: Path) -> None:
+    config = json.loads((model / "config.json").read_bytes())
+    (model / "config.json").write_text(json.dumps(config | {"hidden_act": "relu"}))
+
+
+def with_other_numbers(model: Path) -> None:
+    tensors = load_file(model / "model.safetensors")
+    save_file(
+        {name: value * 1.5 for name, value in tensors.items()}, model / "model.safetensors", {"format": "pt"}
+    )
+
+
+@pytest.mark.parametrize("change", [with_another_configuration, with_other_numbers])
+def test_vectors_of_another_model_of_the_same_shape_are_not_used(
+    make_run: MakeRun,
+    bert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+) -> None:
+    """Of models above this size, cards know names and shapes of tensors alone."""
+    monkeypatch.setattr("tunekit.training.models.fingerprint.FULL_BYTES", 0)
+    model = shutil.copytree(bert, tmp_path / "model")
+    train(make_run(labelled(12), name="before", model=model, method=QUICK))
+    change(model)
+    seen = counted(monkeypatch)
+    train(make_run(labelled(12), name="after", model=model, method=QUICK))
+    assert sum(seen) == 12
+
+
+def test_states_that_are_not_finite_name_their_rows(make_run: MakeRun, bert: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(bert, tmp_path / "model")
+    tensors = load_file(model / "model.safetensors")
+    (letters,) = (name for name in tensors if name.endswith("word_embeddings.weight"))
+    tensors[letters][load.load_tokenizer(model)("i", add_special_tokens=False)["input_ids"]] = float("nan")
+    save_file(tensors, model / "model.safetensors", {"format": "pt"})
+    run = make_run(labelled(12), model=model, method=QUICK)
+    with pytest.raises(JobFailedError, match="not finite for 4 of 12 texts") as caught:
+        train(run)
+    assert sorted(caught.value.details["rows"]) == ["row-11", "row-2", "row-5", "row-8"]
+    assert not list((run.untrained_path / "train").iterdir()), "nothing of it is kept"
+
+
 def test_damaged_vectors_are_computed_again(make_run: MakeRun, bert: Path) -> None:
     whole, damaged = (
         make_run(labelled(24), name=name, model=bert, method=QUICK) for name in ("whole", "damaged")
@@ -212,6 +258,12 @@ def test_texts_that_are_too_long(make_run: MakeRun, bert: Path) -> None:
     only = LabelledExample(id="only", text="zzz " * 100, label="only")
     with pytest.raises(DataError, match="only"):
         train(make_run([*labelled(12), only], name="drop", model=bert, method=QUICK, too_long="drop"))
+
+
+def test_one_row_is_none_to_choose_by(make_run: MakeRun, bert: Path) -> None:
+    only = LabelledExample(id="only", text="ask", label=("a", "b"))
+    with pytest.raises(DataError, match="one training row"):
+        train(make_run([only], model=bert, method=QUICK))
 
 
 def test_fields_that_do_nothing_and_rare_classes_are_told(make_run: MakeRun, bert: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch.nn import functional
 
-from tunekit.data.wording import brief, listed, nearest
+from tunekit.data.wording import brief, counted, listed, nearest
 from tunekit.errors import DataError
 from tunekit.examples import Example
 from tunekit.spec import Classify
@@ -90,13 +90,19 @@ class Classifying(Objective[LabelledText]):
     def row(self, example: Example) -> LabelledText:
         """See `Objective.row`."""
         places = tuple(self._place(example.id, name) for name in labels_of(example))
-        counted = range(len(self.weights)) if self.classes.multi_label else places
+        if len(places) != 1 and not self.classes.multi_label:
+            raise DataError(
+                f"row {example.id!r} has {counted(len(places), 'class')}, and every training row has one",
+                field="label",
+                hint="give it one label; where texts may have several, write the training rows' labels as lists too",
+            )
+        weighed = range(len(self.weights)) if self.classes.multi_label else places
         text: str = example.text  # type: ignore[union-attr]  # labels_of has seen that it is a labelled one
         try:
             ids = text_ids(self.texts.template, text, self.texts.family)
         except DataError as error:
             raise DataError(f"row {example.id!r}: {error.message}", field="text", hint=error.hint) from error
-        weight = math.fsum(self.weights[place] for place in counted)
+        weight = math.fsum(self.weights[place] for place in weighed)
         return LabelledText(id=example.id, ids=ids, classes=places, weight=weight)
 
     def learner(self, module: Any, device: Device, *, longest: int) -> ClassifyingLearner:
@@ -110,7 +116,7 @@ class Classifying(Objective[LabelledText]):
 
     def shortened(self, row: LabelledText, max_length: int) -> LabelledText | None:
         """See `Objective.shortened`. The special tokens at both ends stay where they are."""
-        special = set(self.texts.template.tokenizer.all_special_ids)
+        special = _around_texts(self.texts.template.tokenizer)
         begin = next((at for at, token in enumerate(row.ids) if token not in special), 0)
         end = len(row.ids) - next((at for at, token in enumerate(row.ids[::-1]) if token not in special), 0)
         cut = begin + row.length - max_length
@@ -140,6 +146,14 @@ class Classifying(Objective[LabelledText]):
                 hint=nearest(name, names)
                 or f"add training rows of it, or leave it out; there are {listed(names)}",
             ) from None
+
+
+def _around_texts(tokenizer: Any) -> set[int]:
+    """The special tokens but for the unknown one, which stands for a part of a text unless it has another office."""
+    offices = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id}
+    return {
+        token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id or token in offices
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,6 +194,7 @@ def prepared(
     )
     report = _report(probing)
     _require_every_class(report["classes"])
+    _require_two_rows(len(rows))
     report["warnings"] = [*cut, *cut_too, *_unused(spec), *_rare(report["classes"], method.folds)]
     log.preflight(report, message=_headline(report))
     artifacts.rehearse(
@@ -281,6 +282,14 @@ def _require_every_class(classes: Mapping[str, int]) -> None:
             f"no training row of the classes {listed(empty)} is left",
             field="label",
             hint="their rows are too long for the model: shorten them, or use too_long='truncate_prompt'",
+        )
+
+
+def _require_two_rows(rows: int) -> None:
+    if rows < 2:
+        raise DataError(
+            "there is one training row, and cross-validation takes two or more",
+            hint="add rows: a few of each class at the least",
         )
 
 
