@@ -2,8 +2,8 @@
 
 Counted are matrix products, 2 operations to a multiplication with its addition (Kaplan et al. 2020, arXiv 2001.08361).
 Of the backward pass, products that nothing asks for are not: with LoRA the frozen weights get no gradient of their own,
-so a token costs 4 operations to a weight and not 6. A share of the peak that counted 6 would be half as high again, and
-worth nothing.
+so a token costs 4 operations to a weight and not 6, and 2 where no gradient goes at all, below the last layers where
+only these are trained. A share of the peak that counted 6 would be half as high again, and worth nothing.
 """
 
 from __future__ import annotations
@@ -43,21 +43,24 @@ class Work:
         config = model.config.get_text_config()
         output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
         head = {id(value) for value in output.parameters()} if output is not None else set()
-        inside = id(model.get_input_embeddings().weight)
-        body = heads = 0.0
+        tables = {id(part.weight) for part in model.modules() if isinstance(part, torch.nn.Embedding)}
+        forward = reached = body = heads = 0.0
+        is_reached = False  # by gradients: weights stand in the order in which a token meets them
         for name, value in model.named_parameters():
-            share = _expert_share(config) if "experts" in name else 1.0
-            operations = (6.0 if value.requires_grad else 4.0) * value.numel() * share
+            is_reached = is_reached or value.requires_grad
+            operations = 2.0 * _count(value) * (_expert_share(config) if ".experts." in name else 1.0)
             if id(value) in head:
-                heads += operations
-            elif value.ndim > 1 and id(value) != inside:
-                body += operations
+                heads += operations * (2 + value.requires_grad)
+            elif value.ndim > 1 and id(value) not in tables:
+                forward += operations
+                reached += operations * is_reached
+                body += operations * (1 + is_reached + value.requires_grad)
         if model.config.is_encoder_decoder:
             body /= 2  # a token goes through one of the two; a decoder layer's cross-attention is shared between them
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         # Scores and their product with the values, 2 operations each, and twice that backward.
-        attention = 12.0 * config.num_hidden_layers * config.num_attention_heads * width
-        return cls(body=body, head=heads, attention=attention)
+        attention = 4.0 * config.num_hidden_layers * config.num_attention_heads * width
+        return cls(body=body, head=heads, attention=attention * (1 + 2 * reached / forward))
 
     def of_rows(self, rows: Iterable[Row]) -> float:
         """Operations of one forward and backward pass; each text is taken to be causal."""
@@ -68,9 +71,16 @@ class Work:
         return total
 
 
+def _count(weight: torch.Tensor) -> int:
+    """Numbers in a weight; 4-bit ones lie two to a byte."""
+    return weight.numel() * (2 if weight.dtype is torch.uint8 else 1)
+
+
 def _expert_share(config: Any) -> float:
     experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)
-    return config.num_experts_per_tok / experts if experts else 1.0
+    # Gemma 4 says top_k_experts; a Switch transformer takes one and says nothing.
+    asked = getattr(config, "num_experts_per_tok", None) or getattr(config, "top_k_experts", None) or 1
+    return asked / experts if experts else 1.0
 
 
 def peak(device: str) -> float | None:
