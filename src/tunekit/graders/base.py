@@ -110,6 +110,10 @@ class Grader(ABC):
             return self._grade(sample, item)
         except Unreadable as missing:
             return Grade.failed(missing.flag, missing.detail)
+        except RecursionError:
+            return Grade.failed(
+                "other_error", "the answer or the item is nested too deep to be written as JSON"
+            )
 
     def close(self) -> None:
         """End the child process, if it has one. The next grade would start another."""

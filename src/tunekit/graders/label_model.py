@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,8 @@ class LabelModel(Grader):
         }
         messages = self.prompt.render(sample, item)
         found = ask(self.judge, JudgeRequest(model=self.model, messages=messages, schema=schema))
-        if found not in self.labels:
+        # A judge that says nothing but a label such as 1 or true has said JSON.
+        said = json.dumps(found) if isinstance(found, (bool, int, float)) else found
+        if said not in self.labels:
             raise no_verdict(found)
-        return Grade.of(found in self.passing)
+        return Grade.of(said in self.passing)

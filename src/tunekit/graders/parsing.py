@@ -66,7 +66,7 @@ def parse(
     if reader.needs_judge:
         raise UnsupportedError(
             f"a {reader.needs_judge} grader needs a judge, and no model was given for it",
-            hint="pass judge=, a function that asks a model; where there is none, use the other types of grader",
+            hint="pass judge=, a function that asks a model; RFT on this machine has none: use other types there",
         )
     assert grader is not None, "without problems there is a grader"
     return grader

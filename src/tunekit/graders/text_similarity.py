@@ -49,4 +49,6 @@ class TextSimilarity(Grader):
         yield from self.reference.variables()
 
     def _grade(self, sample: Sample, item: Mapping[str, Any]) -> Grade:
-        return Grade.of(self.metric(self.input.render(sample, item), self.reference.render(sample, item)))
+        found = self.metric(self.input.render(sample, item), self.reference.render(sample, item))
+        # Rounding leaves BLEU and cosines of equal texts a bit above 1, where a formula may have no value.
+        return Grade.of(max(-1.0, min(1.0, found)))

@@ -141,6 +141,15 @@ def test_verdicts(body: dict[str, Any], reply: str, value: float) -> None:
     assert judged(body, JudgeReply(reply))[0] == Grade.of(value)
 
 
+@pytest.mark.parametrize("reply", ["1", '{"result": 1}', '"1"', '{"result": "1"}'])
+def test_labels_that_look_like_numbers(reply: str) -> None:
+    rating = {**LABEL, "labels": ["1", "2", "true"], "passing_labels": ["1"]}
+    assert judged(rating, JudgeReply(reply))[0] == Grade.of(1.0)
+    assert judged(rating, JudgeReply("true"))[0] == Grade.of(0.0)
+    for other in ("null", "{}", "1.0", "3"):
+        assert judged(rating, JudgeReply(other))[0].value is None
+
+
 @pytest.mark.parametrize(
     ("body", "reply", "flag"),
     [
@@ -164,8 +173,9 @@ def test_no_verdict_is_no_grade(body: dict[str, Any], reply: Any, flag: str) -> 
     "body", [SCORE, LABEL, {**TOOLS, "graders": {"function_name": SCORE, "arguments": LABEL}}]
 )
 def test_without_a_judge_it_is_said_at_once(body: dict[str, Any]) -> None:
-    with pytest.raises(UnsupportedError, match="needs a judge"):
+    with pytest.raises(UnsupportedError, match="needs a judge") as caught:
         parse(body)
+    assert "RFT on this machine has none" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -229,6 +239,14 @@ def test_problems_are_named_by_their_paths(body: dict[str, Any], problems: list[
 def test_what_is_no_object_is_refused(body: Any) -> None:
     with pytest.raises(SpecError, match="not an object"):
         parse(body)
+
+
+def test_an_item_that_nests_too_deep_is_an_error() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    found = parse({**NAME, "reference": "{{item.x}}"}).grade(Sample(""), {"x": deep})
+    assert found.error is not None and found.error.flag == "other_error"
 
 
 def test_null_is_left_out() -> None:

@@ -102,6 +102,18 @@ def test_order_in_sets_and_random_numbers_repeat() -> None:
         (["os.remove(sys.executable)"], "may not do os.remove"),
         (["import socket", "socket.create_connection(('127.0.0.1', 9))"], "may not do socket"),
         (["import urllib.request as r", "r.urlopen('http://127.0.0.1:9')"], "may not do"),
+        (
+            ["import _posixsubprocess", "_posixsubprocess.fork_exec([b'/bin/true'], [b'/bin/true'])"],
+            "may not do _posixsubprocess.fork_exec",
+        ),
+        (
+            ["import signal", "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0)"],
+            "may not do signal.pidfd_send_signal",
+        ),
+        (["os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)"], "may not do os.setpriority"),
+        (["os.mkfifo('left')"], "may not do os.mkfifo"),
+        (["import posix", "posix.mknod('left')"], "may not do os.mknod"),
+        (["import sqlite3", "sqlite3.connect('left.db')"], "may not do sqlite3.connect"),
         (["class Bad(Exception):", "    def __str__(self): sys.exit(1)", "raise Bad"], "Bad in line"),
     ],
 )
@@ -148,6 +160,16 @@ def test_the_child_sees_nothing_of_our_environment(monkeypatch: pytest.MonkeyPat
 def test_a_large_item_goes_through() -> None:
     with running(body("return len(item['text'])")) as grader:
         assert grader.grade(Sample(""), {"text": "ä" * 1_000_000}).value == 1_000_000
+
+
+def test_an_item_that_cannot_be_written_is_an_error_and_the_next_call_is_served() -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    with running(body("return 1.0")) as grader:
+        found = grader.grade(Sample(""), {"x": deep})
+        assert found.error is not None and found.error.flag == "other_error"
+        assert grader.grade(Sample(""), {}) == Grade.of(1.0)
 
 
 def test_a_child_that_cannot_start_is_a_server_error(monkeypatch: pytest.MonkeyPatch) -> None:

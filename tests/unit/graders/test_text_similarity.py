@@ -76,6 +76,15 @@ def test_fuzzy_match_ignores_case_and_order_of_a_few_letters() -> None:
     assert graded("fuzzy_match", "abc", "xyz") == 0.0
 
 
+@pytest.mark.parametrize("metric", ["fuzzy_match", "bleu", "gleu", "rouge_1", "rouge_l"])
+def test_equal_texts_are_no_more_than_equal(metric: str) -> None:
+    """sqrt(1 - x) has no value for what rounding has left above 1."""
+    for name in ("rapidfuzz", "sacrebleu", "nltk", "rouge_score"):
+        library(name)
+    for text in (TEXT, "x", "x y"):
+        assert graded(metric, text, text) == 1.0
+
+
 @pytest.mark.parametrize("metric", ["fuzzy_match", "bleu", "gleu", "meteor", "rouge_1", "rouge_l"])
 def test_empty_texts_have_a_grade(metric: str) -> None:
     for name in ("rapidfuzz", "sacrebleu", "nltk", "rouge_score"):
