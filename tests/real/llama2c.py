@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,7 @@ def encode(text: str, path: Path) -> list[int]:
         said = character.encode()
         tokens += [ids[said]] if said in ids else [byte + 3 for byte in said]
     while True:
-        made = [
-            ids.get(pieces[one][0] + pieces[two][0]) for one, two in zip(tokens, tokens[1:], strict=False)
-        ]
+        made = [ids.get(pieces[one][0] + pieces[two][0]) for one, two in pairwise(tokens)]
         found = [(-scores[piece], at, piece) for at, piece in enumerate(made) if piece is not None]
         if not found:
             return tokens
