@@ -25,7 +25,7 @@ from shutil import copytree
 from typing import Any
 
 from tests.kill.harness import DATA, artifact_of, whole_checkpoints
-from tunekit import SFT, LoRA, Step, TuneSpec
+from tunekit import SFT, Dataset, Evaluated, LoRA, Step, TuneSpec
 from tunekit.training import main
 from tunekit.training.run.checkpoint import CheckpointStore
 from tunekit.training.run.rundir import RunDirectory, RunPlan
@@ -62,8 +62,21 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What the runs of one site are about."""
+
+    model: Path
+    spec: TuneSpec = SPEC
+    train: Dataset = DATA
+    validation: Dataset | None = None
+
+
+@dataclass(frozen=True)
 class Target:
-    """The operation before which to die: of a part of a run's life, in its n-th occurrence, the n-th."""
+    """The operation before which to die: of a part of a run's life, in its n-th occurrence, the n-th.
+
+    What is in none of the parts "save", "publish" and "end" is of the part "rest".
+    """
 
     part: str
     occurrence: int
@@ -84,12 +97,13 @@ class Operations:
     @contextmanager
     def inside(self, part: str) -> Iterator[None]:
         self._occurrences[part] = self._occurrences.get(part, 0) + 1
+        around = self._part, self._count
         self._part, self._count = part, 0
         try:
             yield
         finally:
             self._note(part, self._count)
-            self._part = ""
+            self._part, self._count = around
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self._part and (event in _CHANGES or (event == "open" and _is_for_writing(arguments[2]))):
@@ -127,6 +141,7 @@ def train(run: RunDirectory, operations: Operations | None) -> int:
     """The training process, in this one."""
     with ExitStack() as until_its_end, run.locked() as lock:
         if operations is not None:
+            until_its_end.enter_context(operations.inside("rest"))
             _watch(operations, until_its_end)
         assert lock is not None
         return main.main([str(run.path), str(lock)])
@@ -181,30 +196,32 @@ def launch(
 
 
 class Site:
-    """Where runs of the one job lie."""
+    """Where runs of one job lie, each in a home of its own: runs of one home read each other's vectors."""
 
-    def __init__(self, model: Path, directory: Path) -> None:
-        self._model, self._runs = model, directory / "runs"
+    def __init__(self, work: Work, directory: Path) -> None:
+        self._work, self._directory = work, directory
         self.report = Report()
-        whole = self.run("whole")
+        whole, began = self.run("whole"), time.monotonic()
         status, self.report.operations = launch(whole)
         assert status == 0, whole.log_path.read_text()
+        self.typical_s = time.monotonic() - began
         self._expected = self._outcome(whole)
 
     def run(self, name: str) -> RunDirectory:
         plan = RunPlan(
             run_id=name,
             key="the same for all",
-            model=str(self._model),
-            spec=SPEC,
+            model=str(self._work.model),
+            spec=self._work.spec,
             python=sys.executable,
             threads=1,
+            validation=self._work.validation is not None,
             created_at=0.0,
         )
-        return RunDirectory.create(self._runs, plan, DATA, None)
+        return RunDirectory.create(self._runs(name), plan, self._work.train, self._work.validation)
 
     def copy(self, run: RunDirectory, name: str) -> RunDirectory:
-        return RunDirectory(Path(copytree(run.path, self._runs / name)))
+        return RunDirectory(Path(copytree(run.path, self._runs(name) / name)))
 
     def kill(self, run: RunDirectory, target: Target) -> None:
         """One launch, which must die before its target; whatever it leaves, there is something to go on from."""
@@ -223,16 +240,34 @@ class Site:
         elif self._outcome(run) != self._expected:
             self.report.different.append(run.path.name)
 
+    def _runs(self, name: str) -> Path:
+        return self._directory / name / "runs"
+
     def _outcome(self, run: RunDirectory) -> Any:
-        steps = [
-            (event.step, event.loss, event.gradient_norm)
-            for event in run.events_from(0)[0]
-            if isinstance(event, Step)
-        ]
-        result, files = run.result(), artifact_of(run)
+        events, result, files = run.events_from(0)[0], run.result(), artifact_of(run)
         files.pop("tunekit.json", None)  # the card names the run
         assert result is not None
-        return steps, files, result.state, result.metrics["loss"]
+        return {
+            "ids": [event.id for event in events] == [str(number) for number in range(1, len(events) + 1)],
+            "steps": [_numbers(event) for event in events if isinstance(event, Step)],
+            "evaluated": [(event.step, event.metrics) for event in events if isinstance(event, Evaluated)],
+            "files": files,
+            "state": result.state,
+            "metrics": result.metrics,
+            "remains": _remains(run),
+        }
+
+
+def _remains(run: RunDirectory) -> list[str]:
+    """What may be large and was left half-written. Checkpoints of a run that ended in their removal stay."""
+    places = ((run.path, ".partial-*"), (run.path, ".trash-*"), (run.untrained_path, "*/.*"))
+    return [path.name for place, pattern in places for path in place.glob(pattern)]
+
+
+def _numbers(event: Step) -> Any:
+    """What must not depend on how fast it went."""
+    kept = {name: value for name, value in event.metrics.items() if name != "mfu" and "per_s" not in name}
+    return event.step, event.loss, event.gradient_norm, event.learning_rate, kept
 
 
 def every_operation(site: Site, share: int) -> None:
@@ -255,17 +290,22 @@ def every_operation(site: Site, share: int) -> None:
     site.finish(run)
 
 
+def getting_ready(site: Site, share: int) -> None:
+    """Each in a run of its own: what has been kept by then is not done again."""
+    for number in range(1, site.report.operations["rest"] + 1, share):
+        run = site.run(f"rest-{number}")
+        site.kill(run, Target("rest", 1, number))
+        site.finish(run)
+
+
 def random_moments(site: Site, kills: int, seed: int) -> None:
     """Runs that are killed at any moment until there were enough of these."""
     rng, done, number = random.Random(seed), 0, 0
-    began = time.monotonic()
-    site.finish(site.run("timed"))
-    typical_s = time.monotonic() - began
     while done < kills:
         number += 1
         run = site.run(f"random-{number}")
         while run.result() is None and done < kills:
-            status, _ = launch(run, after_s=rng.uniform(0.0, typical_s))
+            status, _ = launch(run, after_s=rng.uniform(0.0, site.typical_s))
             done += status == -signal.SIGKILL
         site.finish(run)
     site.report.kills["random"] = done
@@ -277,7 +317,7 @@ def _main(model: str, directory: str, share: str, kills: str, seed: str) -> None
 
     configure(1)
     os.environ["OMP_NUM_THREADS"] = "1"
-    site = Site(Path(model), Path(directory))
+    site = Site(Work(Path(model)), Path(directory))
     if int(share):
         every_operation(site, int(share))
     if int(kills):

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.kill import test_kill_methods
 from tests.kill.harness import Kills, Site, check_stream, follow, make_model, train_under_fire
 from tests.kill.test_kill_operations import killed
 
 IN_FORKS = 1000
+OF_EACH_METHOD = 20
 RUNS, KILLS_EACH, AT_ONCE = 14, 16, 2
 
 
@@ -40,3 +42,11 @@ def test_every_operation_and_a_thousand_moments_change_no_bit(tmp_path: Path) ->
     for part, count in report["operations"].items():
         assert report["kills"][part] >= count
     assert report["kills"]["random"] == IN_FORKS
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_no_kill_changes_a_bit_of_any_method(tmp_path: Path) -> None:
+    for name, report in test_kill_methods.killed(tmp_path, share=1, random_kills=OF_EACH_METHOD).items():
+        assert report["kills"]["rest"] >= report["operations"]["rest"], name
+        assert report["kills"]["random"] == OF_EACH_METHOD, name

@@ -7,6 +7,7 @@ each a file that appears whole: whoever is stopped in the middle goes on behind 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ class Untrained:
             StorageError: They cannot be written or read.
         """
         _files.make_private_directory(self.directory)
+        if self.keeps:  # the run's lock says that nobody else writes here: this is what a killed writer left
+            _files.remove_old_files(self.directory, ".*", older_than_s=-math.inf)
         starts = range(0, len(rows), _ROWS_PER_FILE)
         blocks = [self._block(start, rows[start : start + _ROWS_PER_FILE], measure) for start in starts]
         return torch.cat(blocks)
