@@ -30,7 +30,7 @@ from tunekit.training.objectives.catalogue import objective_of
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.plan import estimating, flops, preflight, range_test
 from tunekit.training.plan.device import Device, choose_device
-from tunekit.training.plan.early_stopping import require_validation
+from tunekit.training.plan.early_stopping import require_possible
 from tunekit.training.plan.flops import Work
 from tunekit.training.plan.recipe import Facts, Recipe, resolve
 from tunekit.training.ranks.group import ALONE, Ranks
@@ -130,7 +130,7 @@ def _prepared(
     held_out = rows_of(run, "validation", objective, stop, limit) if base.plan.validation else []
     kept = preflight.with_target(rows, part="training")
     validation = preflight.with_target(held_out, part="validation") if held_out else []
-    require_validation(spec.early_stopping, len(validation))
+    require_possible(spec.early_stopping, len(validation))
     raise_if_stopped(stop)
     with at_once(), ranks.leader_first():
         model = _model(base, objective, device, log)

@@ -133,6 +133,14 @@ def test_a_metric_that_the_method_does_not_report(make_run: MakeRun) -> None:
     assert len(losses(run)) == 3, "at the first evaluation"
 
 
+@pytest.mark.parametrize("metric", ["f1", "divergence"])
+def test_a_metric_that_no_method_reports_fails_before_the_first_step(make_run: MakeRun, metric: str) -> None:
+    run = make_run(early_stopping=EarlyStopping(metric=metric), **FIELDS)
+    with pytest.raises(SpecError, match="no method reports"):
+        train(run)
+    assert losses(run) == []
+
+
 def test_without_validation_rows_it_fails_before_the_weights_are_loaded(make_run: MakeRun) -> None:
     with pytest.raises(SpecError, match="there is none"):
         train(make_run(rows(), early_stopping=PATIENT))

@@ -106,14 +106,25 @@ def test_a_loss_that_is_not_finite_ends_it(make_run: MakeRun, monkeypatch: pytes
     [
         ((1.0, 1.0, 1.0, 1.0), 1e-6),
         ((1.0, 2.0, 3.0, 4.0), 1e-6),
-        ((1.0, 0.9, 0.1, 9.0), 1e-4),
+        ((1.0, 0.9, 0.1, 9.0), 1e-5),
         ((1.0,), 1e-6),
-        ((1.0, 0.1, 0.1, 3.0), 1e-5),
+        ((1.0, 0.1, 0.1, 3.0), 1e-6),
+        ((1.0, 1.0, 1.0, 0.1), 1e-4),
     ],
 )
 def test_the_steepest_fall_wins(losses: tuple[float, ...], best: float) -> None:
     rates = (1e-6, 1e-5, 1e-4, 1e-3)[: len(losses)]
     assert Sweep(key="", rates=rates, losses=losses).best() == best
+
+
+def test_it_is_the_rate_behind_which_the_loss_has_fallen() -> None:
+    """A made-up model that one rate cures: its loss is 0 from the next batch on."""
+    cure, losses, cured = 5, [], False
+    for at in range(10):
+        losses.append(0.0 if cured else 1.0)
+        cured = cured or at == cure
+    rates = tuple(10.0 ** (at - 9) for at in range(10))
+    assert Sweep(key="", rates=rates, losses=tuple(losses)).best() == rates[cure]
 
 
 def test_a_run_chooses_once_and_says_so(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

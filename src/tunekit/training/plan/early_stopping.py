@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from tunekit.data.wording import brief, listed
+from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import SpecError
 from tunekit.spec import EarlyStopping
 
@@ -48,9 +48,19 @@ class Best(BaseModel):
     waited: int = 0
 
 
-def require_validation(rule: EarlyStopping | None, rows: int) -> None:
-    """Raise `SpecError` if there is nothing to tell by when to stop."""
-    if rule is not None and not rows:
+def require_possible(rule: EarlyStopping | None, rows: int) -> None:
+    """Raise `SpecError` if there is nothing to tell by when to stop: no validation rows, or no metric of that name.
+
+    Whether the method at hand reports the metric is known after the first evaluation (see `judged`).
+    """
+    if rule is None:
+        return
+    if rule.metric not in HIGHER_IS_BETTER:
+        raise SpecError(
+            f"early_stopping.metric is {brief(rule.metric)}, which no method reports",
+            hint=nearest(rule.metric, HIGHER_IS_BETTER) or f"use one of {listed(HIGHER_IS_BETTER)}",
+        )
+    if not rows:
         raise SpecError(
             "early_stopping watches the validation set, and there is none",
             hint="pass validation data along with the training data, or leave early_stopping out",

@@ -49,18 +49,19 @@ class Sweep(BaseModel):
     losses: tuple[float, ...]
 
     def best(self) -> float:
-        """The rate at which the smoothed loss falls fastest on its way to its least, to three digits.
+        """The rate that makes the smoothed loss fall fastest on its way to its least, to three digits.
 
-        Behind the least it may fall as fast again, recovering from a leap. The lowest rate if it never falls.
+        A rate shows in the loss after its own. Behind the least it may fall as fast again, recovering from a leap. The
+        lowest rate if it never falls.
 
         Examples:
             >>> Sweep(key="", rates=(1e-4, 1e-3, 1e-2, 1e-1), losses=(1.0, 0.9, 0.1, 3.0)).best()
-            0.01
+            0.001
         """
         smooth = smoothed(self.losses)
         least = smooth.index(min(smooth))
         slopes = [after - before for before, after in pairwise(smooth[: least + 1])]
-        steepest = slopes.index(min(slopes)) + 1 if slopes else 0
+        steepest = slopes.index(min(slopes)) if slopes else 0
         return float(f"{self.rates[steepest]:.3g}")
 
 
