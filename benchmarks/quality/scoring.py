@@ -6,28 +6,30 @@ tokens of an answer, in nats, the token that ends it included. Both are returned
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from tunekit.examples import CompletionExample, Example, LabelledExample
 
 ROWS_AT_ONCE = 16
+
+Row = TypeVar("Row")
+Found = TypeVar("Found")
 
 
 def of_classifier(model: Any, tokenizer: Any, names: Sequence[str], rows: Sequence[Example]) -> list[float]:
     """1 for each row whose class is the likeliest, else 0."""
     import torch
 
-    found: list[float] = []
-    labelled = [row for row in rows if isinstance(row, LabelledExample)]
-    for batch in _batches(labelled):
-        texts = tokenizer(
-            [row.text for row in batch], padding=True, truncation=True, max_length=256, return_tensors="pt"
-        )
+    def of_batch(batch: Sequence[LabelledExample]) -> list[float]:
+        asked = [row.text for row in batch]
+        texts = tokenizer(asked, padding=True, truncation=True, max_length=256, return_tensors="pt")
         with torch.inference_mode():
             likeliest = model(**texts).logits.argmax(dim=-1).tolist()
-        found += [float(names[at] == row.label) for at, row in zip(likeliest, batch, strict=True)]
-    return found
+        return [float(names[at] == row.label) for at, row in zip(likeliest, batch, strict=True)]
+
+    labelled = [row for row in rows if isinstance(row, LabelledExample)]
+    return _by_length(labelled, lambda row: len(row.text), of_batch)
 
 
 def of_language_model(
@@ -38,11 +40,11 @@ def of_language_model(
         return [total / tokens for total, tokens in log_likelihoods(model, tokenizer, rows)]
     asked = [row for row in rows if isinstance(row, CompletionExample)]
     said = [row.replace(completion=choice) for row in asked for choice in choices]
-    totals = [total for total, _ in log_likelihoods(model, tokenizer, said)]
+    totals = iter(log_likelihoods(model, tokenizer, said))
     found = []
-    for at, row in enumerate(asked):
-        mine = totals[at * len(choices) : (at + 1) * len(choices)]
-        found.append(float(choices[mine.index(max(mine))] == row.completion))
+    for row in asked:
+        mine = {choice: next(totals)[0] for choice in choices}
+        found.append(float(max(choices, key=mine.__getitem__) == row.completion))
     return found
 
 
@@ -50,19 +52,17 @@ def log_likelihoods(model: Any, tokenizer: Any, rows: Sequence[Example]) -> list
     """Log-probability of each row's answer, in all, and the number of its tokens."""
     import torch
 
-    found: list[tuple[float, int]] = []
-    for batch in _batches(tokenised(tokenizer, rows)):
+    def of_batch(batch: Sequence[Any]) -> list[tuple[float, int]]:
         width = max(len(row.ids) for row in batch)
+        # Padding comes last, where no token of a causal model looks.
         ids = torch.tensor([[*row.ids, *[0] * (width - len(row.ids))] for row in batch])
-        learned = torch.tensor(
-            [[*(weight != 0 for weight in row.weights), *[False] * (width - len(row.ids))] for row in batch]
-        )
-        mask = torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in batch])
+        learned = torch.tensor([[*row.weights, *[0.0] * (width - len(row.ids))] for row in batch])[:, 1:] != 0
         with torch.inference_mode():
-            logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-        each = logits.log_softmax(dim=-1).gather(-1, ids[:, 1:, None])[..., 0] * learned[:, 1:]
-        found += list(zip(each.sum(dim=1).tolist(), learned[:, 1:].sum(dim=1).tolist(), strict=True))
-    return found
+            logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+        each = logits.log_softmax(dim=-1).gather(-1, ids[:, 1:, None])[..., 0] * learned
+        return list(zip(each.sum(dim=1).tolist(), learned.sum(dim=1).tolist(), strict=True))
+
+    return _by_length(tokenised(tokenizer, rows), lambda row: len(row.ids), of_batch)
 
 
 def tokenised(tokenizer: Any, rows: Sequence[Example]) -> list[Any]:
@@ -72,5 +72,13 @@ def tokenised(tokenizer: Any, rows: Sequence[Example]) -> list[Any]:
     return [render_example(tokenizer, row, "auto") for row in rows]
 
 
-def _batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
-    return [rows[at : at + ROWS_AT_ONCE] for at in range(0, len(rows), ROWS_AT_ONCE)]
+def _by_length(
+    rows: Sequence[Row], length: Callable[[Row], int], of_batch: Callable[[Sequence[Row]], list[Found]]
+) -> list[Found]:
+    """What a batch gives for each row, in the order of the rows; batches have rows of like length."""
+    order = sorted(range(len(rows)), key=lambda at: length(rows[at]))
+    found: dict[int, Found] = {}
+    for start in range(0, len(order), ROWS_AT_ONCE):
+        places = order[start : start + ROWS_AT_ONCE]
+        found.update(zip(places, of_batch([rows[at] for at in places]), strict=True))
+    return [found[at] for at in range(len(rows))]

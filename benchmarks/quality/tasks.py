@@ -121,13 +121,13 @@ def _labelled(pairs: Iterable[tuple[str, str]], classes: int) -> list[Example]:
 def _banking77(part: str) -> list[Example]:
     rows = Dataset.load(SHARED / "data" / "banking77" / f"{part}.csv")
     return _labelled(
-        [(row.text, str(row.label)) for row in rows if isinstance(row, LabelledExample)], classes=25
+        [(row.text, str(row.label)) for row in rows if isinstance(row, LabelledExample)], classes=15
     )
 
 
 def _clinc150(*parts: str) -> list[Example]:
     found = json.loads((SHARED / "data" / "clinc150" / "data_full.json").read_bytes())
-    return _labelled([(text, label) for part in parts for text, label in found[part]], classes=30)
+    return _labelled([(text, label) for part in parts for text, label in found[part]], classes=20)
 
 
 def _completions(rows: Iterable[Example]) -> list[CompletionExample]:
@@ -206,11 +206,11 @@ TASKS: dict[str, Task] = {
     for task in (
         Task(
             name="banking77",
-            about="25 of the 77 intents of banking77",
+            about="15 of the 77 intents of banking77",
             base="MiniLM",
             method="classify",
             read=_reading(partial(_banking77, "train"), partial(_banking77, "test")),
-            sizes=(500, 250, 600),
+            sizes=(240, 200, 400),
         ),
         Task(
             name="spam-nano",
@@ -218,16 +218,16 @@ TASKS: dict[str, Task] = {
             base="nano",
             method="sft",
             read=_reading(_spam),
-            sizes=(400, 250, 600),
+            sizes=(300, 200, 500),
             choices=("ham", "spam"),
         ),
         Task(
             name="clinc150",
-            about="30 of the 150 intents of clinc150",
+            about="20 of the 150 intents of clinc150",
             base="MiniLM",
             method="classify",
             read=_reading(partial(_clinc150, "train", "val"), partial(_clinc150, "test")),
-            sizes=(600, 250, 600),
+            sizes=(300, 200, 400),
         ),
         Task(
             name="dopants",
@@ -243,7 +243,7 @@ TASKS: dict[str, Task] = {
             base="nano",
             method="sft",
             read=_reading(_reviews),
-            sizes=(300, 120, 300),
+            sizes=(240, 100, 200),
         ),
         Task(
             name="role-play",
@@ -251,7 +251,7 @@ TASKS: dict[str, Task] = {
             base="stories260K",
             method="sft",
             read=_reading(_role_play),
-            sizes=(300, 120, 300),
+            sizes=(160, 80, 200),
         ),
         Task(
             name="sql",
@@ -259,7 +259,7 @@ TASKS: dict[str, Task] = {
             base="stories260K",
             method="sft",
             read=_reading(partial(_sql, "train", "valid"), partial(_sql, "test")),
-            sizes=(500, 150, 100),
+            sizes=(250, 100, 98),
         ),
         Task(
             name="news-probe",
@@ -267,7 +267,7 @@ TASKS: dict[str, Task] = {
             base="MiniLM",
             method="probe",
             read=_reading(_news_titles),
-            sizes=(500, 300, 800),
+            sizes=(400, 200, 600),
         ),
     )
 }
