@@ -12,8 +12,9 @@ from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from tunekit.training.models import load
-from tunekit.training.serving.drafts import Draft, Ending, GrowingText
+from tunekit.training.serving.drafts import Draft, Ending
 from tunekit.training.serving.sampling import draw_key
+from tunekit.training.texts.reading import GrowingText, text_of
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,25 @@ def test_no_character_is_shown_before_it_is_whole(bytewise: Any) -> None:
         growing.add(token)
         shown.append(growing.text)
     assert shown == ["a", "a", "a", "a", "a😀", "a😀b"]
+
+
+@given(words=st.lists(st.integers(1, 10), min_size=1, max_size=8), cut=st.integers(1, 7))
+@settings(max_examples=100, deadline=None)
+def test_what_goes_on_with_a_text_keeps_its_space(pieces: Any, words: list[int], cut: int) -> None:
+    before, behind = words[:cut], words[cut:]
+    whole = text_of(pieces, words)
+    assert text_of(pieces, before) + text_of(pieces, behind, before) == whole
+
+
+def test_what_goes_on_behind_a_character_of_several_tokens(pieces: Any) -> None:
+    emoji = [11 + byte for byte in "😀".encode()]
+    assert text_of(pieces, [*emoji, 3], before=[3, *emoji, *emoji]) == "😀 the"
+
+
+def test_a_character_that_was_shown_is_not_shown_again_as_bytes(pieces: Any) -> None:
+    """This tokenizer takes bytes next to each other for one text, and all of them for none if one of them is wrong."""
+    tokens = [*(11 + byte for byte in "é".encode()), 11 + 0xFF, 6]
+    assert text_of(pieces, tokens) == "é\N{REPLACEMENT CHARACTER}."
 
 
 def test_bytes_that_never_become_a_character_are_not_waited_for(bytewise: Any) -> None:

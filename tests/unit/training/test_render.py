@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunekit.errors import DataError, ModelError, SpecError
 from tunekit.examples import ChatExample, CompletionExample, LabelledExample, Message, ToolCall
 from tunekit.testing.tiny_models import CHAT_TEMPLATE, make_tiny_llama
 from tunekit.training.models import load
+from tunekit.training.texts.reading import text_of
 from tunekit.training.texts.render import (
     is_served_as_trained,
     render_answer,
@@ -206,6 +207,72 @@ class TestBeginningOfSequence:
 
     def test_text_that_has_one_gets_no_second(self, bos_tokenizer: Any) -> None:
         assert render_prompt(bos_tokenizer, "<|im_start|>a", "text").count(2) == 1
+
+
+def sentencepiece(kind: str) -> Any:
+    """As of Llama 2 or Mistral: every text is read with a space before it, and rare characters as bytes."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = [
+        "<unk>",
+        "</s>",
+        *(f"<0x{byte:02X}>" for byte in range(256)),
+        "▁",
+        "c",
+        "a",
+        "t",
+        "▁c",
+        "at",
+        "▁cat",
+    ]
+    merges = [("▁", "c"), ("a", "t"), ("▁c", "at")]
+    vocabulary = {word: at for at, word in enumerate(words)}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>", byte_fallback=True))
+    if kind == "prepended":
+        backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    else:
+        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>", unk_token="<unk>")
+
+
+class TestAnAnswerThatContinuesAText:
+    """Prompt and answer are one text, with no space between them that nobody wrote."""
+
+    @pytest.mark.parametrize("kind", ["prepended", "metaspace"])
+    @given(
+        prompt=st.text("cat é🙂\n.", min_size=1, max_size=8).filter(lambda text: text[0] != " "),
+        answer=st.text("cat é🙂\n.", max_size=8),
+    )
+    @settings(max_examples=60)
+    def test_both_together_read_as_they_were_written(self, kind: str, prompt: str, answer: str) -> None:
+        tokenizer = sentencepiece(kind)
+        tokens = render_example(tokenizer, CompletionExample(prompt=prompt, completion=answer))
+        assert tokenizer.decode(tokens.ids, skip_special_tokens=True) == prompt + answer
+        asked = render_prompt(tokenizer, prompt)
+        assert text_of(tokenizer, tokens.ids[len(asked) :], before=asked) == answer
+
+    @pytest.mark.parametrize("kind", ["prepended", "metaspace"])
+    def test_a_word_behind_a_space_is_one_token(self, kind: str) -> None:
+        tokenizer = sentencepiece(kind)
+        pieces = [
+            tokenizer.convert_ids_to_tokens(render_answer(tokenizer, said, "a")) for said in (" cat", "cat")
+        ]
+        assert pieces == [["▁cat", "</s>"], ["c", "at", "</s>"]]
+
+    @pytest.mark.parametrize("kind", ["prepended", "metaspace"])
+    def test_a_text_without_a_prompt_begins_as_texts_do(self, kind: str) -> None:
+        tokenizer = sentencepiece(kind)
+        tokens = render_example(tokenizer, CompletionExample(prompt="", completion="cat"))
+        assert tokenizer.convert_ids_to_tokens(list(tokens.ids)) == ["▁cat", "</s>"]
+
+    def test_bytes_are_read_as_before(self, tokenizer: Any) -> None:
+        template = Template.of(tokenizer)
+        assert not template.adds_space
+        assert template.encode_behind("\n a") == template.encode("\n a")
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="<|>"), min_size=1, max_size=12)

@@ -1,20 +1,13 @@
-"""One answer while it is written: its tokens, its text, whether it has ended. Knows no model and no neighbour.
-
-Text is read from tokens as they come: a token may hold part of a character, and what a token reads as may depend on the
-one before it. So a few tokens are read again each time, never all of them.
-"""
+"""One answer while it is written: its tokens, its text, whether it has ended. Knows no model and no neighbour."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunekit.training.serving.sampling import DrawKey
-
-_UNFINISHED = "\N{REPLACEMENT CHARACTER}"
-# A character has at most four bytes, but a model may write bytes that are none. What stands behind one of them can
-# be read otherwise when more follow, so nothing is shown before a whole character, for so many tokens.
-_UNREADABLE_TOKENS = 64
+from tunekit.training.texts.reading import GrowingText, text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,48 +32,13 @@ class Ending:
         return max((_overlap(text, stop) for stop in self.strings), default=0)
 
 
-class GrowingText:
-    """The text of tokens that come one by one, whole characters only.
-
-    Args:
-        tokenizer: Decodes; special tokens are left out.
-    """
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.text = ""
-        self._tokenizer = tokenizer
-        self._shown: list[int] = []
-        self._pending: list[int] = []
-
-    def add(self, token: int) -> None:
-        """Read one more token."""
-        self._pending.append(token)
-        before, now = self._read(self._shown), self._read(self._shown + self._pending)
-        if now.endswith(_UNFINISHED) and len(self._pending) < _UNREADABLE_TOKENS:
-            return
-        self._take(before, now)
-
-    def finish(self) -> None:
-        """No token follows: what is unfinished stays so."""
-        self._take(self._read(self._shown), self._read(self._shown + self._pending))
-
-    def _take(self, before: str, now: str) -> None:
-        # A token without text must not become the only one before the next: some tokenizers drop a leading space.
-        if len(now) > len(before):
-            self.text += now[len(before) :]
-            self._shown, self._pending = self._pending, []
-
-    def _read(self, tokens: list[int]) -> str:
-        text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        return text
-
-
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """An answer that grows.
 
     Attributes:
         prompt: Token ids that it answers.
+        before: Those of the text that it continues, if it is no text of its own.
         limit: Most tokens it may take.
         key: What its draws follow from.
         ending: What ends it earlier.
@@ -94,6 +52,7 @@ class Draft:
     limit: int
     key: DrawKey
     ending: Ending
+    before: Sequence[int] = ()
     growing: GrowingText | None = None
     tokens: list[int] = field(default_factory=list)
     finish_reason: str = ""
@@ -110,7 +69,7 @@ class Draft:
     def text(self, tokenizer: Any) -> str:
         """What it says, without what ended it."""
         ended = self.finish_reason == "stop" and self.tokens[-1] in self.ending.tokens
-        text: str = tokenizer.decode(self.tokens[:-1] if ended else self.tokens, skip_special_tokens=True)
+        text = text_of(tokenizer, self.tokens[:-1] if ended else self.tokens, self.before)
         return text[: self.ending.cut(text)]
 
     def _reaches_stop(self, token: int) -> bool:

@@ -18,9 +18,10 @@ from tunekit.training.serving import predict
 from tunekit.training.serving.answering.base import Answering
 from tunekit.training.serving.answering.decoder import DecoderAnswering
 from tunekit.training.serving.answering.encoder_decoder import EncoderDecoderAnswering
-from tunekit.training.serving.drafts import Draft, Ending, GrowingText
+from tunekit.training.serving.drafts import Draft, Ending
 from tunekit.training.serving.sampling import draw_key
 from tunekit.training.serving.writing import batches, write
+from tunekit.training.texts.reading import GrowingText
 
 
 def generate(
@@ -67,7 +68,7 @@ def stream(
         return predicted
     answering, started, sent = _answering(loaded), time.perf_counter(), 0
     draft = _draft(answering, request, sampling)
-    draft.growing = growing = GrowingText(loaded.tokenizer)
+    draft.growing = growing = GrowingText(loaded.tokenizer, draft.before)
     for _ in write(answering, [draft], sampling):
         if draft.finish_reason:
             break
@@ -101,13 +102,14 @@ def _answering(loaded: LoadedModel) -> Answering:
 
 def _draft(answering: Answering, request: Mapping[str, Any], sampling: Sampling) -> Draft:
     prompt = answering.prompt_ids(request)
-    tokenizer, seed = answering.loaded.tokenizer, request.get("seed")
+    before, seed = answering.continued(request, prompt), request.get("seed")
     return Draft(
         prompt=prompt,
         limit=min(sampling.max_tokens, answering.room(len(prompt))),
         key=draw_key(sampling.seed if seed is None else seed, prompt),
         ending=_ending(answering.loaded, sampling),
-        growing=GrowingText(tokenizer) if sampling.stop else None,
+        before=before,
+        growing=GrowingText(answering.loaded.tokenizer, before) if sampling.stop else None,
     )
 
 

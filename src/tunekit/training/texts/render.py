@@ -220,7 +220,8 @@ def _completion(template: Template, example: CompletionExample, prompt_format: s
         return _chat(template, ChatExample(id=example.id, messages=turns))
     prompt = _text_prompt(template, example.prompt)
     # Encoded apart from the prompt: at serving time the prompt is encoded alone, too.
-    completion = ended(template, template.encode(example.completion))
+    encode = template.encode_behind if example.prompt else template.encode
+    completion = ended(template, encode(example.completion))
     return _tokens(prompt + completion, [0.0] * len(prompt) + [1.0] * len(completion), example.id)
 
 

@@ -39,6 +39,8 @@ class Template:
         tokenizer: The tokenizer.
         has_chat: Whether it knows how a chat is written.
         begin: The token that plain text begins with, or None.
+        adds_space: Whether every text is read with a space before it, as by SentencePiece. (A tokenizer to which spaces
+            are nothing, such as BERT's, looks like that too, and it makes no difference.)
         end_of_turn: The special token that the chat template writes after an assistant turn, or None.
         controls: What no message may contain.
     """
@@ -46,6 +48,7 @@ class Template:
     tokenizer: Tokenizer
     has_chat: bool
     begin: int | None
+    adds_space: bool
     end_of_turn: int | None
     controls: ControlTokens
 
@@ -59,6 +62,7 @@ class Template:
             tokenizer=tokenizer,
             has_chat=has_chat,
             begin=bos if bos is not None and list(tokenizer("a")["input_ids"])[:1] == [bos] else None,
+            adds_space=_encode(tokenizer, "a") == _behind(tokenizer, " a"),
             end_of_turn=_end_of_turn(tokenizer) if has_chat else None,
             controls=ControlTokens.of(tokenizer),
         )
@@ -73,8 +77,13 @@ class Template:
         return bool(self.tokenizer.is_fast and _GENERATION_TAG.search(_source(self.tokenizer, tools)))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text with nothing added. Raises `DataError` for what is no Unicode."""
+        """Token ids of a text, no special ones around it. Raises `DataError` for what is no Unicode."""
         return _encode(self.tokenizer, text)
+
+    def encode_behind(self, text: str) -> list[int]:
+        """The same for a text that continues another one: no space comes between them that nobody wrote."""
+        found = _behind(self.tokenizer, text) if self.adds_space else None
+        return self.encode(text) if found is None else found
 
     def whole(self, text: str) -> list[int]:
         """Token ids of a text with the special tokens that the tokenizer puts around it, and none inside.
@@ -129,6 +138,12 @@ def _end_of_turn(tokenizer: Tokenizer) -> int | None:
     tail = after[len(before) :] if after[: len(before)] == before else after[-4:]
     # Reasoning templates open the answer with tags of their own; the turn's end is the last special token.
     return next((token for token in reversed(tail) if token in special), None)
+
+
+def _behind(tokenizer: Tokenizer, text: str) -> list[int] | None:
+    """Token ids of a text behind a line break; None where both together are not these and those of the line break."""
+    line_break, both = _encode(tokenizer, "\n"), _encode(tokenizer, "\n" + text)
+    return both[len(line_break) :] if both[: len(line_break)] == line_break else None
 
 
 def _text(tokenizer: Tokenizer, messages: Sequence[Message], tools: Tools, *, generation_prompt: bool) -> str:

@@ -66,6 +66,10 @@ class Answering(ABC):
             )
         return ids
 
+    def continued(self, request: Mapping[str, Any], prompt: Sequence[int]) -> Sequence[int]:
+        """Tokens of the text that an answer goes on with; none where it is a text of its own."""
+        return ()
+
     @abstractmethod
     def room(self, prompt: int) -> int:
         """Tokens that an answer to a prompt of `prompt` tokens may take."""

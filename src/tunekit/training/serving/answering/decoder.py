@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,11 @@ class DecoderAnswering(Answering):
     __slots__ = ()
     write_prompt = staticmethod(render.render_prompt)
     write_answer = staticmethod(render.render_answer)
+
+    def continued(self, request: Mapping[str, Any], prompt: Sequence[int]) -> Sequence[int]:
+        """See `Answering.continued`: a prompt that is written as it is, and no turn of a chat."""
+        is_text = isinstance(request["prompt"], str) and self.loaded.prompt_format == "text"
+        return prompt if is_text and self.loaded.template.adds_space else ()
 
     def room(self, prompt: int) -> int:
         """See `Answering.room`: what the prompt leaves of the context."""
