@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -126,3 +130,22 @@ def test_fold_that_lacks_a_class() -> None:
     assert 0.5 < choice.accuracy < 1.0
     two = choose({1: vectors[:2]}, labels(np.array([0, 1])), strengths=(1.0,), folds=5, seed=0, warn=refuse)
     assert (two.accuracy, two.folds) == (0.0, 2)
+
+
+def test_every_library_is_bounded_even_those_that_load_later() -> None:
+    """scipy brings a BLAS of its own, and scikit-learn an OpenMP."""
+    program = """
+import json
+from threadpoolctl import threadpool_info
+from tunekit.training.probe.probe import bounded
+with bounded(1):
+    import scipy.optimize, sklearn.linear_model
+    print(json.dumps([item["num_threads"] for item in threadpool_info()]))
+"""
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    said = subprocess.run(
+        [sys.executable, "-c", program], env=kept, capture_output=True, check=True, text=True
+    )
+    counts = json.loads(said.stdout)
+    assert len(counts) > 1
+    assert set(counts) == {1}

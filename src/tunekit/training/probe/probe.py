@@ -11,6 +11,7 @@ import math
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -169,6 +170,18 @@ def fitted(
         yield Linear(weight=weight, bias=bias, mean=mean, scale=scale)
 
 
+def bounded(threads: int) -> AbstractContextManager[Any]:
+    """Linear algebra on as many threads as the run was given, which decide the last bit.
+
+    Only libraries that are loaded can be bounded, so scikit-learn is loaded here, with all that it brings.
+    """
+    from sklearn import linear_model  # noqa: F401
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=threads)
+    return limits
+
+
 def dealt_rows(truth: Truth, seed: int) -> npt.NDArray[np.int64]:
     """The rows ordered by their classes, those of equal classes shuffled.
 
@@ -176,7 +189,8 @@ def dealt_rows(truth: Truth, seed: int) -> npt.NDArray[np.int64]:
     """
     order = list(range(len(truth)))
     random.Random(f"tunekit folds {seed}").shuffle(order)
-    order.sort(key=lambda row: truth[row].tobytes())
+    packed = np.packbits(truth, axis=1)  # in the same order as its bits, at an eighth of the size
+    order.sort(key=lambda row: packed[row].tobytes())
     return np.array(order, dtype=np.int64)
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from tunekit.training.models import fingerprint, load
 from tunekit.training.objectives.classify import ClassifyingLearner, LabelledText
 from tunekit.training.plan.preflight import names
 from tunekit.training.preparing import Base, Limit, base_of
-from tunekit.training.probe.probe import Choice, Labels, choose, fitted
+from tunekit.training.probe.probe import Choice, Labels, bounded, choose, fitted
 from tunekit.training.probe.probe_setup import ROWS_PER_STEP, Probing, card_of, prepared
 from tunekit.training.probe.probed import ProbedModel, tensors_of
 from tunekit.training.ranks.dealing import ForwardPasses
@@ -63,7 +62,7 @@ def run_probe(
         vectors = _vectors(probing, model_id, "train", probing.rows)
         held_out = _vectors(probing, model_id, "validation", probing.validation)
         doing = "fitting the classifier"
-        with at_once(), _bounded(base.plan.threads):
+        with at_once(), bounded(base.plan.threads):
             choice = _choice(probing, vectors)
             model = _fitted(probing, vectors, choice)
         metrics = _evaluated(probing, model, choice, held_out)
@@ -209,11 +208,3 @@ def _labels(probing: Probing) -> Labels:
         truth[at, list(row.classes)] = True
     objective = probing.objective
     return Labels(truth=truth, multi_label=objective.classes.multi_label, weights=objective.weights)
-
-
-def _bounded(threads: int) -> AbstractContextManager[Any]:
-    """Linear algebra on as many threads as the run was given."""
-    from threadpoolctl import threadpool_limits  # comes with scikit-learn
-
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=threads)
-    return limits
