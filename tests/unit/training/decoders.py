@@ -1,4 +1,4 @@
-"""Decoders of other families, for tests of answers: positions that are learned, and a window that slides."""
+"""Decoders of other families, for tests of answers: positions that are learned or none, and a window that slides."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ def make_gpt2(path: Path, *, tokenizer_of: Path) -> Path:
         tokenizer_of,
         GPT2LMHeadModel,
         GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=256, vocab_size=260),
+    )
+
+
+def make_bloom(path: Path, *, tokenizer_of: Path) -> Path:
+    """No positions: attention fades with the distance, which follows from places among all tokens that are given."""
+    from transformers import BloomConfig, BloomForCausalLM
+
+    return _made(
+        path,
+        tokenizer_of,
+        BloomForCausalLM,
+        BloomConfig(hidden_size=32, n_layer=2, n_head=4, vocab_size=260, seq_length=256),
     )
 
 

@@ -20,11 +20,13 @@ PROMPTS = ["a", "where is my card? it was due on monday", "b" * 40]
 CHOICES = ["card arrival", "card", "card arrival", "cash", "z" * 30, "top up by cash or cheque", "é"]
 
 
-@pytest.fixture(scope="module", params=["plain", "gpt2", "sliding"])
+@pytest.fixture(scope="module", params=["plain", "gpt2", "sliding", "bloom"])
 def loaded(request: pytest.FixtureRequest, llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("models") / "model"
     if request.param == "gpt2":
         return load.load(decoders.make_gpt2(path, tokenizer_of=llama))
+    if request.param == "bloom":
+        return load.load(decoders.make_bloom(path, tokenizer_of=llama))
     window = 8 if request.param == "sliding" else None
     return load.load(decoders.make_sliding(path, tokenizer_of=llama, window=window))
 
@@ -63,6 +65,7 @@ def test_little_memory_changes_passes_and_no_score(
 ) -> None:
     monkeypatch.setattr(decoder, "_LOGITS_TOGETHER", logits)
     monkeypatch.setattr(decoder, "_TOKENS_TOGETHER", tokens)
+    monkeypatch.setattr(decoder, "_TREE_TOKENS", tokens)
     largest = 0
 
     def watch(module: Any, inputs: Any, output: torch.Tensor) -> None:
@@ -80,6 +83,7 @@ def test_the_prompt_is_computed_once_for_all_passes(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder, "_TOKENS_TOGETHER", 200)
+    monkeypatch.setattr(decoder, "_TREE_TOKENS", 200)
     read: list[int] = []
     handle = loaded.model.get_input_embeddings().register_forward_hook(
         lambda module, inputs, output: read.append(output.shape[0] * output.shape[1])
@@ -90,8 +94,28 @@ def test_the_prompt_is_computed_once_for_all_passes(
     assert [tokens for tokens in read if tokens >= 100] == read[:1]
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_choices_are_read_with_the_prompt_and_common_beginnings_once(
+    loaded: LoadedModel, request: pytest.FixtureRequest, attention: str
+) -> None:
+    if request.node.callspec.params["loaded"] not in ("plain", "gpt2"):
+        pytest.skip("its layers heed more than masks and positions")
+    answering, prompt, choices = DecoderAnswering(loaded), "b" * 40, ["card one", "card two", "cash"]
+    read: list[int] = []
+    loaded.model.set_attn_implementation(attention)
+    handle = loaded.model.get_input_embeddings().register_forward_hook(
+        lambda module, inputs, output: read.append(output.shape[0] * output.shape[1])
+    )
+    check(loaded, choices)
+    read.clear()
+    score(loaded, [{"prompt": prompt, "choices": choices}])
+    handle.remove()
+    loaded.model.set_attn_implementation("sdpa")
+    assert read[-1] == len(answering.prompt_ids({"prompt": prompt})) + len("card one" + "two" + "sh")
+
+
 @pytest.mark.parametrize(
-    ("choices", "problem"), [([], "no choices"), ([""], "no tokens"), (["x" * 256], "context")]
+    ("choices", "problem"), [([], "no choices"), ([""], "no tokens"), (["x" * 2048], "context")]
 )
 def test_what_cannot_be_scored_is_refused(loaded: LoadedModel, choices: list[str], problem: str) -> None:
     with pytest.raises(InvalidError, match=problem):

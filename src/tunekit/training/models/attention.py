@@ -120,13 +120,13 @@ def _same_answers(model: Any, *, causal: bool) -> bool:
     apart = torch.cat([_output(model, [text]) for text in (first, second, third)])
     _switch(model, NAME)
     pieces = [Piece(start=0, stop=4), Piece(start=4, stop=9), Piece(start=9, stop=13)]
-    if not _close(_output(model, [first, second, third], pieces), apart):
+    if not close(_output(model, [first, second, third], pieces), apart):
         return False
     if not causal:
         return True
     pieces = [Piece(start=0, stop=4), Piece(start=4, stop=7)]
     pieces += [Piece(start=7, stop=9, seen=(4, 7)), Piece(start=9, stop=10, seen=(4, 7))]
-    return _close(_output(model, [first, second, third[3:]], pieces), torch.cat([apart[:9], apart[12:]]))
+    return close(_output(model, [first, second, third[3:]], pieces), torch.cat([apart[:9], apart[12:]]))
 
 
 def _output(model: Any, texts: Sequence[Sequence[int]], pieces: Sequence[Piece] = ()) -> torch.Tensor:
@@ -138,7 +138,7 @@ def _output(model: Any, texts: Sequence[Sequence[int]], pieces: Sequence[Piece] 
     return found
 
 
-def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
+def close(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Equal but for rounding. A text that saw another would be off by about as much as the numbers are large."""
     tolerance = _TOLERANCE if one.dtype is torch.float32 else _TOLERANCE_16_BITS * float(other.abs().max())
     return torch.allclose(one, other, atol=tolerance, rtol=_TOLERANCE)

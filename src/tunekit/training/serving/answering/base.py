@@ -12,7 +12,7 @@ from tunekit.training.models.load import LoadedModel
 from tunekit.training.serving.continuing import Texts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answering(ABC):
     """A loaded model that answers the way of its family.
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from tunekit.training.serving.answering.base import Answering
+from tunekit.training.serving.answering.choice_tree import ChoiceTree, farthest, takes_trees
 from tunekit.training.serving.continuing import DecoderTexts, Texts
 from tunekit.training.texts import render
 
 _LOGITS_TOGETHER = 1 << 26  # 256 MB in fp32
 _TOKENS_TOGETHER = 1 << 15  # of prompts and choices: it bounds the memory of keys and values
+_TREE_TOKENS = 1 << 12  # of a prompt and its choices: a mask has the square of that
 
 
 class DecoderAnswering(Answering):
     """A decoder-only model, such as Llama."""
 
-    __slots__ = ()
     write_prompt = staticmethod(render.render_prompt)
     write_answer = staticmethod(render.render_answer)
 
@@ -37,7 +39,27 @@ class DecoderAnswering(Answering):
         return DecoderTexts(self.loaded.model, prompts)
 
     def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
-        """See `Answering.log_probs`: what all choices begin with is computed once too."""
+        """See `Answering.log_probs`: what choices begin with in common is computed once too."""
+        if not self._fit_a_tree(prompt, choices):
+            return self._behind_a_cache(prompt, choices)
+        tree = ChoiceTree.of(prompt, choices)
+        return tree.log_probs(tree.logits(self.loaded.model), choices)
+
+    def _fit_a_tree(self, prompt: list[int], choices: list[list[int]]) -> bool:
+        behind, longest = sum(map(len, choices)), len(prompt) + max(map(len, choices))
+        return (
+            len(prompt) + behind <= _TREE_TOKENS
+            and behind * self._vocabulary <= _LOGITS_TOGETHER
+            and longest <= (farthest(self.loaded.model) or longest)
+            and self._takes_trees
+        )
+
+    @cached_property
+    def _takes_trees(self) -> bool:
+        return takes_trees(self.loaded.model)
+
+    def _behind_a_cache(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
+        """The prompt in one pass, and behind its keys and values the choices, as many at once as memory bears."""
         model = self.loaded.model
         shared = _common_beginning(choices)[: _LOGITS_TOGETHER // self._vocabulary]
         ids = torch.tensor([prompt + shared], device=model.device)

@@ -15,7 +15,6 @@ from tunekit.training.texts.rows import Answers, Tokens
 class EncoderDecoderAnswering(Answering):
     """An encoder-decoder, such as T5."""
 
-    __slots__ = ()
     write_prompt = staticmethod(pairs.render_source)
     write_answer = staticmethod(pairs.render_target)
 
