@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
-from tests.unit.training.judged import at_once, decoder, preferences
+from tests.unit.training.judged import at_once, decoder, judgements, preferences
 from tests.unit.training.test_preference import DROPOUT, LORA, objective
 from tunekit.events import JobState
-from tunekit.spec import DPO, FullWeights, LoRA
+from tunekit.spec import DPO, KTO, FullWeights, LoRA
+from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training.models import load
 from tunekit.training.models.adapters import make_trainable
 from tunekit.training.objectives import preference
@@ -61,6 +63,22 @@ class TestReference:
         tuned = make_trainable(load.load_base(llama), LoRA(rank=4, dora=dora), seed=0).eval()
         found = references(PreferenceLearner(decoder(tuned, end_to_end=False), method), rows)
         torch.testing.assert_close(found, base, rtol=0, atol=1e-5 if dora else 0)
+
+    @pytest.mark.parametrize(
+        ("method", "examples", "before"),
+        [(DPO(adapter=LORA), preferences, math.log(2)), (KTO(adapter=LORA), judgements, 0.5)],
+        ids=["dpo", "kto"],
+    )
+    def test_dropout_has_no_part_in_it(
+        self, make_run: MakeRun, tmp_path: Path, method: Any, examples: Any, before: float
+    ) -> None:
+        """A model's own dropout is on while it learns, and off while it is evaluated or asked as a reference."""
+        model = make_tiny_t5(tmp_path / "t5", dropout=0.3)
+        stays = {"learning_rate": 1e-9, "epochs": 1}
+        run = make_run(examples(8), model=model, method=method, validation=examples(6), **stays)
+        train(run)
+        assert events(run, "evaluated")[0].metrics["loss"] == pytest.approx(before, abs=1e-6)
+        assert losses(run)[0] != pytest.approx(before, abs=1e-4)
 
     def test_it_is_asked_once_per_run(self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
         run = make_run(preferences(), method=DROPOUT, validation=preferences(3))
