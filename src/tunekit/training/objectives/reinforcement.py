@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -37,6 +38,7 @@ from tunekit.training.objectives.texts import Texts
 from tunekit.training.plan.device import Device
 from tunekit.training.serving.sampling import DrawKey
 from tunekit.training.texts import pairs, render
+from tunekit.training.texts.reading import text_of
 from tunekit.training.texts.template import stop_ids
 from tunekit.training.texts.tool_calls import split_calls
 
@@ -102,6 +104,9 @@ class Reinforcing(Objective[Question]):
             max_tokens=self.method.max_tokens,
             encoded=self.texts.family == "encoder-decoder",
             calls_tools=bool(example.tools),
+            is_continued=self._is_text(example)
+            and self.texts.template.adds_space
+            and self.texts.family == "decoder",
         )
 
     def learner(self, module: Any, device: Device, *, longest: int) -> ReinforcementLearner:
@@ -111,7 +116,7 @@ class Reinforcing(Objective[Question]):
             model=self.texts.language_model(module, device, longest=longest),
             method=self.method,
             grader=self.grader,
-            decode=template.tokenizer.decode,
+            read=partial(text_of, template.tokenizer),
             stops=stop_ids(template, load.config_stop_ids(module)),
             start=_copied(module) if self.method.kl_weight else {},
             warn=self.warn,
@@ -144,14 +149,17 @@ class Reinforcing(Objective[Question]):
 
     def _prompt(self, example: PromptExample) -> list[int]:
         template, form, tools = self.texts.template, self.texts.prompt_format, example.tools
-        plain = len(example.messages) == 1 and not tools and form == "text"
-        asked = (example.messages[0].content or "") if plain else example.messages
+        asked = (example.messages[0].content or "") if self._is_text(example) else example.messages
         if self.texts.family == "encoder-decoder":
             return pairs.render_source(template, asked, form, tools=tools)
         ids = render.render_prompt(template, asked, form, tools=tools)
         if not ids:
             raise DataError(f"row {example.id!r}: the prompt is empty", hint="leave the row out")
         return ids
+
+    def _is_text(self, example: PromptExample) -> bool:
+        """Whether the prompt is written as it is, and no chat."""
+        return len(example.messages) == 1 and not example.tools and self.texts.prompt_format == "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +170,7 @@ class ReinforcementLearner(Learner[Any]):
         model: The model.
         method: What was asked for.
         grader: Grades its answers.
-        decode: Token ids to text.
+        read: Token ids to text, as `text_of`.
         stops: Tokens that end an answer.
         start: Trainable weights before training; empty where nothing is held against them.
         warn: Told what is left out.
@@ -171,7 +179,7 @@ class ReinforcementLearner(Learner[Any]):
     model: LanguageModel
     method: RFT
     grader: Grader
-    decode: Callable[..., str]
+    read: Callable[..., str]
     stops: tuple[int, ...]
     start: Weights
     warn: Callable[[str], object]
@@ -234,7 +242,7 @@ class ReinforcementLearner(Learner[Any]):
 
     def _sample(self, question: Question, answer: Drawn) -> Sample:
         ids = list(answer.ids[:-1] if answer.stopped else answer.ids)
-        text = self.decode(ids, skip_special_tokens=True)
+        text = self.read(ids, before=question.prompt if question.is_continued else ())
         text, calls = split_calls(text) if question.calls_tools else (text, ())
         reason = "length" if not answer.stopped else "tool_calls" if calls else "stop"
         return Sample(text, calls, reason)

@@ -30,6 +30,7 @@ class Question:
         max_tokens: Longest of them.
         encoded: An encoder reads the prompt, so it takes no positions from the answers.
         calls_tools: Whether answers may hold tool calls.
+        is_continued: Whether answers go on with its text, and are no texts of their own.
         keys: Of its draws, once it falls to a step.
     """
 
@@ -40,6 +41,7 @@ class Question:
     max_tokens: int
     encoded: bool = False
     calls_tools: bool = False
+    is_continued: bool = False
     keys: tuple[DrawKey, ...] = ()
 
     @property
