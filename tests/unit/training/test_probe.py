@@ -313,6 +313,28 @@ def test_damaged_artifact(make_run: MakeRun, base: Base, bert: Path, damage: str
         load.load(run.artifact_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "reads"),
+    [
+        (lambda value: value, '{"layer": 1.5, "pooling": "mean"}'),
+        (lambda value: value, '{"layer": 1, "pooling": "most"}'),
+        (lambda value: value, "[]"),
+        (lambda value: value.half(), '{"layer": 1, "pooling": "mean"}'),
+        (lambda value: value * float("nan"), '{"layer": 1, "pooling": "mean"}'),
+    ],
+    ids=["layer", "pooling", "list", "half", "nan"],
+)
+def test_artifact_that_somebody_else_has_written(
+    make_run: MakeRun, bert: Path, change: Callable[[torch.Tensor], torch.Tensor], reads: str
+) -> None:
+    run = make_run(labelled(12), model=bert, method=QUICK)
+    train(run)
+    path = run.artifact_path / "probe.safetensors"
+    save_file({name: change(value) for name, value in load_file(path).items()}, path, {"reads": reads})
+    with pytest.raises(ModelError):
+        load.load(run.artifact_path)
+
+
 def test_what_it_cannot_be_asked(make_run: MakeRun, bert: Path) -> None:
     run = make_run(labelled(12), model=bert, method=QUICK)
     train(run)

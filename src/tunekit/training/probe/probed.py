@@ -57,7 +57,10 @@ class ProbedModel:
         features = Features.of(base, device, layer=layer, pooling=pooling, longest=longest)
         wanted = {"weight": (classes, features.width), "bias": (classes,)}
         wanted |= dict.fromkeys(("mean", "scale"), (features.width,))
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != wanted:
+        numbers = all(
+            tensor.dtype is torch.float32 and bool(tensor.isfinite().all()) for tensor in tensors.values()
+        )
+        if not numbers or {name: tuple(tensor.shape) for name, tensor in tensors.items()} != wanted:
             raise ModelError(
                 f"{NAME} in {str(directory)!r} does not fit its card or its base model",
                 hint="copy the artifact again, and check that its base model is the one it was trained on",
@@ -103,4 +106,6 @@ def _read(directory: Path) -> tuple[dict[str, torch.Tensor], int, Pooling]:
         reads = json.loads((file.metadata() or {})["reads"])
         if reads["pooling"] not in get_args(Pooling):
             raise ValueError(f"pooling is {str(reads['pooling'])[:40]!r}")
-        return {name: file.get_tensor(name) for name in _TENSORS}, int(reads["layer"]), reads["pooling"]
+        if type(reads["layer"]) is not int:
+            raise ValueError(f"layer is {str(reads['layer'])[:40]!r}")
+        return {name: file.get_tensor(name) for name in _TENSORS}, reads["layer"], reads["pooling"]
