@@ -310,16 +310,29 @@ async def test_the_identity_of_a_model_follows_its_files(tmp_path: Path, model: 
 # --- a guest in the host ------------------------------------------------------------------------------
 
 GUEST = """
-import os, signal, sys, threading
-before = dict(os.environ), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGCHLD), os.umask(0o022)
+import logging, os, random, signal, sys, threading, warnings
+
+def host():
+    os.umask(mask := os.umask(0o022))
+    return {
+        "environment": dict(os.environ),
+        "directory": os.getcwd(),
+        "umask": mask,
+        "random": random.getstate(),
+        "signals": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
+        "logging": (logging.getLogger().handlers[:], logging.getLogger().level),
+        "warnings": warnings.filters[:],
+        "excepthook": sys.excepthook,
+    }
+
 from tests.kill.harness import DATA
 from tests.unit.backends.local.test_backend import SPEC
 from tunekit import FineTuneJob, Sampling, generate
-os.umask(before[3])
+before = host()
 model = FineTuneJob.submit(DATA, "local:" + sys.argv[1], SPEC).result(timeout_s=250)
 generate(model, "question 1", sampling=Sampling(max_tokens=1))
-after = dict(os.environ), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGCHLD), os.umask(0o022)
-assert after == before
+after = host()
+assert not [name for name in before if before[name] != after[name]], (before, after)
 assert not {"torch", "transformers", "peft", "safetensors"} & set(sys.modules)
 others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
 assert all(thread.daemon or thread.name.startswith("asyncio") for thread in others)
