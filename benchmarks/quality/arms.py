@@ -42,6 +42,7 @@ def run_tunekit(
     from tunekit.training.trainer import run_training
 
     configure(threads=1)
+    spec = spec.model_copy(update={"checkpoint_every_steps": 1 << 30})  # costs time and changes no weight
     plan = RunPlan(
         run_id="run",
         key="run",
@@ -159,6 +160,7 @@ def run(request: dict[str, Any], task: Task, model: Path, scratch: Path) -> dict
     if request["arm"] == "peer":
         score = run_peer(task, parts, model, request["seed"], scratch)
     else:
-        score, decided = run_tunekit(task, parts, model, TuneSpec(**request["spec"]), scratch)
+        spec = TuneSpec(**request["spec"], seed=request["seed"])
+        score, decided = run_tunekit(task, parts, model, spec, scratch)
     found = {"dev": score(parts.dev), "test": score(parts.test)}
     return {**found, "decided": decided, "cpu_s": round(time.process_time() - started, 1)}
