@@ -273,6 +273,17 @@ def test_dropout_is_on_what_the_head_reads_and_only_in_training(
         assert not torch.equal(model.logits(ids), model.logits(ids))
 
 
+def test_the_dropout_asked_for_is_the_one_in_use(make_run: MakeRun, base: Base) -> None:
+    """On a model that has none of its own."""
+    none, some = (
+        make_run(labelled(8), name=f"dropout {share}", model=base("llama"), method=Classify(dropout=share))
+        for share in (0.0, 0.5)
+    )
+    train(none)
+    train(some)
+    assert losses(none)[0] != pytest.approx(losses(some)[0], abs=1e-4)
+
+
 def test_the_report_counts_the_classes(make_run: MakeRun, base: Base) -> None:
     run = make_run(labelled(7), model=base("bert"), method=Classify(class_weights="balanced"), epochs=1)
     train(run)
