@@ -14,6 +14,7 @@ import pytest
 from tests.kill.harness import DATA, make_model
 from tests.processes import eventually, is_running, run_python
 from tunekit import (
+    RFT,
     SFT,
     Classify,
     CompletionExample,
@@ -33,7 +34,7 @@ from tunekit import (
 )
 from tunekit.backends.base import GenerateRequest, Generation, ScoreRequest, SubmitRequest
 from tunekit.backends.local import LocalBackend, models
-from tunekit.errors import ModelError
+from tunekit.errors import ModelError, UnsupportedError
 from tunekit.inference import stream
 from tunekit.training.run.rundir import RunDirectory, RunResult
 
@@ -289,6 +290,24 @@ def test_a_method_that_it_does_not_have_is_refused_before_anything_is_written(
             DATA, f"local:{model}", TuneSpec(method=Classify()), backend=backend, settings=settings
         )
     assert len(FineTuneJob.list(settings=settings)) == before
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a multi"])
+async def test_a_grader_that_asks_a_model_is_refused_before_anything_is_written(
+    model: Path, backend: LocalBackend, inside: bool
+) -> None:
+    judge = {
+        "type": "score_model",
+        "name": "judge",
+        "model": "m",
+        "input": [{"role": "user", "content": "{{sample.output_text}}"}],
+    }
+    multi = {"type": "multi", "name": "both", "graders": {"judge": judge}, "calculate_output": "judge"}
+    spec = TuneSpec(method=RFT(grader=multi if inside else judge))
+    with pytest.raises(UnsupportedError, match="a score_model grader needs a judge") as caught:
+        await backend.submit(request(str(model), f"judge {inside}", spec))
+    assert "RFT on this machine has none" in caught.value.hint
+    assert await backend.find(f"judge {inside}") is None
 
 
 @pytest.mark.parametrize("threads", [0, -1])
