@@ -8,6 +8,9 @@ from tunekit._clock import Clock
 from tunekit._settings import Settings
 from tunekit.backends import registry
 from tunekit.backends.base import Backend
+from tunekit.errors import NotFoundError
+from tunekit.records import RunRecord
+from tunekit.refs import JobRef
 from tunekit.store.base import RunStore
 from tunekit.store.sqlite import SqliteStore
 
@@ -71,3 +74,11 @@ class Desk:
     def lease_s(self) -> float:
         """Longer than one call may last: only a dead or hopelessly stuck submitter is taken over from."""
         return self.timeout_s + GRACE_S
+
+    def record_of(self, ref: JobRef) -> RunRecord | None:
+        """The run of a reference, which names it by our id or by the backend's; None if the store has never seen it."""
+        try:
+            record = self.store.get(ref.id)
+        except NotFoundError:
+            return self.store.find_job(ref.backend, ref.id)
+        return record if record.backend == ref.backend else None

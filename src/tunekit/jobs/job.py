@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tunekit import _portal
 from tunekit._settings import Settings
 from tunekit.backends.base import Backend, Snapshot, SubmitRequest
 from tunekit.backends.capabilities import preflight
-from tunekit.errors import DeadlineError, NotFoundError
+from tunekit.errors import NotFoundError
 from tunekit.events import JobState
 from tunekit.jobs import outcome
 from tunekit.jobs.desk import Desk
@@ -29,8 +29,6 @@ from tunekit.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from tunekit.data.dataset import Dataset
-
-T = TypeVar("T")
 
 
 class FineTuneJob:
@@ -159,7 +157,7 @@ class FineTuneJob:
         """`attach` for async code."""
         ref = JobRef(ref)
         desk = Desk.open(ref.backend, backend, store, settings)
-        record = await asyncio.to_thread(_look_up, desk.store, ref)
+        record = await asyncio.to_thread(desk.record_of, ref)
         if record is None:
             found = await look_at(desk, ref.id)
             return cls(desk, job_id=found.job_id)
@@ -285,18 +283,18 @@ class FineTuneJob:
         """
         deadline, stream = Deadline(timeout_s), self.events()
         while on_event is not None:
-            next_event = self._within(deadline, lambda: anext(stream, None))
+            next_event = self._live.within(deadline, lambda: anext(stream, None))
             event = _portal.run(next_event, instead="FineTuneJob.wait_async")
             if event is None:
                 break
             tell(on_event, event)
         return _portal.run(
-            self._within(deadline, lambda: self._live.ended(None)), instead="FineTuneJob.wait_async"
+            self._live.within(deadline, lambda: self._live.ended(None)), instead="FineTuneJob.wait_async"
         )
 
     async def wait_async(self, timeout_s: float | None = None, on_event: OnEvent | None = None) -> Snapshot:
         """`wait` for async code; `on_event` is called on the event loop."""
-        return await self._within(Deadline(timeout_s), lambda: self._live.ended(on_event))
+        return await self._live.within(Deadline(timeout_s), lambda: self._live.ended(on_event))
 
     def result(self, timeout_s: float | None = None) -> ModelRef:
         """Wait for the tuned model.
@@ -330,6 +328,36 @@ class FineTuneJob:
         if job_id := await self._live.accepted():
             await self._live.desk.backend.cancel(job_id)
 
+    def pause(self) -> None:
+        """Ask the job to stop where it can go on, and return at once. A job that has ended is left as it is.
+
+        Its state is `paused` once it has stopped; waiting for its end waits for `resume`, too.
+
+        Raises:
+            UnsupportedError: The backend cannot pause.
+            UnknownOutcomeError: Nobody knows whether the backend has the job.
+        """
+        return _portal.run(self.pause_async(), instead="FineTuneJob.pause_async")
+
+    async def pause_async(self) -> None:
+        """`pause` for async code."""
+        if job_id := await self._live.accepted():
+            await self._live.desk.backend.pause(job_id)
+
+    def resume(self) -> None:
+        """Let a paused job go on from where it stopped. Any other job is left as it is.
+
+        Raises:
+            UnsupportedError: The backend cannot pause, and so cannot resume.
+            UnknownOutcomeError: Nobody knows whether the backend has the job.
+        """
+        return _portal.run(self.resume_async(), instead="FineTuneJob.resume_async")
+
+    async def resume_async(self) -> None:
+        """`resume` for async code."""
+        if job_id := await self._live.accepted():
+            await self._live.desk.backend.resume(job_id)
+
     def artifact(self) -> str:
         """Where what training produced lies: an absolute path, or a URI of a hosted backend. Does not wait for the end.
 
@@ -358,26 +386,3 @@ class FineTuneJob:
                 backend=self.ref.backend,
             )
         return await self._live.desk.backend.artifact(job_id)
-
-    async def _within(self, deadline: Deadline, work: Callable[[], Awaitable[T]]) -> T:
-        limit = asyncio.timeout(deadline.left_s)
-        try:
-            async with limit:
-                return await work()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        raise DeadlineError(
-            f"job {str(self.ref)!r} has not ended after {deadline.timeout_s!r} s",
-            hint="it goes on; wait again, or attach to it later",
-            backend=self.ref.backend,
-        )
-
-
-def _look_up(store: RunStore, ref: JobRef) -> RunRecord | None:
-    """The run of a reference, which names it by our id or by the backend's."""
-    try:
-        record = store.get(ref.id)
-    except NotFoundError:
-        return store.find_job(ref.backend, ref.id)
-    return record if record.backend == ref.backend else None

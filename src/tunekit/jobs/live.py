@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
 
 from tunekit import _portal
 from tunekit.backends.base import EventPage, Snapshot
+from tunekit.errors import DeadlineError
 from tunekit.events import JobEvent, JobState
 from tunekit.jobs import outcome
 from tunekit.jobs.desk import Desk
-from tunekit.jobs.polling import FIRST_PAUSE_S, until
+from tunekit.jobs.polling import FIRST_PAUSE_S, Deadline, until
 from tunekit.jobs.refresh import look_at, refreshed
 from tunekit.jobs.stream import EventStream
 from tunekit.jobs.submission import reconcile
@@ -19,6 +21,8 @@ from tunekit.records import RunRecord
 from tunekit.refs import JobRef
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OnEvent: TypeAlias = Callable[[JobEvent], object]
 
@@ -93,6 +97,25 @@ class LiveJob:
         if await self.settle():
             return self.job_id
         return (await self._until(lambda seen: bool(seen.job_id) or seen.state.is_terminal)).job_id
+
+    async def within(self, deadline: Deadline, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` comes to, unless the caller's patience ends first.
+
+        Raises:
+            DeadlineError: It has ended.
+        """
+        limit = asyncio.timeout(deadline.left_s)
+        try:
+            async with limit:
+                return await work()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise DeadlineError(
+            f"job {str(self.ref)!r} has not ended after {deadline.timeout_s!r} s",
+            hint="it goes on; wait again, or attach to it later",
+            backend=self.ref.backend,
+        )
 
     @property
     def _longest_pause_s(self) -> float:

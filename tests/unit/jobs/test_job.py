@@ -43,7 +43,8 @@ def test_job_says_what_it_is(store: RunStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["submit", "attach", "list", "snapshot", "wait", "result", "cancel", "artifact"]
+    "verb",
+    ["submit", "attach", "list", "snapshot", "wait", "result", "cancel", "pause", "resume", "artifact"],
 )
 def test_blocking_and_async_siblings_take_the_same(verb: str) -> None:
     blocking, sibling = getattr(FineTuneJob, verb), getattr(FineTuneJob, f"{verb}_async")
@@ -277,6 +278,14 @@ def test_backend_that_cannot_cancel_says_so(store: RunStore) -> None:
     job = submit(ScriptedBackend(cancellable=False), store)
     with pytest.raises(UnsupportedError, match="cannot cancel"):
         job.cancel()
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_backend_that_cannot_pause_refuses(store: RunStore, verb: str) -> None:
+    job = submit(ScriptedBackend(), store)
+    with pytest.raises(UnsupportedError, match=f"cannot {verb}"):
+        getattr(job, verb)()
+    assert job.snapshot().state is not JobState.PAUSED
 
 
 # --- waiting ----------------------------------------------------------------------------------------

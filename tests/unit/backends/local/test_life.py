@@ -54,10 +54,10 @@ def wait_for_step(job: FineTuneJob, step: int) -> None:
 
 
 def test_a_paused_run_rests_and_then_ends_in_the_same_bits(site: Site, reference: Outcome) -> None:
-    job, backend = site.submit(), site.backend
+    job = site.submit()
     run = site.run(job.ref)
     wait_for_step(job, 2)
-    asyncio.run(backend.pause(job.ref.id))
+    job.pause()
     eventually(lambda: job.snapshot().state is JobState.PAUSED)
     trainers = (run.path / "launches.jsonl").read_text().count('"start"')
     steps = run.events_path.read_text().count('"type": "step"')
@@ -65,23 +65,23 @@ def test_a_paused_run_rests_and_then_ends_in_the_same_bits(site: Site, reference
     for _ in range(3):
         assert job.snapshot().state is JobState.PAUSED
     assert (run.path / "launches.jsonl").read_text().count('"start"') == trainers
-    asyncio.run(backend.resume(job.ref.id))
+    job.resume()
     outcome = follow(site, job)
     check_stream(outcome.events)
     assert outcome.artifact == reference.artifact
     assert states(job) == [JobState.RUNNING, JobState.PAUSED, JobState.RUNNING, JobState.SUCCEEDED]
-    asyncio.run(backend.pause(job.ref.id))  # too late, and no harm
+    job.pause()  # too late, and no harm
     assert job.snapshot().state is JobState.SUCCEEDED
 
 
 def test_a_run_that_is_paused_again_and_again_is_not_given_up(model: Path, tmp_path: Path) -> None:
     site = Site(tmp_path, model, max_restarts=0)
-    job, backend = site.submit(), site.backend
+    job = site.submit()
     for _ in range(2):
-        asyncio.run(backend.pause(job.ref.id))
+        job.pause()
         eventually(lambda: job.snapshot().state is JobState.PAUSED)
-        asyncio.run(backend.resume(job.ref.id))
-    asyncio.run(backend.pause(job.ref.id))
+        job.resume()
+    job.pause()
     job.cancel()
     with pytest.raises(JobCancelledError):
         job.result(timeout_s=60)
