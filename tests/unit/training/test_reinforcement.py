@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
-from tests.unit.training.judged import CPU, decoder, gradient_of, moved
+from tests.unit.training.judged import ALL_TOGETHER, CPU, decoder, gradient_of, moved
 from tunekit.errors import DataError, JobFailedError, SpecError, UnsupportedError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample, Message, PromptExample
@@ -147,6 +147,20 @@ def test_what_is_cut_into_passes_adds_up_to_the_whole(llama: Path) -> None:
     added = torch.stack([part.total for part in parts]).sum()
     first, second = gradient_of(whole, once.total), gradient_of(cut, added)
     torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_is_divided_by_the_tokens_of_all_answers_and_an_evaluation_by_the_questions(
+    llama: Path,
+) -> None:
+    objective = Reinforcing.of(rft(), texts(llama), prompts(), nothing)
+    learner = learner_of(llama, load.load_base(llama).train(), rft())
+    rows = [objective.row(example) for example in prompts(3)]
+    drawn = learner.drawn(rows, ALL_TOGETHER)
+    lengths = [[len(answer.ids) for answer in row.answers] for row in drawn]
+    assert [row.weight for row in drawn] == [sum(each) for each in lengths]
+    assert [len(each) for each in lengths] == [4, 4, 4]
+    learner.model.module.eval()
+    assert [row.weight for row in learner.drawn(rows, ALL_TOGETHER)] == [1.0, 1.0, 1.0]
 
 
 def test_advantages_are_rewards_less_their_mean_and_exactly_zero_where_all_are_equal() -> None:
