@@ -29,7 +29,7 @@ def make_bloom(path: Path, *, tokenizer_of: Path) -> Path:
         path,
         tokenizer_of,
         BloomForCausalLM,
-        BloomConfig(hidden_size=32, n_layer=2, n_head=4, vocab_size=260, seq_length=256),
+        BloomConfig(hidden_size=32, n_layer=2, n_head=4, vocab_size=260),
     )
 
 

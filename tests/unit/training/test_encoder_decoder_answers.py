@@ -17,6 +17,7 @@ from tunekit.spec import SFT, LoRA, Sampling
 from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training.models import load
 from tunekit.training.models.load import LoadedModel
+from tunekit.training.serving.answering import cached_choices
 from tunekit.training.serving.generate import generate, score
 
 PROMPTS = ["a", "translate this: one two three", "b" * 30, "", "what is it?"]
@@ -125,6 +126,34 @@ def test_many_choices_encode_their_prompt_once(models: dict[str, Path]) -> None:
     )
     score(loaded, [{"prompt": "a", "choices": [f"choice {n}" for n in range(20)]}])
     assert seen == [1]
+
+
+def test_what_choices_look_at_is_computed_once(models: dict[str, Path]) -> None:
+    loaded, read = load.load(models["t5"]), 0
+
+    def count(module: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        nonlocal read
+        read += output.shape[0] * output.shape[1]
+
+    loaded.model.decoder.block[0].layer[1].EncDecAttention.k.register_forward_hook(count)
+    score(loaded, [{"prompt": "a" * 30, "choices": [f"choice {n}" for n in range(20)]}])
+    assert read == len(loaded.tokenizer("a" * 30)["input_ids"])
+
+
+def test_many_choices_are_scored_a_few_at_a_time(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached_choices, "_LOGITS_TOGETHER", 260 * 12)
+    loaded, choices, largest = load.load(models["bart"]), ["one", "one more", "two of these"], 0
+
+    def watch(module: Any, inputs: Any, output: torch.Tensor) -> None:
+        nonlocal largest
+        largest = max(largest, output.shape[0] * output.shape[1])
+
+    loaded.model.get_output_embeddings().register_forward_hook(watch)
+    (found,) = score(loaded, [{"prompt": PROMPTS[1], "choices": choices}])
+    assert largest <= 12
+    assert found["log_probs"] == pytest.approx([by_hand(loaded, PROMPTS[1], it) for it in choices], rel=1e-5)
 
 
 def test_one_user_message_is_its_text(models: dict[str, Path]) -> None:

@@ -12,7 +12,7 @@ from tests.unit.training import decoders
 from tunekit.errors import InvalidError
 from tunekit.training.models import load
 from tunekit.training.models.load import LoadedModel
-from tunekit.training.serving.answering import decoder
+from tunekit.training.serving.answering import cached_choices, choice_tree
 from tunekit.training.serving.answering.decoder import DecoderAnswering
 from tunekit.training.serving.generate import score
 
@@ -63,9 +63,10 @@ def test_scores_are_those_of_the_whole_text(loaded: LoadedModel, choices: list[s
 def test_little_memory_changes_passes_and_no_score(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, logits: int, tokens: int
 ) -> None:
-    monkeypatch.setattr(decoder, "_LOGITS_TOGETHER", logits)
-    monkeypatch.setattr(decoder, "_TOKENS_TOGETHER", tokens)
-    monkeypatch.setattr(decoder, "_TREE_TOKENS", tokens)
+    monkeypatch.setattr(cached_choices, "_LOGITS_TOGETHER", logits)
+    monkeypatch.setattr(choice_tree, "_LOGITS", logits)
+    monkeypatch.setattr(cached_choices, "_TOKENS_TOGETHER", tokens)
+    monkeypatch.setattr(choice_tree, "_TOKENS", tokens)
     largest = 0
 
     def watch(module: Any, inputs: Any, output: torch.Tensor) -> None:
@@ -82,8 +83,8 @@ def test_little_memory_changes_passes_and_no_score(
 def test_the_prompt_is_computed_once_for_all_passes(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoder, "_TOKENS_TOGETHER", 200)
-    monkeypatch.setattr(decoder, "_TREE_TOKENS", 200)
+    monkeypatch.setattr(cached_choices, "_TOKENS_TOGETHER", 200)
+    monkeypatch.setattr(choice_tree, "_TOKENS", 200)
     read: list[int] = []
     handle = loaded.model.get_input_embeddings().register_forward_hook(
         lambda module, inputs, output: read.append(output.shape[0] * output.shape[1])

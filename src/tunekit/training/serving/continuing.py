@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -20,20 +21,41 @@ class Texts(ABC):
     """
 
     logits: torch.Tensor
+    _cache: Any = None
 
     @abstractmethod
+    def read(self, ids: torch.Tensor) -> torch.Tensor:
+        """Tokens that go on with each text, int64, shape (texts, tokens).
+
+        Returns:
+            The logits behind each of them, shape (texts, tokens, vocabulary).
+        """
+
     def append(self, tokens: torch.Tensor) -> None:
         """One more token of each, int64, shape (texts,); the logits are then those behind it."""
+        self.read(tokens[:, None])
 
     @abstractmethod
     def keep(self, rows: torch.Tensor) -> None:
         """Forget all but these, int64, in this order. The logits are out of date until the next `append`."""
+
+    def _said(self, logits: torch.Tensor) -> torch.Tensor:
+        """Those behind the last tokens are what comes next."""
+        self.logits = logits[:, -1]
+        return logits
 
     def repeat(self, copies: int) -> None:
         """Each of them so many times, next to each other, with its logits."""
         rows = torch.arange(len(self.logits), device=self.logits.device).repeat_interleave(copies)
         self.logits = self.logits[rows]
         self.keep(rows)
+
+    def copies(self, count: int) -> Self:
+        """Each of them so many times, next to each other; what these read, they do not."""
+        twins = copy.copy(self)
+        twins._cache = copy.deepcopy(self._cache)
+        twins.repeat(count)
+        return twins
 
 
 def grow(
@@ -74,20 +96,19 @@ class DecoderTexts(Texts):
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]]) -> None:
         self._model = model
-        self._cache: Any = None
         # Without padding there is nothing to mask or to count, and attention takes its causal fast path.
         padded = len({len(prompt) for prompt in prompts}) > 1
         ids, mask = (part.to(model.device) for part in _left_padded(prompts))
         self._mask = mask if padded else None
         bare = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._counts = "position_ids" in inspect.signature(bare.forward).parameters
-        self._read(ids)
+        self._read(ids, logits_to_keep=1)
 
-    def append(self, tokens: torch.Tensor) -> None:
-        """See `Texts.append`."""
+    def read(self, ids: torch.Tensor) -> torch.Tensor:
+        """See `Texts.read`."""
         if self._mask is not None:
-            self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), 1))], dim=1)
-        self._read(tokens[:, None])
+            self._mask = torch.cat([self._mask, self._mask.new_ones(ids.shape)], dim=1)
+        return self._read(ids)
 
     def keep(self, rows: torch.Tensor) -> None:
         """See `Texts.keep`. It copies the cache once, as each token does."""
@@ -95,17 +116,14 @@ class DecoderTexts(Texts):
         if self._mask is not None:
             self._mask = self._mask[rows]
 
-    def _read(self, ids: torch.Tensor) -> None:
-        told: dict[str, Any] = {}
+    def _read(self, ids: torch.Tensor, **told: Any) -> torch.Tensor:
         if self._mask is not None:
             told["attention_mask"] = self._mask
             if self._counts:
                 told["position_ids"] = (self._mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        output = self._model(
-            input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1, **told
-        )
+        output = self._model(input_ids=ids, past_key_values=self._cache, use_cache=True, **told)
         self._cache = output.past_key_values
-        self.logits = output.logits[:, -1]
+        return self._said(output.logits)
 
 
 def _left_padded(prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -127,24 +145,23 @@ class EncoderDecoderTexts(Texts):
 
     def __init__(self, module: Any, told: Mapping[str, torch.Tensor], *, start_id: int) -> None:
         self._module = module
-        self._cache: Any = None
         self._states = module.get_encoder()(**told).last_hidden_state
         self._mask = told["attention_mask"]
         self.append(torch.full((len(self._mask),), start_id, device=self._mask.device))
 
-    def append(self, tokens: torch.Tensor) -> None:
-        """See `Texts.append`."""
+    def read(self, ids: torch.Tensor) -> torch.Tensor:
+        """See `Texts.read`."""
         from transformers.modeling_outputs import BaseModelOutput
 
         output = self._module(
             encoder_outputs=BaseModelOutput(last_hidden_state=self._states),
             attention_mask=self._mask,
-            decoder_input_ids=tokens[:, None],
+            decoder_input_ids=ids,
             past_key_values=self._cache,
             use_cache=True,
         )
         self._cache = output.past_key_values
-        self.logits = output.logits[:, -1]
+        return self._said(output.logits)
 
     def keep(self, rows: torch.Tensor) -> None:
         """See `Texts.keep`."""

@@ -15,6 +15,8 @@ import torch
 
 from tunekit.training.models.attention import close
 
+_TOKENS = 1 << 12  # of a prompt and its choices: the mask has the square of that
+_LOGITS = 1 << 26  # 256 MB in fp32
 _LOCAL = ("sliding_window", "attention_chunk_size")
 
 
@@ -107,8 +109,13 @@ def takes_trees(model: Any) -> bool:
     return close(together[rows], apart)
 
 
-def farthest(model: Any) -> int | None:
-    """How long a text may be in which every token sees all before it in every layer; None is any length."""
+def fits(model: Any, prompt: Sequence[int], choices: Sequence[Sequence[int]]) -> bool:
+    """Whether memory bears their tree, and every token may see all before it in every layer."""
     config = model.config.get_text_config()
-    found = [getattr(config, name, None) for name in _LOCAL]
-    return min((reach for reach in found if reach), default=None)
+    behind, longest = sum(map(len, choices)), len(prompt) + max(map(len, choices))
+    reaches = (getattr(config, name, None) for name in _LOCAL)
+    return (
+        len(prompt) + behind <= _TOKENS
+        and behind * config.vocab_size <= _LOGITS
+        and all(longest <= (reach or longest) for reach in reaches)
+    )

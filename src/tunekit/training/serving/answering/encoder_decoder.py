@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tunekit.training.models.encoder_decoder import EncoderDecoder, decoder_start_id
 from tunekit.training.plan.device import Device
+from tunekit.training.serving.answering import cached_choices
 from tunekit.training.serving.answering.base import Answering
 from tunekit.training.serving.continuing import Texts
 from tunekit.training.texts import pairs
-from tunekit.training.texts.rows import Answers, Tokens
 
 
 class EncoderDecoderAnswering(Answering):
@@ -27,18 +25,13 @@ class EncoderDecoderAnswering(Answering):
         return self._model().begun(prompts)
 
     def log_probs(self, prompt: list[int], choices: list[list[int]]) -> list[float]:
-        """See `Answering.log_probs`: what training computes of answers that share a prompt."""
-        return self._model().score([_answers(prompt, choices)]).by_answer().tolist()
+        """See `Answering.log_probs`: what the decoder looks at is computed once."""
+        return cached_choices.log_probs(self.begin([prompt]), choices, prompt=len(prompt))
 
     def _model(self) -> EncoderDecoder:
         module = self.loaded.model
         device = Device(name=str(module.device), frozen_dtype=module.dtype, compute_dtype=None)
-        # Every position of a choice is a target, so there is nothing to select.
+        # Every position is asked for, so there is nothing to select.
         return EncoderDecoder(
             module=module, device=device, pad_id=0, start_id=decoder_start_id(module), selects_rows=False
         )
-
-
-def _answers(prompt: Sequence[int], choices: Sequence[Sequence[int]]) -> Answers:
-    answers = tuple(Tokens(ids=tuple(choice), weights=(1.0,) * len(choice)) for choice in choices)
-    return Answers(id="", prompt=tuple(prompt), answers=answers, weight=0.0, encoded=True)
