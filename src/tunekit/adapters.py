@@ -19,7 +19,8 @@ class LoRA(Spec):
         rank: Inner dimension r; "auto" takes the smallest that has room for what the data say.
         alpha: Scale numerator; the update is multiplied by alpha / rank (alpha / sqrt(rank) for rsLoRA).
             None means 2 * rank.
-        dropout: Dropout on the adapter's input.
+        dropout: Dropout on the adapter's input. That which the model itself was published with (GPT-2, T5, BERT) is on
+            beside it, whatever is trained.
         target_modules: Which linear layers get one; "all-linear" leaves out the output head and the embeddings. Of a
             mixture of experts it is the attention, the router and every expert (these take no dropout, DoRA or PiSSA).
             The vocabulary is never resized.
