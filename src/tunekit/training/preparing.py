@@ -150,6 +150,7 @@ def _prepared(
         make_trainable, adapter=_adapter(base, recipe), seed=spec.seed, warn=warn, start=start
     )
     model = made_trainable(model)
+    endless = preflight.cannot_end(*texts.unlearned_end(model)) if objective.head == "tokens" else []
     if ranks.leads:
         artifacts.rehearse(run.artifact_path.with_name(".partial-rehearsal"), model, base.tokenizer, card)
     model = placed(model, device, ranks)
@@ -175,7 +176,10 @@ def _prepared(
     report["devices"] = ranks.count
     report["gradient_checkpointing"] = bool(getattr(model, "is_activation_checkpointing", False))
     report |= estimating.time_of(training) | objective.facts(kept, stops)
+    if getattr(spec.method, "prompt_format", "") == "auto":
+        report["auto"]["prompt_format"] = render.AUTO_FORMATS[texts.prompt_format]
     report["warnings"] += [
+        *endless,
         *cut,
         *cut_too,
         *objective.warnings(kept, stops, part="training"),

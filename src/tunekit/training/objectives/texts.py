@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tunekit.training.models.encoder_decoder import EncoderDecoder
 from tunekit.training.models.families import Family
+from tunekit.training.models.indistinct import equals_of
 from tunekit.training.models.language_model import Decoder, LanguageModel
 from tunekit.training.plan.device import Device
 from tunekit.training.texts.render import ResolvedFormat
@@ -52,6 +53,13 @@ class Texts:
             return EncoderDecoder.of(module, device, pad_id=self.pad_id)
         return Decoder.of(module, device, pad_id=self.pad_id, longest=longest)
 
+    def unlearned_end(self, model: Any) -> tuple[str, int]:
+        """The token that ends an answer, and how many others the model cannot tell from it; see `indistinct`."""
+        template = self.template
+        end = template.end_of_turn if self.prompt_format == "chat" else None
+        end = template.tokenizer.eos_token_id if end is None else end
+        return ("", 0) if end is None else (template.tokenizer.decode([end]), equals_of(model, end))
+
     def sample(self, row: Answers) -> str:
         """A row as the model sees it, with what it learns between ⟦ and ⟧."""
         decode = self.template.tokenizer.decode
@@ -72,6 +80,7 @@ class Texts:
         """
         decode = self.template.tokenizer.decode
         return {
+            "prompt_format": self.prompt_format,
             "rows_that_learn_to_stop": len(rows) - len(endless(rows, stop_ids)),
             "stop_tokens": [decode([token]) for token in stop_ids],
             "sample": self.sample(rows[0]),

@@ -166,6 +166,22 @@ def served_differently(rows: Sequence[str]) -> list[str]:
     ]
 
 
+def cannot_end(token: str, equals: int) -> list[str]:
+    """The warning about answers whose end cannot be learned, if there are other tokens that are equal to it.
+
+    Args:
+        token: What ends them.
+        equals: How many tokens the model does not tell from it.
+    """
+    if not equals:
+        return []
+    return [
+        f"answers end in {token!r}, which this model was never trained on: its output head does not tell it from "
+        f"{equals} other tokens and is not trained here either, so the model may run on. Train FullWeights(), or make "
+        "the token that its texts really end in the eos_token of its tokenizer"
+    ]
+
+
 def names(rows: Sequence[Row]) -> str:
     """The ids of some rows, for a message."""
     shown = [repr(row.id) for row in rows[:_NAMED]]

@@ -9,7 +9,7 @@ quality without noticing, so there is no second implementation of any of this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
@@ -21,6 +21,11 @@ from tunekit.training.texts.rows import Tokens
 from tunekit.training.texts.template import Template, Tokenizer, Tools
 
 ResolvedFormat = Literal["chat", "text"]
+AUTO_FORMATS: Mapping[ResolvedFormat, str] = {
+    "chat": "chat: the tokenizer has a chat template",
+    "text": "text: the tokenizer has no chat template, so a prompt is written as it is",
+}
+"""Why "auto" became what it did, for the report."""
 
 
 def resolve_format(tokenizer: Tokenizer | Template, prompt_format: str) -> ResolvedFormat:
