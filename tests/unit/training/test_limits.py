@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -72,6 +75,20 @@ def test_a_limit_that_was_not_reached_is_gone() -> None:
     began = time.process_time()
     while time.process_time() - began < 0.2:
         pass
+
+
+def test_an_instruction_that_does_not_end_ends_with_its_process() -> None:
+    """Nobody can interrupt a tokenizer's loops in Rust: Python looks at signals when they are through."""
+    code = """
+from hashlib import pbkdf2_hmac
+from tunekit.training.run.bounds import cpu_limit
+with cpu_limit("it", seconds=0.2):
+    pass
+with cpu_limit("it", seconds=0.2):
+    pbkdf2_hmac("sha256", b"", b"", 10**9)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGXCPU, done.stderr
 
 
 def test_a_template_that_swells_is_refused(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:

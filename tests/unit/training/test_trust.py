@@ -84,23 +84,88 @@ def configured(**values: Any) -> Callable[[Attack], None]:
     return lambda attack: attack.change("config.json", **values)
 
 
+def piped(name: str) -> Callable[[Attack], None]:
+    """A pipe, which whoever opens it waits for."""
+
+    def pipe(attack: Attack) -> None:
+        (attack.directory / name).unlink(missing_ok=True)
+        os.mkfifo(attack.directory / name)
+
+    return pipe
+
+
+def swollen(attack: Attack) -> None:
+    os.truncate(attack.directory / "tokenizer.json", 300 << 20)  # a hole in the file, not on the disk
+
+
+def template_beside_elsewhere(attack: Attack) -> None:
+    (attack.directory / "additional_chat_templates").mkdir()
+    linked("additional_chat_templates/tools.jinja")(attack)
+
+
+def tokenizer_named(**values: Any) -> Callable[[Attack], None]:
+    return lambda attack: attack.change("tokenizer_config.json", **values)
+
+
+def tokenizer_made(**values: Any) -> Callable[[Attack], None]:
+    return lambda attack: attack.change("tokenizer.json", **values)
+
+
+def as_classifier(**values: Any) -> Callable[[Attack], None]:
+    """Tensors that do not fit are made anew for a head of classes."""
+    return configured(architectures=["LlamaForSequenceClassification"], **values)
+
+
 CODE = dict.fromkeys(("AutoConfig", "AutoModelForCausalLM", "AutoTokenizer"), "evil.Evil")
 REFUSED: dict[str, tuple[Callable[[Attack], object], str]] = {
     "pickle": (pickled, "pickle"),
     "code of its own": (configured(model_type="evil", auto_map=CODE), "custom code"),
     "code of the hub": (configured(attn_implementation="evil/kernel"), "code from elsewhere"),
     "code of the hub, nested": (configured(x=[{"_attn_implementation": "a/b"}]), "code from elsewhere"),
+    "code of the hub, by part": (
+        configured(attn_implementation={"": "kernels-community/flash-attn2"}),
+        "code from elsewhere",
+    ),
+    "weights of others' code": (configured(quantization_config={"quant_method": "mxfp4"}), "quantised"),
+    "template beside it elsewhere": (template_beside_elsewhere, "outside of the model's directory"),
+    "tokenizer named elsewhere": (
+        tokenizer_named(fast_tokenizer_files=["../tokenizer.4.0.0.json"]),
+        "not beside it",
+    ),
+    "tokenizer of weights elsewhere": (tokenizer_named(gguf_file="../model.gguf"), "not beside it"),
+    "tokenizer that is no object": (
+        lambda attack: (attack.directory / "tokenizer_config.json").write_text("[]"),
+        "not a configuration",
+    ),
+    "tokenizer without end": (swollen, "bytes"),
+    "tokenizer with a broken pattern": (
+        tokenizer_made(pre_tokenizer={"type": "Split", "pattern": {"Regex": "((("}, "behavior": "Isolated"}),
+        "cannot load the tokenizer",
+    ),
+    "piped weights": (piped("more.safetensors"), "is no file"),
+    "piped template": (piped("chat_template.jinja"), "is no file"),
+    "piped adapter": (piped("adapter_config.json"), "is no file"),
+    "classes that are no names": (configured(architectures=[3]), "names no classes"),
+    "a billion classes": (as_classifier(num_labels=10**9), "unreasonable"),
+    "wide, as a classifier": (
+        as_classifier(hidden_size=1 << 17, head_dim=1 << 15, intermediate_size=1 << 17),
+        "weights, and its files have",
+    ),
+    "stop tokens that are none": (
+        lambda attack: attack.change("generation_config.json", eos_token_id=[[1]]),
+        "no token ids",
+    ),
     "template elsewhere": (linked("chat_template.jinja"), "outside of the model's directory"),
     "tokenizer elsewhere": (linked("tokenizer.json"), "outside of the model's directory"),
     "configuration elsewhere": (linked("config.json", "{}"), "outside of the model's directory"),
     "shard elsewhere": (sharded_outside, "not a file beside it"),
     "no object": (
         lambda attack: (attack.directory / "config.json").write_text("[1]"),
-        "not a model configuration",
+        "not a configuration",
     ),
     "deep": (
         lambda attack: (attack.directory / "config.json").write_text("[" * 10**5),
-        "not a model configuration",
+        "not a configuration",
     ),
     **{
         f"{name}={value}": (
@@ -149,6 +214,50 @@ def test_code_beside_a_model_that_needs_none_never_runs(attack: Attack) -> None:
     assert not attack.sentinel.exists()
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"attn_implementation": "flash_attention_2"},
+        {"_attn_implementation": "eager"},
+        {"experts_implementation": "sonicmoe"},
+    ],
+)
+def test_kernels_are_ours_to_choose(attack: Attack, llama: Path, values: dict[str, str]) -> None:
+    """Some of these names stand for kernels that transformers would fetch and run."""
+    attack.change("config.json", **values)
+    ours, theirs = load.load(llama).model.config, load.load(attack.directory).model.config
+    assert theirs._attn_implementation == ours._attn_implementation == "sdpa"
+    assert theirs._experts_implementation == ours._experts_implementation
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"normalizer": {"type": "Replace", "pattern": {"Regex": "((a+)+)+b"}, "content": ""}},
+        {"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a+)+b"}, "behavior": "Isolated", "invert": False}},
+        {"post_processor": {
+            "type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": "gone", "type_id": 0}}],
+            "pair": [],
+            "special_tokens": {},
+        }},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+def test_a_tokenizer_that_fails_on_a_text_says_so(attack: Attack, changed: dict[str, Any]) -> None:
+    """What it raises then, a panic in Rust, is no Exception to Python."""
+    attack.change("tokenizer.json", **changed)
+    with pytest.raises(ModelError, match="tokenizer fails on a text"):
+        load.load(attack.directory).template.whole("a" * 3_000)
+
+
+def test_custom_generation_never_runs(attack: Attack) -> None:
+    (attack.directory / "custom_generate").mkdir()
+    shutil.copy(attack.directory / "evil.py", attack.directory / "custom_generate" / "generate.py")
+    load.load(attack.directory)
+    assert not attack.sentinel.exists()
+
+
 def test_links_of_the_hubs_cache_are_its_own(llama: Path, tmp_path: Path) -> None:
     snapshot, blobs = tmp_path / "models--a--b" / "snapshots" / "0", tmp_path / "models--a--b" / "blobs"
     snapshot.mkdir(parents=True)
@@ -184,6 +293,12 @@ LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% en
         "{% import 'os' as os %}{{ os }}",
         "{{ 1 // 0 }}",
         "{{ 'x' * 10**30 }}",
+        "{{ ''|attr('__class__') }}",
+        "{{ '{0.__class__}'.format(1) }}",
+        "{{ [messages]|map(attribute='0.__class__')|list }}",
+        "{% macro again(n) %}{{ again(n) }}{% endmacro %}{{ again(0) }}",
+        "{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}",
+        "{{ 1e400|int }}",
     ],
 )
 def test_a_template_that_reaches_out_is_refused_or_gets_nothing(attack: Attack, reach: str) -> None:

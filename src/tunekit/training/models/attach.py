@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tunekit.errors import ModelError
-from tunekit.training.models.model_files import loading
+from tunekit.training.models import trust
+from tunekit.training.models.model_files import loading, require_directory
+from tunekit.training.saving.artifacts import ADAPTER_CONFIG_NAME, ADAPTER_WEIGHTS_NAME
+from tunekit.training.texts.template import limited
 
 
 def attach_adapter(base: Any, directory: Path) -> Any:
@@ -28,6 +32,7 @@ def attach_trainable(base: Any, directory: Path, *, dropout: float) -> Any:
     """
     from peft import PeftConfig
 
+    require_adapter(base, directory)
     with loading(directory, "adapter"):
         config: Any = PeftConfig.from_pretrained(str(directory))
     config.lora_dropout, config.inference_mode = dropout, False
@@ -45,7 +50,7 @@ def add_adapter(model: Any, directory: Path, name: str) -> None:
     Raises:
         ModelError: The adapter's weights are missing or do not fit the base. The model is as it was.
     """
-    require_weights(directory)
+    require_adapter(model, directory)
     try:
         with loading(directory, "adapter"), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -61,7 +66,7 @@ def add_adapter(model: Any, directory: Path, name: str) -> None:
 def _attached(base: Any, directory: Path, **options: Any) -> Any:
     from peft import PeftModel
 
-    require_weights(directory)
+    require_adapter(base, directory)
     with loading(directory, "adapter"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = PeftModel.from_pretrained(base, str(directory), **options)
@@ -69,12 +74,21 @@ def _attached(base: Any, directory: Path, **options: Any) -> Any:
     return model
 
 
-def require_weights(directory: Path) -> None:
-    """Raise `ModelError` unless the directory holds an adapter's weights."""
-    if not any(directory.glob("adapter_model*.safetensors")):
+def require_adapter(base: Any, directory: Path) -> None:
+    """Raise `ModelError` unless the directory holds a LoRA adapter that is safe to put on a model.
+
+    Patterns that say which modules it is for are somebody else's program, and tried out under the limit of those.
+    """
+    if not (directory / ADAPTER_WEIGHTS_NAME).is_file():
         raise ModelError(
-            f"{str(directory)!r} has no adapter_model.safetensors", hint="copy the whole artifact directory"
+            f"{str(directory)!r} has no {ADAPTER_WEIGHTS_NAME}", hint="copy the whole artifact directory"
         )
+    require_directory(directory)
+    config = trust.check_adapter(directory / ADAPTER_CONFIG_NAME)
+    with loading(directory, "adapter"), limited("finding the layers of an adapter"):
+        for pattern in map(re.compile, trust.patterns_in(config)):
+            for name, _ in base.named_modules():
+                pattern.fullmatch(name)
 
 
 def refuse_half(directory: Path, caught: Iterable[warnings.WarningMessage]) -> None:

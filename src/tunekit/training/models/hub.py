@@ -1,17 +1,71 @@
-"""Whether the model hub can be reached. Knows sockets; downloads nothing.
+"""Models of the hub as directories, and whether it can be reached. Knows its cache and sockets; believes no file.
 
+A model is fetched in two steps, so that what its small files claim is looked at before gigabytes are asked for.
 Without a network, the hub's client retries every file for half a minute, even for files that it has in its cache. One
 look at the start decides instead: a hub that cannot be reached is not asked, and cached models load at once.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+_TEXTS = ["*.json", "*.jinja", "*.txt", "*.model", "*.spm", "*.tiktoken"]
+_ELSEWHERE = [
+    "onnx/*",
+    "openvino/*",
+    "original/*",
+    "gguf/*",
+    "coreml/*",
+]  # the same models for other programs
+
+
+def fetched_texts(source: str, revision: str | None) -> Path:
+    """The directory in the hub's cache with a model's configuration and tokenizer, fetched where they are not there.
+
+    Args:
+        source: A hub id.
+        revision: Branch, tag or commit.
+
+    Raises:
+        OSError: It is not in the cache, and cannot be fetched.
+        ValueError: It is no hub id.
+    """
+    return _fetched(source, revision, _TEXTS)
+
+
+def fetch_weights(source: str, directory: Path) -> None:
+    """Fetch the weights of a model whose `fetched_texts` lie in `directory`: what its index names, or the only file.
+
+    Raises:
+        OSError: They cannot be fetched.
+    """
+    index = directory / "model.safetensors.index.json"
+    shards = (
+        json.loads(index.read_bytes())["weight_map"].values() if index.is_file() else ["model.safetensors"]
+    )
+    if not all((directory / name).is_file() for name in shards):
+        _fetched(source, directory.name, sorted(set(shards)))
+
+
+def _fetched(source: str, revision: str | None, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(
+            source,
+            revision=revision,
+            allow_patterns=patterns,
+            ignore_patterns=_ELSEWHERE,
+            local_files_only=not is_reachable(),
+        )
+    )
 
 
 @cache

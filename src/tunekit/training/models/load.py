@@ -6,7 +6,6 @@ checkpoint's own would make full fine-tuning of a bf16 checkpoint pure bf16, whi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,19 @@ from typing import Any
 import torch
 
 from tunekit.errors import ModelError
-from tunekit.training.models import fingerprint, heads, hub
+from tunekit.training.models import fingerprint, heads, hub, trust
 from tunekit.training.models.attach import add_adapter
 from tunekit.training.models.attach import attach_adapter as attach_adapter
+from tunekit.training.models.backed import require_backed
 from tunekit.training.models.classes import Classes
 from tunekit.training.models.families import Family, Head, auto_class, family_of
-from tunekit.training.models.model_files import TOKENIZER_FILES, loading, require_directory, require_weights
+from tunekit.training.models.model_files import (
+    TOKENIZER_FILES,
+    directory_of,
+    loading,
+    require_directory,
+    require_weights,
+)
 from tunekit.training.models.model_files import local_directory as local_directory
 from tunekit.training.probe.probed import ProbedModel
 from tunekit.training.saving.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card
@@ -120,16 +126,14 @@ def load_tokenizer(source: str | Path, *, revision: str | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
-    directory = local_directory(source)
-    if directory is not None:
-        require_directory(directory)
-        if not any((directory / name).is_file() for name in TOKENIZER_FILES):
-            raise ModelError(
-                f"{str(directory)!r} has no tokenizer: none of {', '.join(TOKENIZER_FILES)}",
-                hint="save the tokenizer beside the weights with tokenizer.save_pretrained(directory)",
-            )
+    directory = directory_of(source, revision)
+    if not any((directory / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelError(
+            f"{str(directory)!r} has no tokenizer: none of {', '.join(TOKENIZER_FILES)}",
+            hint="save the tokenizer beside the weights with tokenizer.save_pretrained(directory)",
+        )
     with loading(source, "tokenizer"):
-        return AutoTokenizer.from_pretrained(**_place(source, revision))
+        return AutoTokenizer.from_pretrained(**_place(directory))
 
 
 def load_config(source: str | Path, *, revision: str | None = None) -> Any:
@@ -140,11 +144,12 @@ def load_config(source: str | Path, *, revision: str | None = None) -> Any:
     """
     from transformers import AutoConfig
 
-    directory = local_directory(source)
-    if directory is not None:
-        require_directory(directory)
+    directory = directory_of(source, revision)
     with loading(source, "configuration"):
-        return AutoConfig.from_pretrained(**_place(source, revision))
+        config = AutoConfig.from_pretrained(**_place(directory))
+        # Kernels are ours to choose; some names stand for ones that would be fetched.
+        config._attn_implementation = config._experts_implementation = None
+    return config
 
 
 def load_base(
@@ -237,12 +242,14 @@ def _pretrained(
     options: Mapping[str, Any],
 ) -> tuple[Any, dict[str, Any]]:
     """A model and what its files lack, which transformers fills with random numbers and only logs."""
-    directory = local_directory(source)
-    if directory is not None:
-        require_weights(directory)
+    directory = directory_of(source, revision)
     with loading(source, "model"):
+        if local_directory(source) is None:
+            hub.fetch_weights(str(source), directory)
+        require_weights(directory)
+        require_backed(config, head, directory)
         loaded: tuple[Any, dict[str, Any]] = auto_class(config, head).from_pretrained(
-            **_place(source, revision),
+            **_place(directory),
             config=config,
             dtype=dtype,
             use_safetensors=True,
@@ -254,14 +261,12 @@ def _pretrained(
     return loaded
 
 
-def _place(source: str | Path, revision: str | None) -> dict[str, Any]:
+def _place(directory: Path) -> dict[str, Any]:
     """What transformers is told of where everything of a model lies, and of whom to trust."""
-    directory = local_directory(source)
     return {
-        "pretrained_model_name_or_path": str(directory or source),
-        "revision": revision,
+        "pretrained_model_name_or_path": str(directory),
         "trust_remote_code": False,
-        "local_files_only": directory is not None or not hub.is_reachable(),
+        "local_files_only": True,
     }
 
 
@@ -274,9 +279,19 @@ def _refuse_lacking(source: str | Path, missing: list[str]) -> None:
 
 
 def config_stop_ids(model: Any) -> tuple[int, ...]:
-    """End-of-sequence ids that the model's generation config names."""
+    """End-of-sequence ids that the model's generation config names.
+
+    Raises:
+        ModelError: What it names are no ids.
+    """
     found = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    return tuple(found) if isinstance(found, (list, tuple)) else () if found is None else (found,)
+    ids = tuple(found) if isinstance(found, (list, tuple)) else () if found is None else (found,)
+    if not all(type(token) is int for token in ids):
+        raise ModelError(
+            f"the model's eos_token_id are no token ids: {str(found)[:40]}",
+            hint="restore the model's own generation_config.json",
+        )
+    return ids
 
 
 def model_max_length(model: Any) -> int:
@@ -353,9 +368,9 @@ def _load_probe(card: Card, directory: Path, dtype: torch.dtype, device: str) ->
 
 def _load_foreign_adapter(directory: Path, dtype: torch.dtype, device: str) -> LoadedModel:
     """A PEFT directory that another tool wrote: its config names the base, and there is no card to check against."""
-    with loading(directory, "adapter"):
-        config = json.loads((directory / ADAPTER_CONFIG_NAME).read_text(encoding="utf-8"))
-        base_name, revision = config["base_model_name_or_path"], config.get("revision")
+    require_directory(directory)
+    config = trust.check_adapter(directory / ADAPTER_CONFIG_NAME)
+    base_name, revision = config["base_model_name_or_path"], config.get("revision")
     base = load_base(base_name, revision=revision, dtype=dtype).to(device)
     has_tokenizer = any((directory / name).is_file() for name in TOKENIZER_FILES)
     tokenizer = load_tokenizer(directory) if has_tokenizer else load_tokenizer(base_name, revision=revision)

@@ -1,4 +1,4 @@
-"""What a model directory must hold before it is believed, and which errors loading can meet. Loads nothing itself."""
+"""What a model directory must hold before it is believed, where it is, and which errors loading can meet."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tunekit.errors import ModelError
-from tunekit.training.models import trust
-from tunekit.training.saving.artifacts import is_artifact
+from tunekit.errors import ModelError, TunekitError
+from tunekit.training.models import hub, trust
+from tunekit.training.saving.artifacts import ADAPTER_CONFIG_NAME, is_artifact
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-
-_REFUSALS = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    AssertionError,
-    ArithmeticError,
-)
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
@@ -45,15 +34,41 @@ def local_directory(source: str | Path) -> Path | None:
     return None
 
 
+def directory_of(source: str | Path, revision: str | None) -> Path:
+    """Where the files of a model lie, which are looked at before anything reads them; a hub model's without weights.
+
+    Args:
+        source: A directory, or a hub id.
+        revision: Hub revision.
+
+    Raises:
+        ModelError: There are none, or they claim something outrageous.
+    """
+    directory = local_directory(source)
+    if directory is None:
+        with loading(source, "files"):
+            directory = hub.fetched_texts(str(source), revision)
+    require_directory(directory)
+    return directory
+
+
 def require_directory(directory: Path) -> None:
     """Raise `ModelError` unless this is the directory of a model or of an artifact, and claims nothing outrageous."""
-    if not (directory / "config.json").is_file() and not is_artifact(directory):
+    has_adapter = (directory / ADAPTER_CONFIG_NAME).is_file()
+    if not (directory / "config.json").is_file() and not has_adapter and not is_artifact(directory):
         names = ", ".join(sorted(item.name for item in directory.iterdir())[:5]) or "nothing"
         raise ModelError(
             f"{str(directory)!r} is not a model directory: it has no config.json (it holds {names})",
             hint="point at a directory that model.save_pretrained wrote",
         )
-    trust.check_directory(directory)
+    with loading(directory, "files"):
+        trust.check_directory(directory)
+    weights = [path.name for path in directory.glob("*.safetensors") if not path.name.startswith("adapter_")]
+    if has_adapter and weights:  # transformers would load both together, PEFT the one on another base
+        raise ModelError(
+            f"{str(directory)!r} holds an adapter and the weights of a model ({min(weights)})",
+            hint=f"move {ADAPTER_CONFIG_NAME} and the adapter's weights into a directory of their own",
+        )
 
 
 def require_weights(directory: Path) -> None:
@@ -89,12 +104,9 @@ def _check_index(index: Path) -> None:
 @contextmanager
 def loading(source: str | Path, part: str) -> Iterator[None]:
     """What transformers, PEFT and safetensors raise inside becomes a `ModelError` that names source and part."""
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
-
     try:
         yield
-    except ModelError:
+    except (TunekitError, MemoryError):
         raise
     except ImportError as error:
         package = _missing_package(error)
@@ -102,7 +114,7 @@ def loading(source: str | Path, part: str) -> Iterator[None]:
             f"the {part} of {str(source)!r} needs the package {package!r}, which is not installed",
             hint=f"pip install {package}",
         ) from error
-    except (*_REFUSALS, SafetensorError, StrictDataclassError) as error:
+    except Exception as error:  # tokenizers raises nothing more particular
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"cannot load the {part} of {str(source)!r}: {reason}",

@@ -1,4 +1,4 @@
-"""Bounds on somebody else's program, the chat template: CPU time and memory. For child processes only.
+"""Bounds on somebody else's programs, such as the chat template: CPU time and memory. For child processes only.
 
 CPU time and not the clock's: a machine that sleeps, or has no time for us, is no reason to fail. Memory is address
 space beyond what the process has when the block begins, so a template that asks for gigabytes is refused by the kernel
@@ -7,6 +7,7 @@ at once instead of taking the machine with it.
 
 from __future__ import annotations
 
+import math
 import resource
 import signal
 from collections.abc import Iterator
@@ -18,12 +19,15 @@ from tunekit.errors import JobFailedError
 
 TEMPLATE_SECONDS = 60.0
 TEMPLATE_BYTES = 2 << 30
-_HINT = "the model's chat template is broken, or made to do harm; use another model"
+_HINT = "the model's chat template or tokenizer is broken, or made to do harm; use another model"
 
 
 @contextmanager
 def cpu_limit(what: str, *, seconds: float = TEMPLATE_SECONDS) -> Iterator[None]:
     """Bound the CPU time of a block in the main thread. Inside of another such block, that one's limit counts.
+
+    Python looks at signals between two of its instructions. One that does not come to an end, such as a tokenizer's
+    pattern, ends with the process: the kernel takes it down at twice the time.
 
     Args:
         what: What happens inside, for the error.
@@ -43,11 +47,21 @@ def cpu_limit(what: str, *, seconds: float = TEMPLATE_SECONDS) -> Iterator[None]
     # takes it for a template's.
     before = signal.signal(signal.SIGVTALRM, expire)  # noqa: TID251
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (_last_second(soft, seconds), hard))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
         signal.signal(signal.SIGVTALRM, before)  # noqa: TID251
+
+
+def _last_second(soft: int, seconds: float) -> int:
+    """Of this process's CPU time: twice what it may take from now on, or what somebody has set before."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    last = math.ceil(used.ru_utime + used.ru_stime + 2 * seconds) + 1
+    return last if soft == resource.RLIM_INFINITY else min(soft, last)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tunekit.errors import DataError, ModelError
+from tunekit.errors import DataError, ModelError, TunekitError
 from tunekit.examples import Message, message_to_dict
 from tunekit.training.texts.control_tokens import ControlTokens
 
@@ -61,7 +61,9 @@ class Template:
         return cls(
             tokenizer=tokenizer,
             has_chat=has_chat,
-            begin=bos if bos is not None and list(tokenizer("a")["input_ids"])[:1] == [bos] else None,
+            begin=bos
+            if bos is not None and _encode(tokenizer, "a", add_special_tokens=True)[:1] == [bos]
+            else None,
             adds_space=_encode(tokenizer, "a") == _behind(tokenizer, " a"),
             end_of_turn=_end_of_turn(tokenizer) if has_chat else None,
             controls=ControlTokens.of(tokenizer),
@@ -119,6 +121,11 @@ class Template:
 def limit_rendering(limit: RenderingLimit) -> None:
     """From now on, in this context, limit every use of a template. For child processes: limits are of a process."""
     _rendering_limit.set(limit)
+
+
+def limited(what: str) -> AbstractContextManager[None]:
+    """That limit, around something else that somebody else's files decide."""
+    return _rendering_limit.get()(what)
 
 
 def stop_ids(tokenizer: Tokenizer | Template, extra: Iterable[int] = ()) -> tuple[int, ...]:
@@ -179,7 +186,7 @@ def _apply(tokenizer: Tokenizer, messages: Sequence[Message], tools: Tools, **op
     _refuse_unwritten(messages, source)
     try:
         chat = [_template_message(message) for message in messages]
-        with _rendering_limit.get()("writing a chat with the model's template"):
+        with limited("writing a chat with the model's template"):
             return tokenizer.apply_chat_template(
                 chat, tools=[dict(tool) for tool in tools] or None, **options
             )
@@ -188,7 +195,9 @@ def _apply(tokenizer: Tokenizer, messages: Sequence[Message], tools: Tools, **op
             f"the model's chat template refuses these messages: {error}",
             hint="check the order of roles; many templates want user and assistant to alternate",
         ) from error
-    except (ArithmeticError, LookupError, AttributeError, RecursionError) as error:
+    except (TunekitError, MemoryError):
+        raise
+    except Exception as error:  # a program may raise whatever it wants
         raise ModelError(
             f"the model's chat template fails on these messages: {type(error).__name__}: {str(error)[:200]}",
             hint="the template is broken; compare it with the model's own, or use another model",
@@ -231,9 +240,18 @@ def _encode(
     tokenizer: Tokenizer, text: str, *, add_special_tokens: bool = False, **options: Any
 ) -> list[int]:
     try:
-        return list(tokenizer(text, add_special_tokens=add_special_tokens, **options)["input_ids"])
+        with limited("reading a text with the model's tokenizer"):
+            return list(tokenizer(text, add_special_tokens=add_special_tokens, **options)["input_ids"])
     except (TypeError, UnicodeEncodeError) as error:
         raise DataError(
             "the text holds half of a surrogate pair, which is no character",
             hint="it was cut or decoded wrongly somewhere; read the file as UTF-8 again",
+        ) from error
+    except BaseException as error:
+        # tokenizers raises Exception itself, and where it panics what is no Exception at all.
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise ModelError(
+            f"the model's tokenizer fails on a text: {str(error)[:200]}",
+            hint="its files are broken; compare them with the model's own, or use another model",
         ) from error
