@@ -231,6 +231,25 @@ def test_before_the_first_step_equal_answers_are_warned_about(make_run: MakeRun)
     assert report["rows_that_learn_to_stop"] == 8
 
 
+@pytest.mark.parametrize(
+    ("method", "idle"),
+    [
+        (DPO(label_smoothing=0.1), []),
+        (DPO(loss="simpo", margin=0.9), []),
+        (DPO(loss="orpo"), []),
+        (DPO(loss="ipo", label_smoothing=0.1, margin=0.9), ["label_smoothing=0.1", "margin=0.9"]),
+    ],
+    ids=["smoothed", "simpo", "orpo", "ipo"],
+)
+def test_a_constant_of_another_loss_is_warned_about(llama: Path, method: DPO, idle: list[str]) -> None:
+    rows = [objective(llama, method).row(example) for example in preferences(2)]
+    found = objective(llama, method).warnings(rows, [1, 3], part="training")
+    assert [warning.partition(" ")[0] for warning in found if "no effect" in warning] == idle
+    assert not any(
+        "no effect" in each for each in objective(llama, method).warnings(rows, [], part="validation")
+    )
+
+
 def test_a_row_of_another_kind_is_refused(llama: Path) -> None:
     with pytest.raises(DataError, match="row 'x'"):
         objective(llama, DPO()).row(CompletionExample(id="x", prompt="a", completion="b"))

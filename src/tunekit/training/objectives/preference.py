@@ -29,6 +29,7 @@ from tunekit.training.texts.render_answers import render_answers
 
 _AGAINST_REFERENCE = ("sigmoid", "ipo")
 _PER_TOKEN = ("ipo", "orpo", "simpo")
+_OF_ONE_LOSS = {"label_smoothing": "sigmoid", "margin": "simpo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,17 @@ class Preferring(Judging[Referenced]):
                 f"{len(equal)} {part} rows have the same answer as chosen and as rejected, which teaches nothing: "
                 f"{names(equal)}"
             )
-        return found
+        return found + (_idle(self.method) if part == "training" else [])
+
+
+def _idle(method: DPO) -> list[str]:
+    """Warnings of constants that were set and that the loss does not know."""
+    defaults = DPO()
+    return [
+        f"{field}={getattr(method, field):g} has no effect: it belongs to loss={loss!r}, and this is {method.loss!r}"
+        for field, loss in _OF_ONE_LOSS.items()
+        if method.loss != loss and getattr(method, field) != getattr(defaults, field)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
