@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tunekit import _files
@@ -26,7 +26,7 @@ from tunekit.training.run.bounds import cpu_limit, rendering_limit
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.leaving import EXIT_INTERRUPTED, Leaving, before_the_first_step
 from tunekit.training.run.rundir import RunDirectory, RunResult
-from tunekit.training.run.turns import Queue, device_for
+from tunekit.training.run.turns import Queue, devices_for
 
 _LOOK_FOR_TURN_S = 0.2
 _DISK_FULL = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
@@ -73,12 +73,15 @@ def _carry_out(run: RunDirectory, leaving: Leaving) -> RunResult | None:
 
 
 def _in_turn(run: RunDirectory, log: EventLog, leaving: Leaving) -> RunResult | None:
-    """Wait for the device, then train. Before torch is imported: what waits must not cost memory."""
-    device = device_for(run.plan().threads, os.environ)
-    with Queue(run.path.parent.parent / "devices", device) as queue:
-        while not queue.is_our_turn():
+    """Wait for the devices, then train. Before torch is imported: what waits must not cost memory."""
+    plan = run.plan()
+    devices = devices_for(plan.threads, os.environ, count=plan.devices)
+    with ExitStack() as stack:
+        home = run.path.parent.parent / "devices"
+        queues = [stack.enter_context(Queue(home, device)) for device in devices]
+        while not all(queue.is_our_turn() for queue in queues):
             run.queued_path.touch(mode=0o600)
-            log.state(JobState.QUEUED, f"waits for its turn on {device.name}")
+            log.state(JobState.QUEUED, f"waits for its turn on {', '.join(each.name for each in devices)}")
             reason = leaving()
             if reason is not None:
                 return before_the_first_step(reason, log)
@@ -135,12 +138,14 @@ def failure(error: Exception) -> RunResult:
 def _train(run: RunDirectory, log: EventLog, leaving: Leaving) -> RunResult | None:
     # Imported here: seconds of torch must not lie between the signal handler and the first word in the log.
     from tunekit.training.plan.device import configure
+    from tunekit.training.ranks.launching import threads_each, together
     from tunekit.training.texts import template
     from tunekit.training.trainer import run_training
 
-    configure(run.plan().threads)
+    configure(threads_each(run.plan()))
     template.limit_rendering(rendering_limit)
-    return run_training(run, log, leaving, cpu_limit, leaving.at_once)
+    with together(run) as ranks:
+        return run_training(run, log, leaving, cpu_limit, leaving.at_once, ranks)
 
 
 def _log_traceback() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.processes import start_python
 from tunekit.training.run import turns
-from tunekit.training.run.turns import Device, Queue, device_for
+from tunekit.training.run.turns import Device, Queue, devices_for
 
 GPU = Device(name="cuda-0", takes=1, capacity=1)
 
@@ -85,11 +85,11 @@ def test_the_device_is_the_first_that_is_visible(
 ) -> None:
     (tmp_path / "nvidia0").touch()
     monkeypatch.setattr(turns, "_GPUS", tmp_path)
-    found = device_for(2, {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
+    (found,) = devices_for(2, {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
     assert found.name == name
 
 
 def test_a_run_takes_as_many_cores_as_it_has_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "_GPUS", tmp_path)
     monkeypatch.setattr(turns, "physical_cores", lambda: 4)
-    assert [device_for(threads, {}).takes for threads in (1, 3, 99)] == [1, 3, 4]
+    assert [devices_for(threads, {})[0].takes for threads in (1, 3, 99)] == [1, 3, 4]

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
 from tunekit import _files, graders
@@ -29,11 +28,10 @@ from tunekit.backends.base import (
     SubmitRequest,
 )
 from tunekit.backends.capabilities import Capabilities
-from tunekit.backends.local import launch, models, questions, warm_start
+from tunekit.backends.local import launch, models, packages, questions, warm_start
 from tunekit.backends.local.worker import InferenceWorker
 from tunekit.errors import (
     JobFailedError,
-    MissingExtraError,
     ModelError,
     NotFoundError,
     SpecError,
@@ -42,6 +40,7 @@ from tunekit.errors import (
 from tunekit.events import JobState, Notice, Usage
 from tunekit.spec import RFT, Method, Sampling
 from tunekit.training.models.fingerprint import Hashes
+from tunekit.training.ranks.refusals import refuse_sharing_out
 from tunekit.training.run.rundir import RunDirectory, RunPlan
 from tunekit.training.run.turns import physical_cores
 
@@ -53,7 +52,11 @@ class LocalBackend(Backend):
 
     Args:
         settings: Where runs are kept; None reads the environment.
-        threads: CPU threads per process; None takes the physical cores that this process may use.
+        threads: CPU threads per run; None takes the physical cores that this process may use.
+        devices: GPUs that a run trains on, a process on each; without GPUs, processes that share its threads. A probe
+            uses one of them.
+        strategy: What each of several devices has: a whole model ("ddp"), or its share of every layer's weights
+            ("fsdp"), for models that do not fit otherwise.
         max_restarts: How many trainers of one run may die in a row without publishing a checkpoint before it is failed.
         idle_timeout_s: Seconds without a request after which the inference worker gives its memory back.
         on_parent_exit: What a trainer does when the process that started it ends: "keep" training, or "stop" as it does
@@ -93,6 +96,8 @@ class LocalBackend(Backend):
         *,
         settings: Settings | None = None,
         threads: int | None = None,
+        devices: int = 1,
+        strategy: Literal["ddp", "fsdp"] = "ddp",
         max_restarts: int = 3,
         idle_timeout_s: float = 600.0,
         on_parent_exit: Literal["keep", "stop"] = "keep",
@@ -102,8 +107,13 @@ class LocalBackend(Backend):
             raise SpecError(f"on_parent_exit is {on_parent_exit!r}", hint='use "keep" or "stop"')
         if threads is not None and threads < 1:
             raise SpecError(f"threads is {threads}", hint="use 1 or more, or None")
+        if devices < 1:
+            raise SpecError(f"devices is {devices}", hint="use 1 or more")
+        if strategy not in ("ddp", "fsdp"):
+            raise SpecError(f"strategy is {strategy!r}", hint='use "ddp" or "fsdp"')
         self._settings = settings or Settings()
         self._threads = threads or physical_cores()
+        self._devices, self._strategy = devices, strategy
         self._max_restarts = max_restarts
         self._stop_with_host = on_parent_exit == "stop"
         self._told_silent: set[str] = set()
@@ -235,6 +245,8 @@ class LocalBackend(Backend):
         self._require_extra(request.spec.method)
         if isinstance(request.spec.method, RFT):
             graders.parse(request.spec.method.grader)  # what is wrong with it is said here and now
+        if self._devices > 1 and self._strategy == "fsdp":
+            refuse_sharing_out(request.spec)
         revision = request.spec.options.get("revision")
         if revision is not None and not isinstance(revision, str):
             raise SpecError(f"option 'revision' is {revision!r}", hint="give a hub revision as a string")
@@ -257,6 +269,8 @@ class LocalBackend(Backend):
             spec=request.spec,
             python=self._python,
             threads=self._threads,
+            devices=self._devices,
+            strategy=self._strategy,
             validation=request.validation is not None,
             created_at=time.time(),
         )
@@ -356,9 +370,7 @@ class LocalBackend(Backend):
     def _require_extra(self, method: Method | None = None) -> None:
         if self._python != sys.executable:
             return  # what another interpreter has, it says itself
-        for package, extra in _packages(method).items():
-            if find_spec(package) is None:
-                raise MissingExtraError(package, extra=extra)
+        packages.require_for(method)
 
     def _resolve(self, model: str) -> str:
         return models.resolve(model, self._settings.runs)
@@ -367,16 +379,6 @@ class LocalBackend(Backend):
         self._require_extra()
         resolved = await asyncio.to_thread(self._resolve, model)
         return await self._worker.ask(operation, model=resolved, **arguments)
-
-
-def _packages(method: Method | None) -> dict[str, str]:
-    """What a method needs, with the extra that brings it."""
-    needed = dict.fromkeys(("torch", "transformers", "peft"), "local")
-    if getattr(method, "type", "") == "probe":
-        needed["sklearn"] = "probe"
-    if getattr(getattr(method, "adapter", None), "quantization", None):
-        needed |= dict.fromkeys(("bitsandbytes", "accelerate"), "qlora")
-    return needed
 
 
 def _run_id(key: str) -> str:

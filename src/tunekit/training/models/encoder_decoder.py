@@ -20,6 +20,7 @@ from tunekit.training.models import layouts
 from tunekit.training.models.language_model import LanguageModel, Scored, scored
 from tunekit.training.models.layouts import Batch
 from tunekit.training.plan.device import Device
+from tunekit.training.ranks.sharding import is_shared_out
 from tunekit.training.serving.continuing import EncoderDecoderTexts
 from tunekit.training.texts.rows import Answers
 
@@ -99,6 +100,9 @@ class EncoderDecoder(LanguageModel):
         from transformers.modeling_outputs import BaseModelOutput
 
         shared = torch.tensor([len(row.answers) for row in rows], device=self.device.name)
+        if is_shared_out(self.module):
+            # Such a model gathers its weights when it is called as a whole, and an encoder alone would find none.
+            return {name: value.repeat_interleave(shared, dim=0) for name, value in told.items()}
         hidden = self.module.get_encoder()(**told).last_hidden_state.repeat_interleave(shared, dim=0)
         return {
             "encoder_outputs": BaseModelOutput(last_hidden_state=hidden),

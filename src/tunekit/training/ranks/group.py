@@ -86,9 +86,14 @@ class Ranks:
         """Make every gradient the sum over all ranks. One that no rank has stays None, so it is not stepped with.
 
         Once per step, behind its last backward pass: what is trained is an adapter more often than not, and ranks need
-        not make equally many passes. Sharded weights have theirs added up as they are computed.
+        not make equally many passes. Weights that are shared out have the mean of theirs already, from each pass.
         """
-        if self.count == 1 or self.in_step:
+        if self.count == 1:
+            return
+        if self.in_step:
+            for value in parameters:
+                if value.grad is not None:
+                    value.grad.mul_(self.count)
             return
         have = torch.tensor([value.grad is not None for value in parameters], dtype=torch.uint8)
         distributed.all_reduce(have, distributed.ReduceOp.MAX)

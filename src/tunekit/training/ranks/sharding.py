@@ -35,8 +35,6 @@ def placed(model: Any, device: Device, ranks: Ranks) -> Any:
     parts = [block for _, stack in blocks(model) for block in stack]
     for part in [*parts, model]:
         fully_shard(part, mesh=mesh)
-        # Gradients are added up: they are of a sum that was divided by the weights of the whole step already.
-        part.set_gradient_divide_factor(1.0)
     return model
 
 

@@ -11,6 +11,7 @@
       artifact/          the tuned model, published whole
       cancel             appears when somebody wants the run to stop
       pause              is there while somebody wants the run to rest
+      ranks/             where the processes of a run on several devices meet; there while they train
       queued             is there while the run waits for its turn on the device
       alive              touched while the trainer gets on; an old one says that it hangs
       result.json        the last thing the trainer writes: how it ended
@@ -74,6 +75,8 @@ class RunPlan(BaseModel):
         spec: The recipe.
         python: Interpreter to train with: a run that is taken up again by another program trains where it began.
         threads: CPU threads to compute with; part of the plan because results depend on it in the last bit.
+        devices: Processes that train together, each on a device of its own.
+        strategy: Whether each has a whole model ("ddp"), or its share of every layer's weights ("fsdp").
         validation: Whether there is a `data/validation.jsonl`.
         created_at: Unix seconds.
     """
@@ -90,6 +93,8 @@ class RunPlan(BaseModel):
     spec: TuneSpec
     python: str
     threads: int
+    devices: int = 1
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     validation: bool = False
     created_at: float
 
@@ -148,6 +153,11 @@ class RunDirectory:
     def untrained_path(self) -> Path:
         """What the untrained model says of the rows; computed once."""
         return self.path / "untrained"
+
+    @property
+    def ranks_path(self) -> Path:
+        """Where processes that train together meet."""
+        return self.path / "ranks"
 
     @property
     def range_test_path(self) -> Path:

@@ -41,8 +41,10 @@ class Device:
     capacity: int
 
 
-def device_for(threads: int, environment: Mapping[str, str]) -> Device:
-    """The device that a run will use: the first visible GPU, all of it, or as many cores as it has threads.
+def devices_for(threads: int, environment: Mapping[str, str], *, count: int = 1) -> list[Device]:
+    """The devices that a run will use: the first visible GPUs, all of each, or as many cores as it has threads.
+
+    They are in an order that is the same for every run, so that of two that wait for several, one comes first.
 
     Told without torch, which takes seconds and hundreds of megabytes that a run in the queue does not need. Where torch
     cannot use the GPU that is there, runs on the CPU go one by one.
@@ -50,12 +52,15 @@ def device_for(threads: int, environment: Mapping[str, str]) -> Device:
     Args:
         threads: CPU threads of the run.
         environment: Of its process.
+        count: How many GPUs it uses, where there are any.
     """
-    visible = environment.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
-    if any(_GPUS.glob("nvidia[0-9]*")) and visible not in ("", "-1"):
-        return Device(name="cuda-" + re.sub(r"[^\w-]", "_", visible), takes=1, capacity=1)
+    told = environment.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
+    visible = [name.strip() for name in told]
+    if any(_GPUS.glob("nvidia[0-9]*")) and visible[0] not in ("", "-1"):
+        names = sorted("cuda-" + re.sub(r"[^\w-]", "_", name) for name in visible[:count])
+        return [Device(name=name, takes=1, capacity=1) for name in names]
     cores = physical_cores()
-    return Device(name="cpu", takes=min(threads, cores), capacity=cores)
+    return [Device(name="cpu", takes=min(threads, cores), capacity=cores)]
 
 
 def physical_cores() -> int:

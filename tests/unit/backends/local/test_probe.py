@@ -84,7 +84,7 @@ async def test_without_scikit_learn(
     model: Path, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "tunekit.backends.local.backend.find_spec", lambda name: None if name == "sklearn" else name
+        "tunekit.backends.local.packages.find_spec", lambda name: None if name == "sklearn" else name
     )
     request = SubmitRequest(model=str(model), spec=SPEC, train=Dataset(labelled(6)), idempotency_key="a")
     with pytest.raises(MissingExtraError) as caught:
