@@ -68,11 +68,11 @@ def grid(task: Task) -> list[TuneSpec]:
     if task.method == "classify":
         return [
             BARE["classify"].model_copy(update={"learning_rate": rate, "batch_size": size})
-            for rate, size in product((1e-4, 2e-4, 5e-4, 1e-3), (4, 8, 16))
+            for size, rate in product((8, 4, 16), (1e-4, 2e-4, 5e-4, 1e-3))
         ]
     return [
         TuneSpec(method=SFT(adapter=LoRA(rank=rank)), learning_rate=rate, batch_size=size)
-        for rate, size, rank in product((1e-3, 3e-3, 1e-2), (4, 16), (8, 64))
+        for size, rate, rank in product((4, 16), (1e-3, 3e-3, 1e-2), (8, 64))
     ]
 
 
