@@ -97,6 +97,12 @@ class TestTraining:
         assert losses(parts) == losses(whole)
         assert artifact_bytes(parts) == artifact_bytes(whole)
 
+    def test_every_step_drops_something_else(self, make_run: MakeRun, models: dict[str, Path]) -> None:
+        """The same row, and weights that hardly move."""
+        run = make_run(rows(1), model=models["t5"], epochs=4, learning_rate=1e-9)
+        train(run)
+        assert len({round(loss, 4) for loss in losses(run)}) == 4
+
     @pytest.mark.parametrize("micro", [1, 3])
     def test_accumulated_is_whole(self, make_run: MakeRun, certain: Path, micro: int) -> None:
         whole = make_run(name="whole", model=certain, method=FULL, micro_batch_size=4)
