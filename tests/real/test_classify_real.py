@@ -14,7 +14,10 @@ import tunekit as tk
 from tunekit.backends.local import LocalBackend
 from tunekit.examples import LabelledExample
 
-pytestmark = pytest.mark.real
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.timeout(600),
+]  # trains for a minute, on machines that have other work too
 
 INTENTS, TRAIN_ROWS, TEST_ROWS = 8, 200, 120
 
