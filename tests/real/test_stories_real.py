@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from tests.real.fluency import fluency, words_of
 from tests.real.stories260k import read_pieces
 from tunekit.backends import GenerateRequest, ScoreRequest
 from tunekit.backends.local import LocalBackend
+from tunekit.backends.local.export import export
+from tunekit.training.models.indistinct import equals_of
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
@@ -137,6 +140,13 @@ class TestConversion:
         assert ids == llama2c.encode(text, stories_source / "tok512.bin")
         assert tokenizer.decode(ids) == text
 
+    def test_stories_end_in_a_token_that_was_trained(self, plain: tuple[Any, Any]) -> None:
+        """</s> was not: nothing could learn to end with it while the head stays as it is."""
+        tokenizer, model = plain
+        frozen = model.requires_grad_(False)
+        assert equals_of(frozen, tokenizer.eos_token_id) == 0
+        assert equals_of(frozen, tokenizer.convert_tokens_to_ids("</s>")) > 200
+
     def test_every_piece_is_a_token_of_its_own(self, stories_source: Path, plain: tuple[Any, Any]) -> None:
         pieces = [piece.decode() for piece, _ in read_pieces(stories_source / "tok512.bin")]
         assert plain[0].convert_ids_to_tokens(range(3, 512)) == pieces[3:]
@@ -210,3 +220,109 @@ class TestTuned:
             assert is_story(prompt + answer.text)
         said = {word for answer in answers for word in words_of(answer.text)}
         assert said & set(PIRATE.values()) and not said & {"said", "park"}
+
+    def test_the_report_says_how_prompts_are_written(
+        self, job: tk.FineTuneJob, rows: list[tk.CompletionExample]
+    ) -> None:
+        (report,) = [event.report for event in job.events() if isinstance(event, tk.Preflight)]
+        assert (report["prompt_format"], report["chat_template_sha256"], report["warnings"]) == (
+            "text",
+            "",
+            [],
+        )
+        assert "no chat template" in report["auto"]["prompt_format"]
+        assert report["sample"] == f"<s> {rows[HELD_OUT].prompt}⟦{rows[HELD_OUT].completion}<s>⟧"
+
+    def test_plain_transformers_tells_the_same_story(
+        self,
+        job: tk.FineTuneJob,
+        rows: list[tk.CompletionExample],
+        stories: Path,
+        backend: LocalBackend,
+        settings_: tk.Settings,
+        tmp_path: Path,
+    ) -> None:
+        run, directory = job.result().id, Path(asyncio.run(backend.artifact(job.result().id)))
+        ids = torch.tensor([[1, 403, 407, 261, 378]])
+        if (directory / "adapter_config.json").exists():
+            with_adapter = peft_logits(stories, directory, ids)
+            directory = export(run, tmp_path / "merged", settings=settings_, threads=1).path
+            assert peft_close(with_adapter, loaded(directory)[1], ids)
+        tokenizer, model = loaded(directory)
+        assert model.lm_head.weight is model.model.embed_tokens.weight
+        prompt = rows[0].prompt
+        answer = tk.generate(f"local:{run}", prompt, sampling=GREEDY, backend=backend)
+        asked = tokenizer(prompt, return_tensors="pt")["input_ids"]
+        whole = model.generate(asked, do_sample=False, max_new_tokens=GREEDY.max_tokens)
+        assert tokenizer.decode(whole[0], skip_special_tokens=True) == prompt + answer.text
+
+
+@torch.inference_mode()
+def peft_logits(base: Path, adapter: Path, ids: torch.Tensor) -> torch.Tensor:
+    """Of an adapter on its base, as PEFT loads it."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        # PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        model = PeftModel.from_pretrained(loaded(base)[1], str(adapter)).eval()
+    return torch.as_tensor(model(input_ids=ids).logits)
+
+
+@torch.inference_mode()
+def peft_close(expected: torch.Tensor, model: Any, ids: torch.Tensor) -> bool:
+    return bool(torch.allclose(model(input_ids=ids).logits, expected, atol=1e-4, rtol=0))
+
+
+@pytest.mark.parametrize("stop", [(), (".",), (" a", "\n")], ids=["none", "full stop", "several"])
+def test_pieces_are_the_answer_whatever_tokens_it_is_of(
+    stories: Path, backend: LocalBackend, stop: tuple[str, ...]
+) -> None:
+    """Hot enough, the model writes bytes of half a character, and characters of several tokens."""
+    texts = []
+    for seed in range(8):
+        sampling = tk.Sampling(
+            temperature=(0.0, 1.0, 3.0, 6.0)[seed % 4], max_tokens=40, seed=seed, stop=stop
+        )
+        whole = tk.generate(f"local:{stories}", BEGINNINGS[0], sampling=sampling, backend=backend)
+        with tk.stream(f"local:{stories}", BEGINNINGS[0], sampling=sampling, backend=backend) as pieces:
+            assert "".join(pieces) == whole.text
+        assert pieces.answer is not None
+        assert (pieces.answer.text, pieces.answer.finish_reason) == (whole.text, whole.finish_reason)
+        assert not any(string in whole.text for string in stop)
+        texts.append(whole.text)
+    assert not "".join(texts).isascii()
+
+
+def test_graders_read_what_is_served(stories: Path, backend: LocalBackend, settings_: tk.Settings) -> None:
+    prompts = ["One day, a little girl", "Once upon a time", "Tim had a big"]
+    sampling = tk.Sampling(max_tokens=8)
+    served = [
+        tk.generate(f"local:{stories}", prompt, sampling=sampling, backend=backend).text for prompt in prompts
+    ]
+    assert served[0].startswith(" ")
+    rows = [
+        tk.PromptExample(
+            id=prompt, messages=(tk.Message(role="user", content=prompt),), reference={"answer": text}
+        )
+        for prompt, text in zip(prompts, served, strict=True)
+    ]
+    same = {
+        "type": "string_check",
+        "operation": "eq",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.answer}}",
+    }
+    method = tk.RFT(adapter=tk.LoRA(rank=2), grader=same, group_size=2, max_tokens=8)
+    spec = tk.TuneSpec(method=method, epochs=1, learning_rate=1e-9)
+    job = tk.FineTuneJob.submit(
+        tk.Dataset(rows),
+        f"local:{stories}",
+        spec,
+        validation=tk.Dataset(rows),
+        backend=backend,
+        settings=settings_,
+    )
+    job.result()
+    (last,) = [event for event in job.events() if isinstance(event, tk.Evaluated)]
+    assert last.metrics["reward"] == 1.0

@@ -65,9 +65,13 @@ class Texts:
         decode = self.template.tokenizer.decode
         text = decode(list(row.prompt)) if row.prompt else ""
         for answer in row.answers:
+            read = list(row.prompt)
             tokens = zip(answer.ids, answer.weights, strict=True)
             for learned, run in groupby(tokens, key=lambda token: token[1] != 0.0):
-                piece = decode([token for token, _ in run])
+                # Behind what came before: by itself, a run might lose the space that it begins with.
+                before = len(decode(read)) if read else 0
+                read += [token for token, _ in run]
+                piece = decode(read)[before:]
                 text += f"⟦{piece}⟧" if learned else piece
         return text if len(text) <= _SAMPLE_CHARACTERS else text[:_SAMPLE_CHARACTERS] + " ..."
 
