@@ -68,6 +68,34 @@ def test_what_was_set_stays() -> None:
     assert resolve(TuneSpec(method=SFT(adapter=FullWeights())), FACTS).rank is None
 
 
+def rate_of(adapter: LoRA | FullWeights, *, rows: int = 100_000) -> float:
+    facts = Facts(rows=rows, hidden_size=2000, model_type="llama", vocabulary=32_000, max_length=2048)
+    return resolve(TuneSpec(method=SFT(adapter=adapter), batch_size=1, epochs=1), facts).learning_rate
+
+
+def test_an_adapter_takes_10_times_the_rate_and_15_in_a_short_run() -> None:
+    full = rate_of(FullWeights())
+    assert rate_of(LoRA()) == pytest.approx(10 * full, rel=1e-2)
+    assert rate_of(LoRA(), rows=100) == pytest.approx(15 * full)
+    assert rate_of(LoRA(), rows=20) == pytest.approx(15 * full)
+    assert rate_of(LoRA(), rows=200) == pytest.approx(12.5 * full)
+    assert rate_of(FullWeights(), rows=100) == full
+
+
+@pytest.mark.parametrize(
+    ("adapter", "times"),
+    [
+        (LoRA(rank=64), 1 / 4),  # alpha is 128
+        (LoRA(rank=8), 2),
+        (LoRA(rank=64, alpha=32), 1),
+        (LoRA(rank=16, rslora=True), 1 / 4),  # what it learns counts alpha / 4 where it was alpha / 16
+        (LoRA(rank=16, alpha=8, rslora=True), 1),
+    ],
+)
+def test_the_more_an_adapter_counts_the_lower_is_its_rate(adapter: LoRA, times: float) -> None:
+    assert rate_of(adapter) == pytest.approx(times * rate_of(LoRA()), rel=1e-2)
+
+
 @pytest.mark.parametrize("targets", ["all-linear", ("q_proj", "mlp.down_proj")])
 def test_weights_per_rank_are_those_that_an_adapter_has(llama: Path, targets: str | tuple[str, ...]) -> None:
     adapter = LoRA.model_validate({"rank": 3, "target_modules": targets})

@@ -32,6 +32,12 @@ _RANK_RULE = (
     "smallest power of two in [8, 256] with 2 bits of weights to each of the targets' bits, 1 per token: LoRA Without "
     "Regret"
 )
+_RATES = (1e-6, 2e-2)  # no rule is trusted beyond
+_LORA_ALPHA = 32  # that of "LoRA Without Regret", where the rate does not depend on the rank
+_SHORT_RUN_STEPS = 100
+_LORA_RULE = (
+    "10 to 15 times that for LoRA, more in a short run and less with a large alpha: LoRA Without Regret"
+)
 _LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
 
 _CLASSIFIER_RATES: tuple[tuple[Family, int, float, str], ...] = (
@@ -130,12 +136,13 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
         micro_tokens = max(256, min(8192, _LOGITS_VALUES_PER_PASS // facts.vocabulary))
         sources["micro_batch_size"] = f"{micro_tokens} tokens per pass: at most 256 MB of logits"
     per_epoch = steps_per_epoch(facts.rows, batch_size)
+    steps = total_steps(facts.rows, batch_size, epochs)
     if spec.evaluate_every_steps == "auto":
         sources["evaluate_every_steps"] = "once an epoch"
     if spec.checkpoint_every_steps == "auto":
         sources["checkpoint_every_steps"] = "about once a minute and once an epoch"
     return Recipe(
-        learning_rate=_learning_rate(spec, facts, sources),
+        learning_rate=_learning_rate(spec, facts, sources, rank=rank, steps=steps),
         epochs=epochs,
         rank=rank,
         batch_size=batch_size,
@@ -143,20 +150,27 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
         micro_tokens=micro_tokens,
         max_length=min(spec.max_length or facts.max_length, facts.max_length),
         steps_per_epoch=per_epoch,
-        total_steps=total_steps(facts.rows, batch_size, epochs),
+        total_steps=steps,
         evaluate_every=per_epoch if spec.evaluate_every_steps == "auto" else spec.evaluate_every_steps,
         checkpoint_every=None if spec.checkpoint_every_steps == "auto" else spec.checkpoint_every_steps,
         sources=sources,
     )
 
 
-def _learning_rate(spec: TuneSpec, facts: Facts, sources: dict[str, str]) -> float:
+def _learning_rate(
+    spec: TuneSpec, facts: Facts, sources: dict[str, str], *, rank: int | None, steps: int
+) -> float:
     """Peak rate; with "range-test" it stands in until that was done."""
     if not isinstance(spec.learning_rate, str):
         return spec.learning_rate
-    rate = auto_learning_rate(facts, is_lora=isinstance(getattr(spec.method, "adapter", None), LoRA))
-    sources["learning_rate"] = _rate_rule(facts)[1] + ", 10 times that for LoRA: LoRA Without Regret"
-    share = preference_share(spec.method)
+    share, adapter = preference_share(spec.method), getattr(spec.method, "adapter", None)
+    factor = 1.0
+    sources["learning_rate"] = _rate_rule(facts)[1]
+    if isinstance(adapter, LoRA) and rank is not None:
+        # The shares are of what the Zephyr recipes take for SFT, which are long runs.
+        factor = lora_factor(adapter, rank, steps if share is None else None)
+        sources["learning_rate"] += f", {_LORA_RULE}"
+    rate = auto_learning_rate(facts, factor=factor)
     if share is not None:
         rate = float(f"{rate * share[0]:.3g}")
         sources["learning_rate"] += f"; {share[1]}"
@@ -248,23 +262,46 @@ def auto_batch_size(rows: int, epochs: float) -> int:
     return size
 
 
-def auto_learning_rate(facts: Facts, *, is_lora: bool) -> float:
-    """Peak learning rate, by the rule for full weights, and 10 times that for LoRA.
+def lora_factor(adapter: LoRA, rank: int, steps: int | None = None) -> float:
+    """How many times the rate for full weights an adapter takes.
 
-    The factor is that of "LoRA Without Regret", Thinking Machines Lab 2025. Outside 1e-6 .. 5e-3 no rule is trusted,
-    and the rate is clamped.
+    10, and 15 where there are about 100 steps only, since half of the adapter begins at 0 ("LoRA Without Regret",
+    Thinking Machines Lab 2025); what lies between is our own choice. There alpha is 32 at every rank. Where alpha grows
+    with the rank, as it does here unless it is set, the rate has to fall with it (Chen, Villar and Hayou 2026, Learning
+    Rate Scaling across LoRA Ranks), or a high rank breaks the model: docs/performance.md has such a run.
+
+    Args:
+        adapter: What is set of alpha and its scale.
+        rank: The adapter's.
+        steps: Of the run; None is a long one.
+
+    Examples:
+        >>> lora_factor(LoRA(), rank=16), lora_factor(LoRA(), rank=16, steps=100), lora_factor(LoRA(), rank=64)
+        (10.0, 15.0, 2.5)
+        >>> lora_factor(LoRA(alpha=32), rank=64)
+        10.0
+    """
+    factor = 10.0 + (5.0 * min(1.0, _SHORT_RUN_STEPS / steps) if steps else 0.0)
+    alpha = 2.0 * rank if adapter.alpha is None else adapter.alpha
+    return factor * _LORA_ALPHA / (alpha * math.sqrt(rank) if adapter.rslora else alpha)
+
+
+def auto_learning_rate(facts: Facts, *, factor: float = 1.0) -> float:
+    """Peak learning rate, by the rule for full weights, times a factor; see `lora_factor`.
+
+    Outside 1e-6 .. 2e-2 no rule is trusted, and the rate is clamped.
 
     Examples:
         >>> llama = Facts(rows=1, hidden_size=2000, model_type="llama", vocabulary=32000, max_length=2048)
-        >>> auto_learning_rate(llama, is_lora=True)
+        >>> auto_learning_rate(llama, factor=10)
         0.0005
         >>> bert = Facts(rows=1, hidden_size=768, model_type="bert", family="encoder", head="classes",
         ...              vocabulary=2, max_length=512)
-        >>> auto_learning_rate(bert, is_lora=False)
+        >>> auto_learning_rate(bert)
         3e-05
     """
-    rate = _rate_rule(facts)[0] * (10 if is_lora else 1)
-    return float(f"{min(5e-3, max(1e-6, rate)):.3g}")
+    least, most = _RATES
+    return float(f"{min(most, max(least, _rate_rule(facts)[0] * factor)):.3g}")
 
 
 def _rate_rule(facts: Facts) -> tuple[float, str]:
