@@ -12,7 +12,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import weakref
@@ -105,7 +104,6 @@ class _Child:
     """One process. Questions and replies are lines of JSON."""
 
     def __init__(self, source: str, limits: Limits) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tunekit-grader-")
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-s", "-P", "-B", str(_CHILD)],
@@ -113,14 +111,13 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=_ENVIRONMENT,
-                cwd=self._folder.name,
+                cwd="/",  # nothing that it could read lies there, and nothing is to be cleared away
                 start_new_session=True,
             )
         except OSError as error:
-            self._folder.cleanup()
             raise Unreadable("python_grader_server_error", f"no child process: {error}") from error
         # Even where nobody calls `end`, nothing is left behind.
-        self.end = weakref.finalize(self, _end, self._process, self._folder)
+        self.end = weakref.finalize(self, _end, self._process)
         self._read = b""
         try:
             told = {"source": source, "seconds": limits.seconds, "memory_bytes": limits.memory_bytes}
@@ -190,8 +187,8 @@ class _Child:
         )
 
 
-def _end(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str]) -> None:
-    """Kill the child and all that it started, and leave nothing of it."""
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the child and all that it started."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     for pipe in (process.stdin, process.stdout):
@@ -201,4 +198,3 @@ def _end(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[s
         except BrokenPipeError:
             pass
     process.wait()
-    folder.cleanup()

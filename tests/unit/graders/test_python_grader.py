@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from threading import Thread
 
 import pytest
 
+from tests.processes import eventually, is_running
 from tunekit.errors import SpecError
 from tunekit.graders import Grade, Grader, Limits, Sample, parse
 
@@ -150,6 +152,21 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
         pid = grader.grade(Sample(""), {}).value
         assert pid is not None and Path(f"/proc/{int(pid)}").exists()
     assert not Path(f"/proc/{int(pid)}").exists()
+
+
+def test_a_host_that_leaves_at_once_leaves_nothing_behind(tmp_path: Path) -> None:
+    """As a training process does when it is told to go."""
+    program = f"""
+import os
+from tunekit.graders import Sample, parse
+grader = parse({{"type": "python", "name": "code", "source": {body("return os.getpid()")!r}}})
+print(int(grader.grade(Sample(""), {{}}).value), flush=True)
+os._exit(0)
+"""
+    kept = {**os.environ, "TMPDIR": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", program], env=kept, capture_output=True, check=True)
+    assert list(tmp_path.iterdir()) == []
+    eventually(lambda: not is_running(int(said.stdout)))
 
 
 def test_the_child_sees_nothing_of_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
