@@ -196,6 +196,27 @@ def test_embedding_that_would_be_another(
         embedded(path)
 
 
+def test_the_default_prompt_stands_before_every_text(base: Base, tmp_path: Path) -> None:
+    path = with_sentence_files(base("bert"), tmp_path / "st", "Transformer", "Pooling", pooling_mode="mean")
+    settings = path / "config_sentence_transformers.json"
+    settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": null}')
+    torch.testing.assert_close(embedded(path), embedded(base("bert")), rtol=0, atol=2e-6)
+    settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": "query"}')
+    expected = embedded(base("bert"), [f"query: {text}" for text in TEXTS])
+    torch.testing.assert_close(embedded(path), expected, rtol=0, atol=2e-6)
+    pooling = path / "1_Pooling" / "config.json"
+    pooling.write_text('{"pooling_mode": "mean", "include_prompt": false}')
+    with pytest.raises(ModelError, match="pooling without the prompt"):
+        embedded(path)
+
+
+def test_a_model_of_nan_makes_no_vectors(base: Base) -> None:
+    loaded = load.load(base("bert"), head="none")
+    next(loaded.model.parameters()).data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="NaN"):
+        Embedder.of(loaded, str(base("bert")))([{"prompt": "a"}])
+
+
 def test_damaged_sentence_files(base: Base, tmp_path: Path) -> None:
     path = with_sentence_files(base("bert"), tmp_path / "st", "Transformer", "Pooling", pooling_mode="mean")
     (path / "modules.json").write_text('[{"type": "x.Pooling", "path": "../../elsewhere"}]')

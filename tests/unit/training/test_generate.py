@@ -18,7 +18,7 @@ from tunekit.training.models.load import LoadedModel
 from tunekit.training.serving import writing
 from tunekit.training.serving.answering.decoder import DecoderAnswering
 from tunekit.training.serving.continuing import Texts
-from tunekit.training.serving.generate import generate, stream
+from tunekit.training.serving.generate import generate, score, stream
 
 PROMPTS = ["a", "a longer prompt than others", "b" * 60, "what is it?", "a", "zz", "one two three"]
 KINDS = ("plain", "gpt2", "sliding", "t5")
@@ -189,4 +189,6 @@ def test_a_model_of_nan_is_an_error_and_the_next_is_not(models: dict[str, Loaded
     next(broken.model.parameters()).data.fill_(float("nan"))
     with pytest.raises(ModelError, match="NaN"):
         generate(broken, asked(["a"]), GREEDY)
+    with pytest.raises(ModelError, match="NaN"):
+        score(broken, [{"prompt": "a", "choices": ["b"]}])
     assert generate(models["llama"], asked(["a"]), GREEDY)[0]["text"]

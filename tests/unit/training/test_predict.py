@@ -110,6 +110,22 @@ def test_what_it_cannot_be_asked(loaded: LoadedModel, request_: dict[str, object
             generate(loaded, [request_], Sampling())
 
 
+def test_nothing_asked_is_nothing_answered(loaded: LoadedModel) -> None:
+    assert generate(loaded, [], Sampling()) == score(loaded, []) == []
+
+
+def test_a_model_of_nan_names_no_class(loaded: LoadedModel) -> None:
+    kept = loaded.model.get_input_embeddings().weight.data.clone()
+    try:
+        loaded.model.get_input_embeddings().weight.data.fill_(float("nan"))
+        with pytest.raises(ModelError, match="NaN"):
+            generate(loaded, [{"prompt": "a"}], Sampling())
+        with pytest.raises(ModelError, match="NaN"):
+            score(loaded, [{"prompt": "a", "choices": ["billing"]}])
+    finally:
+        loaded.model.get_input_embeddings().weight.data.copy_(kept)
+
+
 def test_a_classifier_of_somebody_else_answers_too(bert: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

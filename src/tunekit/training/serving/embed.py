@@ -1,8 +1,9 @@
 """Vectors of texts from a loaded model. Knows batches and what the model's directory says of them; not where it lies.
 
-A directory that sentence-transformers wrote says how states are pooled and whether vectors have length 1, and that is
-done. Of other models it is the mean of the last layer's states, of decoders the last state, neither scaled. Nothing is
-cut: sentence-transformers cuts a text at its `max_seq_length`, here it is read up to what the model has positions for.
+A directory that sentence-transformers wrote says how states are pooled, whether vectors have length 1 and which prompt
+stands before a text, and that is done. Of other models it is the mean of the last layer's states, of decoders the last
+state, neither scaled. Nothing is cut: sentence-transformers cuts a text at its `max_seq_length`, here it is read up to
+what the model has positions for.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tunekit.training.plan.device import Device
 from tunekit.training.probe.features import Features
 from tunekit.training.probe.probed import ProbedModel
 from tunekit.training.serving import sentence_files
+from tunekit.training.serving.numbers import require_numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +33,13 @@ class Embedder:
         loaded: The model.
         features: Its states, pooled.
         normalises: Whether vectors are scaled to length 1.
+        prompt: What is written before every text.
     """
 
     loaded: LoadedModel
     features: Features
     normalises: bool
+    prompt: str = ""
 
     @classmethod
     def of(cls, loaded: LoadedModel, source: str) -> Embedder:
@@ -58,7 +62,7 @@ class Embedder:
         model = loaded.model.features.model if isinstance(loaded.model, ProbedModel) else loaded.model
         device = Device(name=str(model.device), frozen_dtype=model.dtype, compute_dtype=None)
         features = Features.of(model, device, pooling=told.pooling or "auto", longest=loaded.max_length)
-        return cls(loaded=loaded, features=features, normalises=told.normalises)
+        return cls(loaded=loaded, features=features, normalises=told.normalises, prompt=told.prompt)
 
     def __call__(self, requests: Sequence[Mapping[str, Any]]) -> list[list[float]]:
         """The vector of each request's text, in order.
@@ -68,11 +72,13 @@ class Embedder:
 
         Raises:
             InvalidError: A text is empty or too long; the message says which.
+            ModelError: The model computes NaN.
         """
         texts = [self._ids(request["prompt"], place) for place, request in enumerate(requests)]
         vectors = torch.empty(len(texts), self.features.width)
         for cut in self._passes(texts):
             vectors[cut] = self.features([texts[place] for place in cut])[:, 0].cpu()
+        require_numbers(vectors)
         if self.normalises:
             vectors = functional.normalize(vectors, dim=1)
         return vectors.tolist()
@@ -90,7 +96,7 @@ class Embedder:
 
     def _ids(self, text: str, place: int) -> tuple[int, ...]:
         try:
-            ids = text_ids(self.loaded.template, text, self.features.family)
+            ids = text_ids(self.loaded.template, self.prompt + text, self.features.family)
         except InvalidError as error:
             raise InvalidError(f"text {place}: {error.message}", hint=error.hint) from error
         if len(ids) > self.loaded.max_length:

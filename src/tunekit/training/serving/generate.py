@@ -19,6 +19,7 @@ from tunekit.training.serving.answering.base import Answering
 from tunekit.training.serving.answering.decoder import DecoderAnswering
 from tunekit.training.serving.answering.encoder_decoder import EncoderDecoderAnswering
 from tunekit.training.serving.drafts import Draft, Ending
+from tunekit.training.serving.numbers import require_numbers
 from tunekit.training.serving.sampling import draw_key
 from tunekit.training.serving.writing import batches, write
 from tunekit.training.texts.reading import GrowingText
@@ -89,6 +90,7 @@ def score(loaded: LoadedModel, requests: Sequence[Mapping[str, Any]]) -> list[di
 
     Raises:
         InvalidError: There is no choice, an empty one, or one that does not fit the model's context.
+        ModelError: The model computes NaN.
     """
     if loaded.classes is not None:
         return predict.score(loaded, loaded.classes, requests)
@@ -141,7 +143,9 @@ def _score(answering: Answering, request: Mapping[str, Any]) -> dict[str, Any]:
     choices = [answering.choice_ids(request, choice, prompt) for choice in request["choices"]]
     if not choices:
         raise InvalidError("there are no choices to score", hint="give at least one")
+    log_probs = answering.log_probs(prompt, choices)
+    require_numbers(torch.tensor(log_probs).clamp(min=0.0))  # minus infinity is a choice that cannot be
     return {
-        "log_probs": answering.log_probs(prompt, choices),
+        "log_probs": log_probs,
         "tokens": [len(choice) for choice in choices],
     }

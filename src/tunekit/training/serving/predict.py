@@ -16,6 +16,7 @@ from tunekit.training.models.classifier import Classifier, text_ids
 from tunekit.training.models.load import LoadedModel
 from tunekit.training.plan.device import Device
 from tunekit.training.probe.probed import ProbedModel
+from tunekit.training.serving.numbers import require_numbers
 
 _BATCH = 32
 
@@ -35,6 +36,7 @@ def generate(
 
     Raises:
         InvalidError: A prompt is no plain text, is empty or is too long.
+        ModelError: The model computes NaN.
     """
     started = time.perf_counter()
     texts = [_ids(loaded, request) for request in requests]
@@ -63,11 +65,14 @@ def score(
     """
     wanted = [_places(classes, request["choices"]) for request in requests]
     logits = _logits(loaded, [_ids(loaded, request) for request in requests])
-    log_probs = functional.logsigmoid(logits) if classes.multi_label else logits.log_softmax(dim=-1)
     return [
-        {"log_probs": row[places].tolist(), "tokens": [1] * len(places)}
-        for row, places in zip(log_probs, wanted, strict=True)
+        {"log_probs": _log_probs(row, classes)[places].tolist(), "tokens": [1] * len(places)}
+        for row, places in zip(logits, wanted, strict=True)
     ]
+
+
+def _log_probs(logits: torch.Tensor, classes: Classes) -> torch.Tensor:
+    return functional.logsigmoid(logits) if classes.multi_label else logits.log_softmax(dim=-1)
 
 
 def _chosen(logits: torch.Tensor, classes: Classes) -> list[int]:
@@ -105,15 +110,17 @@ def _ids(loaded: LoadedModel, request: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 @torch.inference_mode()
-def _logits(loaded: LoadedModel, texts: Sequence[tuple[int, ...]]) -> torch.Tensor:
-    """Logits in the order of the texts, shape (texts, classes); those of similar length are computed together."""
+def _logits(loaded: LoadedModel, texts: Sequence[tuple[int, ...]]) -> list[torch.Tensor]:
+    """Logits of each text, shape (classes,); those of similar length are computed together."""
     classifier = _classifier(loaded)
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     found: dict[int, torch.Tensor] = {}
     for start in range(0, len(order), _BATCH):
         batch = order[start : start + _BATCH]
-        found |= zip(batch, classifier.logits([texts[at] for at in batch]).cpu(), strict=True)
-    return torch.stack([found[at] for at in range(len(texts))])
+        logits = classifier.logits([texts[at] for at in batch]).cpu()
+        require_numbers(logits)
+        found |= zip(batch, logits, strict=True)
+    return [found[at] for at in range(len(texts))]
 
 
 def _classifier(loaded: LoadedModel) -> Classifier | ProbedModel:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import torch
 
-from tunekit.errors import ModelError
+from tunekit.training.serving.numbers import require_numbers
 
 DrawKey: TypeAlias = bytes
 """What all draws of one answer follow from."""
@@ -51,11 +51,7 @@ def chosen(logits: torch.Tensor, *, temperature: float, top_p: float, draws: Seq
         ModelError: The logits are no numbers.
     """
     likeliest, tokens = logits.max(dim=-1)
-    if not likeliest.isfinite().all():
-        raise ModelError(
-            "the model computes NaN or infinity instead of probabilities",
-            hint="look for NaN among its weights; a model kept in 16 bits may need 32",
-        )
+    require_numbers(likeliest)
     if temperature == 0:
         return tokens
     mass = probabilities(logits, temperature=temperature, top_p=top_p).cumsum(dim=-1)

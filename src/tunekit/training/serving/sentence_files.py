@@ -1,6 +1,7 @@
 """What sentence-transformers writes beside a model: how its states become one vector. Knows those files; no tensor.
 
-`modules.json` lists what a text goes through, `*_Pooling/config.json` says how states are pooled.
+`modules.json` lists what a text goes through, `*_Pooling/config.json` says how states are pooled, and
+`config_sentence_transformers.json` what is written before a text.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ class SentenceFiles:
     Attributes:
         pooling: How states become one vector; None if they do not say, or say something that is none of ours.
         normalises: Whether vectors are scaled to length 1.
+        prompt: What is written before every text.
         foreign: What else a vector goes through, and we do not do.
     """
 
     pooling: Pooling | None = None
     normalises: bool = False
+    prompt: str = ""
     foreign: tuple[str, ...] = ()
 
 
@@ -46,12 +49,25 @@ def read(source: str | Path, revision: str | None = None) -> SentenceFiles:
             return SentenceFiles()
         kinds = {str(module["type"]).rpartition(".")[2]: str(module["path"]) for module in modules}
         foreign = [kind for kind in kinds if kind not in _KNOWN]
+        prompt = _prompt(_json(source, "config_sentence_transformers.json", revision) or {})
         pooling = None
         if "Pooling" in kinds:
-            wanted = _modes(_json(source, f"{kinds['Pooling']}/config.json", revision) or {})
+            config = _json(source, f"{kinds['Pooling']}/config.json", revision) or {}
+            wanted = _modes(config)
             pooling = _POOLINGS.get(wanted[0]) if len(wanted) == 1 else None
             foreign += ["+".join(wanted)] if pooling is None else []
-    return SentenceFiles(pooling=pooling, normalises="Normalize" in kinds, foreign=tuple(foreign))
+            foreign += (
+                ["pooling without the prompt"] if prompt and not config.get("include_prompt", True) else []
+            )
+    return SentenceFiles(
+        pooling=pooling, normalises="Normalize" in kinds, prompt=prompt, foreign=tuple(foreign)
+    )
+
+
+def _prompt(config: dict[str, Any]) -> str:
+    """The prompt that texts get if nobody names one."""
+    name = config.get("default_prompt_name")
+    return str(config["prompts"][name]) if name is not None else ""
 
 
 def _modes(config: dict[str, Any]) -> list[str]:
