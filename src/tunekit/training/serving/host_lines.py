@@ -25,14 +25,17 @@ class HostLines:
 
     def next(self, timeout_s: float) -> bytes:
         """The next line, or nothing if the host is gone or has asked for nothing for so long."""
-        deadline = time.monotonic() + timeout_s
-        while b"\n" not in self._read:
+        deadline, end = time.monotonic() + timeout_s, self._read.find(b"\n")
+        while end < 0:
             piece = os.read(self._stream, 1 << 16) if self._is_readable(deadline) else b""
             if not piece:
                 return b""
+            known = len(self._read)
             self._read += piece
-        line, _, self._read = self._read.partition(b"\n")
-        return bytes(line)
+            end = self._read.find(b"\n", known)  # not all of it again for each piece of a long line
+        line = bytes(self._read[:end])
+        del self._read[: end + 1]
+        return line
 
     def interrupts(self) -> bool:
         """Whether the host has said more, or is gone."""
