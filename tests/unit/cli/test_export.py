@@ -151,6 +151,19 @@ class TestGGUF:
         assert names(tmp_path / "gguf") == {"model.gguf", "Modelfile", "export.json"}
         assert (tmp_path / "gguf" / "Modelfile").read_text().startswith("FROM ./model.gguf\n")
 
+    def test_the_converter_is_found_from_where_the_command_runs(
+        self, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TUNEKIT_HOME", str(tmp_path / "home"))
+        monkeypatch.chdir(tmp_path)
+        Path("convert.py").write_text(
+            "import pathlib, sys\n"
+            "pathlib.Path(sys.argv[sys.argv.index('--outfile') + 1]).write_bytes(b'GGUF')\n"
+        )
+        command = ["export", str(artifact), "-o", "gguf", "--format", "gguf", "--converter", "convert.py"]
+        assert main(command) == 0
+        assert "model.gguf" in names(tmp_path / "gguf")
+
     def test_a_converter_that_fails_leaves_nothing(self, artifact: Path, tmp_path: Path) -> None:
         converter = tmp_path / "convert_hf_to_gguf.py"
         converter.write_text("raise SystemExit('Model LlamaForCausalLM is not supported')")

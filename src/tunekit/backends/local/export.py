@@ -95,7 +95,8 @@ def export(
             out=str(place),
             format=format,
             dtype=dtype,
-            converter=str(converter) if converter is not None else None,
+            # The child has another working directory.
+            converter=str(Path(converter).expanduser().absolute()) if converter is not None else None,
         )
     finally:
         worker.close()
