@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from tunekit.data.wording import brief
 from tunekit.errors import InvalidError
 from tunekit.training.models.load import LoadedModel
 from tunekit.training.serving.continuing import Texts
@@ -57,10 +58,10 @@ class Answering(ABC):
             loaded.template, choice, request["prompt"], loaded.prompt_format, tools=tools, prompt_ids=prompt
         )
         if not choice or not ids:
-            raise InvalidError(f"choice {choice!r} has no tokens", hint="leave empty choices out")
+            raise InvalidError(f"choice {brief(choice)} has no tokens", hint="leave empty choices out")
         if len(ids) > self.room(len(prompt)):
             raise InvalidError(
-                f"prompt and choice {choice[:40]!r} take {len(prompt) + len(ids)} tokens, more than the model's context"
+                f"prompt and choice {brief(choice)} take {len(prompt) + len(ids)} tokens, more than the model's context"
                 f" of {self.loaded.max_length}",
                 hint="shorten the prompt; nothing is cut silently",
             )
