@@ -123,6 +123,27 @@ def test_large_data_are_chosen_on_a_stratified_part(monkeypatch: pytest.MonkeyPa
     assert (choice.rows, choice.folds) == (100, 5)
 
 
+def test_many_classes_are_chosen_on_a_part_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row of each of many classes would tell nothing: whatever is held out, nothing like it was learned."""
+    monkeypatch.setattr("tunekit.training.probe.probe._CHOICE_WORK", 1e6)
+    monkeypatch.setattr("tunekit.training.probe.probe._FEWEST_ROWS", 100)
+    draw, classes = np.random.default_rng(0), 300
+    truth = np.arange(classes * 6) % classes
+    vectors = draw.normal(size=(classes, 16))[truth] + draw.normal(size=(len(truth), 16)) * 0.5
+    choice = choose(
+        {1: vectors.astype(np.float32)},
+        labels(truth, classes),
+        strengths=(0.001, 1.0),
+        folds=3,
+        seed=0,
+        warn=refuse,
+    )
+    assert 100 <= choice.rows <= 300
+    assert choice.rows % 6 == 0, "every row of the classes that were chosen"
+    assert choice.accuracy > 0.5
+    assert choice.strength == 1.0
+
+
 def test_fold_that_lacks_a_class() -> None:
     vectors, truth = blobs(40, classes=2)
     truth[0] = 2

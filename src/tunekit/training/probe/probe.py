@@ -24,10 +24,11 @@ Floats: TypeAlias = npt.NDArray[Any]
 Truth: TypeAlias = npt.NDArray[np.bool_]
 
 _MAX_ITERATIONS = 1000
-# Rows times width times classes times fits: above that the choice is made on fewer rows. banking77 with three layers is
+# Rows times width times classes times fits: above that the choice is made on a part. banking77 with three layers is
 # 2.2e10, a minute on one core.
 _CHOICE_WORK = 4e10
 _FEWEST_ROWS = 1000
+_FEWEST_OF_A_CLASS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +114,8 @@ def choose(
     """Choose layer and strength by stratified cross-validation.
 
     The fits of one fold begin where that of the next smaller C has ended, in single precision. Where that would still
-    be more than a minute or two of work, it is done on a stratified part of the rows. Of equals the last layer is
-    taken, and the smallest C.
+    be more than a minute or two of work, it is done on a part of the rows: on some of each class, or if that were too
+    few to tell anything, on some of the classes. Of equals the last layer is taken, and the smallest C.
 
     Args:
         vectors: By layer, shape (rows, width).
@@ -126,10 +127,8 @@ def choose(
         warn: Told what is doubtful.
     """
     width = next(iter(vectors.values())).shape[1]
-    work = width * labels.truth.shape[1] * len(vectors) * len(strengths) * folds
-    dealt = dealt_rows(labels.truth, seed)
-    count = min(len(dealt), max(_FEWEST_ROWS, int(_CHOICE_WORK / work)))
-    rows = dealt[np.arange(count) * len(dealt) // count]
+    rows = _part(labels, seed, work=width * len(vectors) * len(strengths) * folds)
+    count = len(rows)
     folds = min(folds, count)
     values, right = sorted(set(strengths)), dict[tuple[int, float], int]()
     for layer in sorted(vectors, reverse=True):
@@ -144,6 +143,20 @@ def choose(
     best = max(right, key=lambda key: right[key])  # the first of equals
     table = {key: found / count for key, found in right.items()}
     return Choice(layer=best[0], strength=best[1], accuracy=table[best], rows=count, folds=folds, table=table)
+
+
+def _part(labels: Labels, seed: int, *, work: int) -> npt.NDArray[np.int64]:
+    """The rows that the choice is made on, dealt; `work` is that of one row and class."""
+    dealt, classes = dealt_rows(labels.truth, seed), labels.truth.shape[1]
+    count = max(_FEWEST_ROWS, int(_CHOICE_WORK / work / classes))
+    if count < len(dealt) and count < _FEWEST_OF_A_CLASS * classes and not labels.multi_label:
+        of_each = min(_FEWEST_OF_A_CLASS, len(dealt) / classes)
+        kept = max(math.isqrt(int(_CHOICE_WORK / work / of_each)), math.ceil(_FEWEST_ROWS / of_each))
+        chosen = random.Random(f"tunekit classes {seed}").sample(range(classes), min(kept, classes))
+        dealt = dealt[labels.truth[dealt][:, chosen].any(axis=1)]
+        count = math.ceil(kept * of_each)
+    count = min(count, len(dealt))
+    return dealt[np.arange(count) * len(dealt) // count]
 
 
 def fitted(
