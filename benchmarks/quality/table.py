@@ -20,7 +20,7 @@ def report(found: Sequence[tuple[Task, Plan, Results]]) -> str:
     for task, plan, results in found:
         default, peer, best = (plan.seeds(arm, results) for arm in ("default", "peer", "sweep"))
         lines.append(_line(task, default, peer, best))
-        said = [f"default {_said(default[0])}"] * bool(default) + [f"best {_said(best[0])}"] * bool(best)
+        said = [f"{name}: {_said(runs[0])}" for name, runs in (("default", default), ("best", best)) if runs]
         notes.append(f"- {task.name}: {'; '.join(said) or 'nothing yet'}")
     return "\n".join([*lines, "", *notes])
 
