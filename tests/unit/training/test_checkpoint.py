@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.disks import small_disk
+from tests.disks import fill_up, small_disk
 from tunekit.errors import StorageError
 from tunekit.training.run.checkpoint import CheckpointStore, TrainingState, recorded_base
 
@@ -22,12 +22,18 @@ Damage = Callable[[Path, Path], object]
 class Store:
     """A store with what it told."""
 
-    def __init__(self, directory: Path, *, numbers: int = 64) -> None:
-        self.directory, self.numbers = directory, numbers
+    def __init__(
+        self, directory: Path, *, numbers: int = 64, notice: Callable[[str], object] = lambda text: None
+    ) -> None:
+        self.directory, self.numbers, self._notice = directory, numbers, notice
         self.told: list[str] = []
         self.store = CheckpointStore(
-            directory, plan_sha256="p", base_fingerprint="b", versions={"x": "1"}, notice=self.told.append
+            directory, plan_sha256="p", base_fingerprint="b", versions={"x": "1"}, notice=self._tell
         )
+
+    def _tell(self, text: str) -> None:
+        self._notice(text)
+        self.told.append(text)
 
     def save(self, step: int, *, keep: tuple[int, ...] = ()) -> None:
         tensors = {"w": torch.arange(self.numbers, dtype=torch.float32) + step}
@@ -191,3 +197,22 @@ def test_a_disk_too_small_for_the_next_checkpoint_leaves_the_last_one_intact(
         newest = Store(store.directory).store.newest()
         assert newest is not None
         assert newest.state.step == 3
+
+
+def test_on_a_full_disk_the_oldest_checkpoint_makes_room_for_the_next_and_for_the_notice(
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "disk", mib=1) as disk:
+        Store(disk / "checkpoints", numbers=4000).save(1)
+        store = Store(
+            disk / "checkpoints",
+            numbers=1000,
+            notice=lambda text: (disk / "log").write_text(text),
+        )
+        store.save(2)
+        fill_up(disk)
+        store.save(3)
+        assert store.names == [2, 3]
+        assert store.told == [
+            "no space for checkpoint 00000003; what can be spared of the earlier ones was removed"
+        ]

@@ -114,7 +114,7 @@ class Checkpoint:
 
 def recorded_base(directory: Path) -> str:
     """Fingerprint of the base model that the newest checkpoint in a directory was made from; "" if there is none."""
-    for name in sorted((item.name for item in directory.iterdir() if item.name.isdigit()), reverse=True):
+    for name in sorted((item.name for item in directory.glob("[0-9]*") if item.name.isdigit()), reverse=True):
         try:
             return _read_manifest(directory / name).base_fingerprint
         except _Unusable:
@@ -185,8 +185,11 @@ class CheckpointStore:
         except StorageError as error:
             if not _is_full(error):
                 raise
-            self._notice(f"no space for checkpoint {name}; removing what can be spared of the earlier ones")
             self._prune(last=1, keep=keep)
+            # Only now: on a disk that is full to the last byte there is no room for the notice either.
+            self._notice(
+                f"no space for checkpoint {name}; what can be spared of the earlier ones was removed"
+            )
             self._publish(name, state.step, files)
         self._prune(last=KEEP, keep=keep)
         return name
