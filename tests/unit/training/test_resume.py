@@ -113,6 +113,15 @@ def test_every_damage_is_noticed_and_the_previous_checkpoint_used(
     assert artifact_bytes(run) == artifact_bytes(finished_template["whole"])
 
 
+def test_a_cancel_after_the_model_is_too_late(make_run: MakeRun) -> None:
+    run = make_run()
+    assert train(run) is not None  # and killed before it could write that down
+    run.request_cancel()
+    result = train(run)
+    assert result is not None
+    assert result.state is JobState.SUCCEEDED
+
+
 def test_no_checkpoint_left_starts_over(make_run: MakeRun) -> None:
     whole, run = make_run(name="whole", method=DROPOUT), make_run(method=DROPOUT, checkpoint_every_steps=3)
     train(whole)

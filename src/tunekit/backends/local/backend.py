@@ -57,7 +57,7 @@ class LocalBackend(Backend):
             uses one of them.
         strategy: What each of several devices has: a whole model ("ddp"), or its share of every layer's weights
             ("fsdp"), for models that do not fit otherwise.
-        max_restarts: How many trainers of one run may die in a row without publishing a checkpoint before it is failed.
+        max_restarts: How many trainers of one run may die in a row without getting further before it is failed.
         idle_timeout_s: Seconds without a request after which the inference worker gives its memory back.
         on_parent_exit: What a trainer does when the process that started it ends: "keep" training, or "stop" as it does
             on SIGTERM, until somebody looks at the run again. No part of the run's identity.
@@ -324,6 +324,7 @@ class LocalBackend(Backend):
         run = self._run(job_id)
         if run.result() is None:
             run.request_cancel()
+            run.withdraw_pause()  # it is to end, not to rest
             self._ensure_running(run)
 
     def _events(self, job_id: str, cursor: str | None) -> EventPage:

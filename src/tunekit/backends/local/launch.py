@@ -46,7 +46,7 @@ def ensure_running(
 
     Args:
         run: The run.
-        max_restarts: How many trainers may die in a row without publishing a checkpoint before the run is failed.
+        max_restarts: How many trainers may die in a row without getting further before the run is failed.
         stop_with_host: Whether the trainer leaves when this process is gone.
         trainer: Arguments of the interpreter; the run's path, the lock's descriptor and, to stop with it, this
             process's id are appended.
@@ -60,7 +60,7 @@ def ensure_running(
     with run.locked() as lock:
         if lock is None or run.result() is not None:
             return  # a trainer is alive, or the run ended between the look and the lock
-        if run.cancel_requested() and not run.artifact_path.exists():
+        if run.cancel_requested():
             close(run, RunResult(state=JobState.CANCELLED, message="cancelled while no trainer was running"))
         elif run.pause_requested():
             return

@@ -1,11 +1,12 @@
 """`launches.jsonl` of a run: every start of a trainer, and why one stopped that can go on. Knows no process.
 
-    {"at": ..., "event": "start", "checkpoint": 40, "host_pid": 4711}
+    {"at": ..., "event": "start", "progress": [40, 2], "host_pid": 4711}
     {"at": ..., "event": "blocked", "message": "... No space left on device ...", "hint": "..."}
     {"at": ..., "event": "reported"}
     {"at": ..., "event": "left"}
 
-It is appended to a few bytes at a time, which fits into a block that the file has already: so a trainer that a full
+Progress is the newest checkpoint, and how many blocks of what the untrained model says are kept: all that a probe has.
+The file is appended to a few bytes at a time, which fits into a block that it has already; so a trainer that a full
 disk has stopped can still say so. Write it only while holding the run's lock.
 """
 
@@ -25,7 +26,7 @@ from tunekit.training.run.rundir import RunDirectory
 
 def note_start(run: RunDirectory) -> None:
     """A trainer is about to be started; noted before, so that one that takes its host down with it counts as well."""
-    _append(run, event="start", checkpoint=_newest_checkpoint(run), host_pid=os.getpid())
+    _append(run, event="start", progress=_progress(run), host_pid=os.getpid())
 
 
 def note_blocked(run: RunDirectory, error: StorageError) -> None:
@@ -55,9 +56,9 @@ def raise_if_blocked(run: RunDirectory) -> None:
 
 
 def deaths_without_progress(run: RunDirectory) -> int:
-    """How many trainers in a row died since the newest checkpoint. One that was stopped is nobody's death."""
-    progress = _newest_checkpoint(run)
-    return len(list(takewhile(lambda note: note.get("checkpoint") == progress, reversed(_notes(run)))))
+    """How many trainers in a row died since anything was kept. One that was stopped is nobody's death."""
+    progress = _progress(run)
+    return len(list(takewhile(lambda note: note.get("progress") == progress, reversed(_notes(run)))))
 
 
 def _path(run: RunDirectory) -> Path:
@@ -85,7 +86,7 @@ def _note(line: bytes) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def _newest_checkpoint(run: RunDirectory) -> int:
-    with _files.storage_errors(f"cannot list {str(run.checkpoints_path)!r}"):
-        names = [item.name for item in run.checkpoints_path.iterdir()]
-    return max((int(name) for name in names if name.isdigit()), default=0)
+def _progress(run: RunDirectory) -> list[int]:
+    with _files.storage_errors(f"cannot look into {str(run.path)!r}"):
+        steps = [int(item.name) for item in run.checkpoints_path.glob("[0-9]*") if item.name.isdecimal()]
+        return [max(steps, default=0), len(list(run.untrained_path.glob("*/[!.]*")))]

@@ -255,8 +255,8 @@ class RunDirectory:
         _files.write_atomic(self.cancel_path, b"")
 
     def cancel_requested(self) -> bool:
-        """Whether somebody wants the run to stop."""
-        return self.cancel_path.exists()
+        """Whether somebody wants the run to stop, and it has no model yet; after that it is too late."""
+        return self.cancel_path.exists() and not self.artifact_path.exists()
 
     def request_pause(self) -> None:
         """Ask the run to stop where it can go on."""

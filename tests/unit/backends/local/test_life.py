@@ -83,6 +83,7 @@ def test_a_run_that_is_paused_again_and_again_is_not_given_up(model: Path, tmp_p
         job.resume()
     job.pause()
     job.cancel()
+    assert not site.run(job.ref).pause_requested(), "it is to end, not to rest"
     with pytest.raises(JobCancelledError):
         job.result(timeout_s=60)
 
