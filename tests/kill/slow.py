@@ -3,7 +3,8 @@
     python -m tests.kill.slow MODEL DIRECTORY
 
 writes, as JSON, for each place how many seconds the trainer took to leave, its exit status, the step it saved, and
-whether the run that went on ended as the one that was never interrupted.
+whether the run that went on ended as the one that was never interrupted. And the same of a trainer whose host is gone
+before it has begun.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from tests.processes import eventually
 from tunekit.training import loop, main
 from tunekit.training.models import load
 from tunekit.training.objectives.sft import SupervisedLearner
+from tunekit.training.run import leaving
+from tunekit.training.run.checkpoint import CheckpointStore
 from tunekit.training.run.rundir import RunDirectory, RunPlan
 from tunekit.training.saving import artifacts
 
@@ -58,25 +61,44 @@ def slowly(work: Callable[..., Any], reached: Path, *, call: int) -> Callable[..
     return worked
 
 
-PLACES: dict[str, tuple[Any, str, int]] = {
-    "loading the model": (load, "load_base", 1),
-    "a step": (SupervisedLearner, "loss", 4),
-    "an evaluation": (loop, "evaluate", 1),
-    "publishing": (artifacts, "_save_the_rest", 2),  # the first time is the rehearsal
+PLACES: dict[str, tuple[tuple[Any, str, int], ...]] = {
+    "loading the model": ((load, "load_base", 1),),
+    "a step": ((SupervisedLearner, "loss", 4),),
+    "an evaluation": ((loop, "evaluate", 1),),
+    "publishing": ((artifacts, "_save_the_rest", 2),),  # the first time is the rehearsal
+    "the save on its way out": ((SupervisedLearner, "loss", 4), (CheckpointStore, "save", 1)),
 }
+PATIENCE_S = {"the save on its way out": 2.0}  # 24 s of doing nothing prove no more
 
 
 def terminated_in(place: str, run: RunDirectory) -> dict[str, Any]:
-    owner, name, call = PLACES[place]
     reached = run.path / "reached"
     child = os.fork()
     if child == 0:
-        setattr(owner, name, slowly(getattr(owner, name), reached, call=call))
+        for owner, name, call in PLACES[place]:
+            setattr(owner, name, slowly(getattr(owner, name), reached, call=call))
+        setattr(leaving, "_DEADLINE_S", PATIENCE_S.get(place, leaving._DEADLINE_S))  # noqa: B010
         with run.locked() as lock:
             os._exit(main.main([str(run.path), str(lock)]))
     eventually(reached.exists, timeout_s=60)
     began = time.monotonic()
     os.kill(child, signal.SIGTERM)
+    return left(child, run, began)
+
+
+def without_host(run: RunDirectory) -> dict[str, Any]:
+    gone = os.fork()
+    if gone == 0:
+        os._exit(0)
+    os.waitpid(gone, 0)
+    began, child = time.monotonic(), os.fork()
+    if child == 0:
+        with run.locked() as lock:
+            os._exit(main.main([str(run.path), str(lock), str(gone)]))
+    return left(child, run, began)
+
+
+def left(child: int, run: RunDirectory, began: float) -> dict[str, Any]:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     seconds = time.monotonic() - began
     saved = sorted(int(item.name) for item in run.checkpoints_path.iterdir() if item.name.isdigit())
@@ -105,6 +127,7 @@ def _main(model: str, directory: str) -> None:
         place: terminated_in(place, run_in(runs, f"run-{number}", Path(model)))
         for number, place in enumerate(PLACES)
     }
+    report["the host was gone"] = without_host(run_in(runs, "run-alone", Path(model)))
     sys.stdout.write(json.dumps({"whole": outcome(whole), **report}))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import sys
 import time
 import traceback
@@ -29,7 +30,8 @@ from tunekit.training.run.rundir import RunDirectory, RunResult
 from tunekit.training.run.turns import Queue, devices_for
 
 _LOOK_FOR_TURN_S = 0.2
-_DISK_FULL = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_DISK_FULL_IN_RUST = re.compile(rf"\(os error ({'|'.join(map(str, _DISK_FULL))})\)")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +58,7 @@ def _carry_out(run: RunDirectory, leaving: Leaving) -> RunResult | None:
     Raises:
         StorageError: The disk is full or gone. That is not how a run ends: it goes on once there is room.
     """
-    with EventLog(run) as log:
+    with EventLog(run, undisturbed=leaving.undisturbed) as log:
         try:
             result = _in_turn(run, log, leaving)
         except Exception as error:  # whatever it is, the run must end with a word about it
@@ -94,7 +96,10 @@ def _discard_checkpoints(run: RunDirectory) -> None:
     """Free three times the weights, now that nobody will go on from there. Only after the result is down."""
     try:
         for item in run.checkpoints_path.iterdir():
-            _files.remove_directory(item)
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item)
+            else:
+                item.unlink()
     except OSError:  # the run has succeeded all the same
         _log_traceback()
 
@@ -103,9 +108,10 @@ def _reraise_if_storage(error: Exception) -> None:
     if isinstance(error, StorageError):
         raise error
     # safetensors and tokenizers write from Rust, and say so only in words.
-    if _DISK_FULL.search(str(error)):
+    full = isinstance(error, OSError) and error.errno in _DISK_FULL
+    if full or _DISK_FULL_IN_RUST.search(str(error)):
         raise StorageError(
-            f"the disk is full: {_first_line(error)}", hint="free some space, or raise the quota"
+            f"the disk takes no more: {_first_line(error)}", hint="free some space, or raise the quota"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -14,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, last_step, rows
-from tunekit.errors import BackendError, DataError, JobFailedError, ModelError
+from tunekit.errors import BackendError, DataError, JobFailedError, ModelError, StorageError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample
 from tunekit.spec import SFT, LoRA
-from tunekit.training.main import failure
+from tunekit.training.main import _reraise_if_storage, failure
 from tunekit.training.run.leaving import EXIT_INTERRUPTED
 from tunekit.training.run.rundir import CHILD_ENVIRONMENT, RunDirectory, RunResult
 
@@ -127,6 +128,16 @@ def test_cancelled_it_ends_as_cancelled(make_run: MakeRun) -> None:
     assert not run.artifact_path.exists()
 
 
+def test_whatever_lies_among_the_checkpoints_does_not_spoil_a_success(make_run: MakeRun) -> None:
+    run = make_run()
+    (run.checkpoints_path / ".unusable-00000003-ab").symlink_to(
+        "elsewhere"
+    )  # a checkpoint that was replaced by this
+    (run.checkpoints_path / "note").write_text("mine")
+    assert finish(run) == 0, run.log_path.read_text()
+    assert list(run.checkpoints_path.iterdir()) == []
+
+
 def test_alive_exactly_while_it_lives(make_run: MakeRun) -> None:
     run = make_run(epochs=500)
     with child(run) as process:
@@ -183,6 +194,20 @@ def test_failures_are_typed(error: Exception, code: str, message: str, retryable
         retryable,
     )
     assert result.hint
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "queued"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_no_failure_of_the_run(error: Exception) -> None:
+    with pytest.raises(StorageError, match=r"the disk takes no more: .*(space|quota)"):
+        _reraise_if_storage(error)
+    _reraise_if_storage(FileNotFoundError(errno.ENOENT, "No such file", "config.json"))
 
 
 def test_details_of_a_failure_are_kept_as_json_can_hold_them() -> None:

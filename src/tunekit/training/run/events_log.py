@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -38,13 +39,20 @@ class EventLog:
     Args:
         run: The run directory.
         clock: Unix time in seconds.
+        undisturbed: Put around the writing of an event, which nothing may break into.
 
     Raises:
         StorageError: The log cannot be read or written.
     """
 
-    def __init__(self, run: RunDirectory, *, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        run: RunDirectory,
+        *,
+        clock: Callable[[], float] = time.time,
+        undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._clock, self._undisturbed = clock, undisturbed
         self._path = run.events_path
         self._last_id = 0
         self._written: set[tuple[str, int]] = set()
@@ -137,16 +145,15 @@ class EventLog:
             json.dumps(event_to_dict(event), ensure_ascii=False, allow_nan=False, default=str).encode()
             + b"\n"
         )
-        with _files.storage_errors(f"cannot write {str(self._path)!r}"):
+        with self._undisturbed(), _files.storage_errors(f"cannot write {str(self._path)!r}"):
             end = os.fstat(self._file.fileno()).st_size
             try:
-                written = self._file.write(line)
-                if written != len(line):
-                    self._file.write(line[written:])
-            except BaseException:  # a signal may break in too
+                while line:
+                    line = line[self._file.write(line) :]
+            except OSError:
                 os.ftruncate(self._file.fileno(), end)
                 raise
-        self._remember(event)
+            self._remember(event)
 
 
 class SilentLog(EventLog):

@@ -2,8 +2,8 @@
 
 A trainer asks between two forward passes, which is soon enough for a cancel or a pause. SIGTERM has a deadline (25 s,
 below the 30 s that Kubernetes and gunicorn give), so it also breaks into the middle of whatever is marked with
-`at_once`: there nothing has been changed yet. Where even that does not come through, because one call into C takes
-longer than the deadline, the process ends without a save: the newest checkpoint is as good as after a kill.
+`at_once`: there nothing has been changed yet. Where even that does not come through, because one call into C (or the
+save) takes longer than the deadline, the process ends as it is: the newest checkpoint is as good as after a kill.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tunekit.training.run.stops import Stop, Stopped
 EXIT_INTERRUPTED = 75
 """EX_TEMPFAIL in sysexits.h: try again. The run goes on later."""
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 20.0  # until it is on its way
+_DEADLINE_S = 24.0  # until it is gone
 _LOOK_FOR_HOST_S = 1.0
 _BEAT_EVERY_S = 5.0
 
@@ -73,6 +74,21 @@ class Leaving:
         finally:
             self._may_break_in = False
 
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Inside of `at_once`: what must be done whole. SIGTERM breaks in behind it.
+
+        Raises:
+            Stopped: It has come.
+        """
+        may_break_in, self._may_break_in = self._may_break_in, False
+        try:
+            yield
+        finally:
+            self._may_break_in = may_break_in
+        if may_break_in and self._terminated:
+            self._break_in()
+
     def _beat(self) -> None:
         if time.monotonic() >= self._beat_at:
             self._run.show_life()
@@ -99,9 +115,11 @@ class Leaving:
     def _lose_patience(self, arrived: int) -> None:
         while signal.SIGTERM not in os.read(arrived, 1):
             pass
-        if not self._on_its_way.wait(_PATIENCE_S):
-            launches.note_left(self._run)
-            os._exit(EXIT_INTERRUPTED)
+        ends = time.monotonic() + _DEADLINE_S
+        if self._on_its_way.wait(_PATIENCE_S):
+            time.sleep(max(0.0, ends - time.monotonic()))  # most processes are gone by then
+        launches.note_left(self._run)
+        os._exit(EXIT_INTERRUPTED)
 
 
 def before_the_first_step(reason: Stop, log: EventLog, *, doing: str = "getting ready") -> RunResult | None:
