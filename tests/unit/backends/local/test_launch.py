@@ -37,12 +37,6 @@ import pathlib, sys
 checkpoints = pathlib.Path(sys.argv[1], "checkpoints")
 (checkpoints / f"{len(list(checkpoints.iterdir())) + 1:08d}").mkdir()
 """
-KEEPS_A_BLOCK_AND_DIES = """
-import pathlib, sys
-blocks = pathlib.Path(sys.argv[1], "untrained", "train")
-blocks.mkdir(parents=True, exist_ok=True)
-(blocks / f"key-{len(list(blocks.iterdir()))}").touch()
-"""
 SUCCEEDS = """
 import pathlib, sys
 from tunekit import _files
@@ -148,10 +142,9 @@ def test_a_trainer_that_keeps_dying_fails_the_run_with_its_last_words(run: RunDi
     assert not run.is_alive()
 
 
-@pytest.mark.parametrize("trainer", [PUBLISHES_AND_DIES, KEEPS_A_BLOCK_AND_DIES])
-def test_deaths_count_only_while_nothing_is_kept(run: RunDirectory, trainer: str) -> None:
+def test_deaths_count_only_while_nothing_is_published(run: RunDirectory) -> None:
     for _ in range(3 * MAX_RESTARTS):
-        look(run, trainer)
+        look(run, PUBLISHES_AND_DIES)
         wait_for_death(run)
     assert run.result() is None
     for _ in range(MAX_RESTARTS + 1):
@@ -206,12 +199,6 @@ def test_a_cancelled_run_is_closed_instead_of_started(run: RunDirectory) -> None
     assert result is not None
     assert result.state is JobState.CANCELLED
     assert launches(run) == 0
-
-
-def test_a_run_whose_checkpoints_somebody_removed_begins_again(run: RunDirectory) -> None:
-    run.checkpoints_path.rmdir()
-    look(run, SUCCEEDS)
-    eventually(run.result)
 
 
 def test_a_launch_note_torn_by_a_power_cut_is_no_obstacle(run: RunDirectory) -> None:
