@@ -44,8 +44,8 @@ def generate(
     """
     if loaded.classes is not None:
         return predict.generate(loaded, loaded.classes, requests)
-    answering = _answering(loaded)
-    drafts = [_draft(answering, request, sampling) for request in requests]
+    answering, ending = _answering(loaded), _ending(loaded, sampling)
+    drafts = [_draft(answering, request, sampling, ending) for request in requests]
     for batch in batches(drafts):
         started = time.perf_counter()
         for _ in write(answering, batch, sampling):
@@ -68,7 +68,7 @@ def stream(
         yield predicted["text"]
         return predicted
     answering, started, sent = _answering(loaded), time.perf_counter(), 0
-    draft = _draft(answering, request, sampling)
+    draft = _draft(answering, request, sampling, _ending(loaded, sampling))
     draft.growing = growing = GrowingText(loaded.tokenizer, draft.before)
     for _ in write(answering, [draft], sampling):
         if draft.finish_reason:
@@ -102,14 +102,14 @@ def _answering(loaded: LoadedModel) -> Answering:
     return EncoderDecoderAnswering(loaded) if loaded.family == "encoder-decoder" else DecoderAnswering(loaded)
 
 
-def _draft(answering: Answering, request: Mapping[str, Any], sampling: Sampling) -> Draft:
+def _draft(answering: Answering, request: Mapping[str, Any], sampling: Sampling, ending: Ending) -> Draft:
     prompt = answering.prompt_ids(request)
     before, seed = answering.continued(request, prompt), request.get("seed")
     return Draft(
         prompt=prompt,
         limit=min(sampling.max_tokens, answering.room(len(prompt))),
         key=draw_key(sampling.seed if seed is None else seed, prompt),
-        ending=_ending(answering.loaded, sampling),
+        ending=ending,
         before=before,
         growing=GrowingText(answering.loaded.tokenizer, before) if sampling.stop else None,
     )
