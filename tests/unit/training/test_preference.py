@@ -20,7 +20,7 @@ from tests.unit.training.judged import (
 )
 from tunekit.errors import DataError
 from tunekit.events import JobState
-from tunekit.examples import CompletionExample, PreferenceExample
+from tunekit.examples import CompletionExample, Message, PreferenceExample
 from tunekit.spec import DPO, FullWeights, LastLayers, LoRA, Sampling, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training.models import load
@@ -117,6 +117,22 @@ def test_loss_and_gradient_are_those_of_two_models_on_whole_texts(
         total = total + torch_by_hand(sums[0], sums[1], method)
     assert float(found.total.detach()) == pytest.approx(float(total.detach()), rel=1e-6, abs=1e-6)
     torch.testing.assert_close(gradient, gradient_of(twin, total), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["orpo", "simpo"])
+def test_a_mean_per_token_is_weighted(llama: Path, loss: Any) -> None:
+    """An answer of which every token counts half has the same mean as one of which each counts whole."""
+    whole = preferences(1)[0]
+    half = PreferenceExample(
+        messages=whole.messages,
+        chosen=(Message(role="assistant", content=str(whole.chosen), weight=0.5),),
+        rejected=whole.rejected,
+    )
+    method = DPO(loss=loss)
+    learner = PreferenceLearner(decoder(load.load_base(llama), end_to_end=True), method)
+    with torch.no_grad():
+        losses = [learner.loss([objective(llama, method).row(each)]).total for each in (half, whole)]
+    torch.testing.assert_close(losses[0], losses[1])
 
 
 def torch_by_hand(better: torch.Tensor, worse: torch.Tensor, method: DPO) -> torch.Tensor:

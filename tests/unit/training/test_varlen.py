@@ -1,6 +1,7 @@
 """Rows end to end in one kernel: what the kernel is told, with a kernel written by hand in its place.
 
-torch's runs on GPUs only (tests/gpu); where each piece begins and which keys it sees is the same everywhere.
+torch's runs on GPUs only (the test marked `gpu` holds it against the pieces); where each piece begins and which keys it
+sees is the same everywhere.
 """
 
 from __future__ import annotations
@@ -88,6 +89,32 @@ def test_one_kernel_sees_what_pieces_see(rows: list[Answers], causal: bool, seed
         joined = varlen.attention(query, key, value, spans, causal=causal, scale=0.3)
     apart, _ = end_to_end_attention(module, query, key, value, None, spans=spans, scaling=0.3)
     torch.testing.assert_close(joined, apart)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch's kernel runs on CUDA devices alone")
+@pytest.mark.parametrize("causal", [True, False])
+def test_torchs_kernel_sees_what_pieces_see(causal: bool) -> None:
+    """In bf16 as it is trained, against fp32 piece by piece; gradients too."""
+    plain = Answers(id="", answers=(Tokens(ids=(1,) * 9, weights=(0.0,) + (1.0,) * 8),), weight=1.0)
+    shared = Answers(id="", prompt=(1, 2, 3), answers=plain.answers * 2, weight=1.0)
+    batch = end_to_end([plain, shared] if causal else [plain, plain])
+    draw = torch.Generator().manual_seed(0)
+    shapes = [(1, heads, batch.ids.shape[1], 64) for heads in (HEADS, KEY_HEADS, KEY_HEADS)]
+    states = [torch.randn(shape, generator=draw).to("cuda", torch.bfloat16) for shape in shapes]
+    spans = Spans.of(batch.pieces, torch.device("cuda"))
+    module: Any = torch.nn.Module()
+    module.is_causal, module.num_key_value_groups = causal, HEADS // KEY_HEADS
+    found = []
+    for dtype in (torch.bfloat16, torch.float32):
+        query, key, value = read = [each.detach().to(dtype).requires_grad_() for each in states]
+        attended, _ = end_to_end_attention(module, query, key, value, None, spans=spans, scaling=0.125)
+        attended.float().square().sum().backward()
+        found.append(
+            [attended.detach().float(), *(each.grad.float() for each in read if each.grad is not None)]
+        )
+    for joined, apart in zip(*found, strict=True):
+        torch.testing.assert_close(joined, apart, rtol=0.05, atol=0.05)
 
 
 def test_keys_are_copied_only_where_a_prompt_is_shared() -> None:
