@@ -114,6 +114,15 @@ def test_accumulated_is_whole(make_run: MakeRun, micro: int) -> None:
     assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
 
 
+def test_the_validation_loss_is_the_loss_of_a_step_on_the_same_rows(make_run: MakeRun) -> None:
+    """Per target token, however the rows are cut; the weights hardly move."""
+    stays = {"learning_rate": 1e-9, "epochs": 1, "micro_batch_size": 3}
+    run = make_run(rows(8), validation=rows(8), batch_size=8, **stays)
+    train(run)
+    (held_out,) = events(run, "evaluated")
+    assert held_out.metrics["loss"] == pytest.approx(losses(run)[0], rel=1e-6)
+
+
 def test_target_rows_give_what_full_logits_give(llama: Path) -> None:
     model = load.load_base(llama).requires_grad_(True)
     examples = answers(str(llama))[:5]
