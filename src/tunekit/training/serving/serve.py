@@ -27,7 +27,7 @@ ENOUGH = b'{"op": "enough"}'
 
 
 def main(arguments: list[str], answering: Callable[[int], Callable[..., Any]] | None = None) -> None:
-    """Serve until stdin closes, the host is gone or nothing was asked for `idle_timeout_s` seconds.
+    """Serve until stdin closes, the host is gone or nothing is asked for `idle_timeout_s` seconds; then exit.
 
     Args:
         arguments: Threads and `idle_timeout_s`.
@@ -43,6 +43,9 @@ def main(arguments: list[str], answering: Callable[[int], Callable[..., Any]] | 
         for reply in _replies(answer, line, requests):
             replies.write(_encoded(reply))
             replies.flush()
+    # Python takes a second of work to take torch apart, which whoever closes a worker would wait for.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _claim_stdout() -> BinaryIO:
