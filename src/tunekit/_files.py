@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -234,4 +234,6 @@ def remove_directory(path: Path) -> None:
         os.rename(path, trash)
         os.utime(trash)  # its age counts from now
         fsync_directory(path.parent)
-        shutil.rmtree(trash)
+        while trash.exists():  # a trainer that has just ended removes its checkpoints in there
+            with suppress(FileNotFoundError):
+                shutil.rmtree(trash)

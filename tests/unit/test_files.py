@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,26 @@ def test_removed_directory_is_gone(tmp_path: Path) -> None:
     assert listing(tmp_path) == set()
     with pytest.raises(StorageError, match="cannot remove"):
         _files.remove_directory(tmp_path / "r1")
+
+
+def test_what_somebody_else_removes_at_the_same_moment_is_removed_too(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / "r1" / "checkpoints" / str(number)).mkdir(parents=True)
+    inside = os.open(
+        tmp_path / "r1" / "checkpoints", os.O_RDONLY
+    )  # no rename stops whoever is inside already
+
+    def remove() -> None:
+        for number in reversed(range(300)):
+            with suppress(FileNotFoundError):
+                os.rmdir(str(number), dir_fd=inside)
+
+    other = threading.Thread(target=remove)
+    other.start()
+    _files.remove_directory(tmp_path / "r1")
+    other.join()
+    os.close(inside)
+    assert listing(tmp_path) == set()
 
 
 def test_only_old_leftovers_of_the_dead_are_swept(tmp_path: Path) -> None:
