@@ -68,18 +68,13 @@ def test_what_was_set_stays() -> None:
     assert resolve(TuneSpec(method=SFT(adapter=FullWeights())), FACTS).rank is None
 
 
-def rate_of(adapter: LoRA | FullWeights, *, rows: int = 100_000) -> float:
-    facts = Facts(rows=rows, hidden_size=2000, model_type="llama", vocabulary=32_000, max_length=2048)
-    return resolve(TuneSpec(method=SFT(adapter=adapter), batch_size=1, epochs=1), facts).learning_rate
+def rate_of(adapter: LoRA | FullWeights) -> float:
+    facts = Facts(rows=100, hidden_size=2000, model_type="llama", vocabulary=32_000, max_length=2048)
+    return resolve(TuneSpec(method=SFT(adapter=adapter)), facts).learning_rate
 
 
-def test_an_adapter_takes_10_times_the_rate_and_15_in_a_short_run() -> None:
-    full = rate_of(FullWeights())
-    assert rate_of(LoRA()) == pytest.approx(10 * full, rel=1e-2)
-    assert rate_of(LoRA(), rows=100) == pytest.approx(15 * full)
-    assert rate_of(LoRA(), rows=20) == pytest.approx(15 * full)
-    assert rate_of(LoRA(), rows=200) == pytest.approx(12.5 * full)
-    assert rate_of(FullWeights(), rows=100) == full
+def test_an_adapter_takes_10_times_the_rate() -> None:
+    assert rate_of(LoRA()) == pytest.approx(10 * rate_of(FullWeights()))
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,12 @@ _RANK_RULE = (
     "smallest power of two in [8, 256] with 2 bits of weights to each of the targets' bits, 1 per token: LoRA Without "
     "Regret"
 )
-_RATES = (1e-6, 2e-2)  # no rule is trusted beyond
+_RATES = (
+    1e-6,
+    5e-3,
+)  # no rule is trusted beyond; 9e-3 did worse on stories260K, of width 64 (benchmarks/defaults.py)
 _LORA_ALPHA = 32  # that of "LoRA Without Regret", where the rate does not depend on the rank
-_SHORT_RUN_STEPS = 100
-_LORA_RULE = (
-    "10 to 15 times that for LoRA, more in a short run and less with a large alpha: LoRA Without Regret"
-)
+_LORA_RULE = "10 times that for LoRA with an alpha of 32, less with more: LoRA Without Regret"
 _LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
 
 _CLASSIFIER_RATES: tuple[tuple[Family, int, float, str], ...] = (
@@ -136,13 +136,12 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
         micro_tokens = max(256, min(8192, _LOGITS_VALUES_PER_PASS // facts.vocabulary))
         sources["micro_batch_size"] = f"{micro_tokens} tokens per pass: at most 256 MB of logits"
     per_epoch = steps_per_epoch(facts.rows, batch_size)
-    steps = total_steps(facts.rows, batch_size, epochs)
     if spec.evaluate_every_steps == "auto":
         sources["evaluate_every_steps"] = "once an epoch"
     if spec.checkpoint_every_steps == "auto":
         sources["checkpoint_every_steps"] = "about once a minute and once an epoch"
     return Recipe(
-        learning_rate=_learning_rate(spec, facts, sources, rank=rank, steps=steps),
+        learning_rate=_learning_rate(spec, facts, sources, rank),
         epochs=epochs,
         rank=rank,
         batch_size=batch_size,
@@ -150,31 +149,26 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
         micro_tokens=micro_tokens,
         max_length=min(spec.max_length or facts.max_length, facts.max_length),
         steps_per_epoch=per_epoch,
-        total_steps=steps,
+        total_steps=total_steps(facts.rows, batch_size, epochs),
         evaluate_every=per_epoch if spec.evaluate_every_steps == "auto" else spec.evaluate_every_steps,
         checkpoint_every=None if spec.checkpoint_every_steps == "auto" else spec.checkpoint_every_steps,
         sources=sources,
     )
 
 
-def _learning_rate(
-    spec: TuneSpec, facts: Facts, sources: dict[str, str], *, rank: int | None, steps: int
-) -> float:
+def _learning_rate(spec: TuneSpec, facts: Facts, sources: dict[str, str], rank: int | None) -> float:
     """Peak rate; with "range-test" it stands in until that was done."""
     if not isinstance(spec.learning_rate, str):
         return spec.learning_rate
-    share, adapter = preference_share(spec.method), getattr(spec.method, "adapter", None)
-    factor = 1.0
-    sources["learning_rate"] = _rate_rule(facts)[1]
+    adapter, share = getattr(spec.method, "adapter", None), preference_share(spec.method)
+    rate = auto_learning_rate(facts, is_lora=isinstance(adapter, LoRA))
+    sources["learning_rate"] = f"{_rate_rule(facts)[1]}, {_LORA_RULE}"
     if isinstance(adapter, LoRA) and rank is not None:
-        # The shares are of what the Zephyr recipes take for SFT, which are long runs.
-        factor = lora_factor(adapter, rank, steps if share is None else None)
-        sources["learning_rate"] += f", {_LORA_RULE}"
-    rate = auto_learning_rate(facts, factor=factor)
+        rate *= _LORA_ALPHA / lora_alpha(adapter, rank)
     if share is not None:
-        rate = float(f"{rate * share[0]:.3g}")
+        rate *= share[0]
         sources["learning_rate"] += f"; {share[1]}"
-    return rate
+    return float(f"{rate:.3g}")
 
 
 def _epochs(spec: TuneSpec, facts: Facts, sources: dict[str, str]) -> float:
@@ -262,46 +256,40 @@ def auto_batch_size(rows: int, epochs: float) -> int:
     return size
 
 
-def lora_factor(adapter: LoRA, rank: int, steps: int | None = None) -> float:
-    """How many times the rate for full weights an adapter takes.
+def lora_alpha(adapter: LoRA, rank: int) -> float:
+    """What alpha an adapter has, or would have were it scaled as usual: rsLoRA's counts for more.
 
-    10, and 15 where there are about 100 steps only, since half of the adapter begins at 0 ("LoRA Without Regret",
-    Thinking Machines Lab 2025); what lies between is our own choice. There alpha is 32 at every rank. Where alpha grows
-    with the rank, as it does here unless it is set, the rate has to fall with it (Chen, Villar and Hayou 2026, Learning
-    Rate Scaling across LoRA Ranks), or a high rank breaks the model: docs/performance.md has such a run.
-
-    Args:
-        adapter: What is set of alpha and its scale.
-        rank: The adapter's.
-        steps: Of the run; None is a long one.
+    The rate falls as it grows. In "LoRA Without Regret" alpha is 32 at every rank, and then the best rate does not
+    depend on the rank; where alpha grows with the rank, as it does here unless it is set, the best rate is in inverse
+    proportion to it (Chen, Villar and Hayou 2026, Learning Rate Scaling across LoRA Ranks). docs/performance.md has a
+    rate that is good at rank 8 and breaks the model at rank 64.
 
     Examples:
-        >>> lora_factor(LoRA(), rank=16), lora_factor(LoRA(), rank=16, steps=100), lora_factor(LoRA(), rank=64)
-        (10.0, 15.0, 2.5)
-        >>> lora_factor(LoRA(alpha=32), rank=64)
-        10.0
+        >>> lora_alpha(LoRA(), rank=16), lora_alpha(LoRA(alpha=32), rank=64), lora_alpha(LoRA(rslora=True), rank=16)
+        (32.0, 32.0, 128.0)
     """
-    factor = 10.0 + (5.0 * min(1.0, _SHORT_RUN_STEPS / steps) if steps else 0.0)
     alpha = 2.0 * rank if adapter.alpha is None else adapter.alpha
-    return factor * _LORA_ALPHA / (alpha * math.sqrt(rank) if adapter.rslora else alpha)
+    return alpha * math.sqrt(rank) if adapter.rslora else alpha
 
 
-def auto_learning_rate(facts: Facts, *, factor: float = 1.0) -> float:
-    """Peak learning rate, by the rule for full weights, times a factor; see `lora_factor`.
+def auto_learning_rate(facts: Facts, *, is_lora: bool) -> float:
+    """Peak learning rate, by the rule for full weights, and 10 times that for LoRA with an alpha of 32.
 
-    Outside 1e-6 .. 2e-2 no rule is trusted, and the rate is clamped.
+    The factor is that of "LoRA Without Regret", Thinking Machines Lab 2025. Outside 1e-6 .. 5e-3 no rule is trusted,
+    and the rate is clamped.
 
     Examples:
         >>> llama = Facts(rows=1, hidden_size=2000, model_type="llama", vocabulary=32000, max_length=2048)
-        >>> auto_learning_rate(llama, factor=10)
+        >>> auto_learning_rate(llama, is_lora=True)
         0.0005
         >>> bert = Facts(rows=1, hidden_size=768, model_type="bert", family="encoder", head="classes",
         ...              vocabulary=2, max_length=512)
-        >>> auto_learning_rate(bert)
+        >>> auto_learning_rate(bert, is_lora=False)
         3e-05
     """
     least, most = _RATES
-    return float(f"{min(most, max(least, _rate_rule(facts)[0] * factor)):.3g}")
+    rate = _rate_rule(facts)[0] * (10 if is_lora else 1)
+    return float(f"{min(most, max(least, rate)):.3g}")
 
 
 def _rate_rule(facts: Facts) -> tuple[float, str]:
