@@ -22,7 +22,8 @@ class LoRA(Spec):
         dropout: Dropout on the adapter's input. That which the model itself was published with (GPT-2, T5, BERT) is on
             beside it, whatever is trained.
         target_modules: Which linear layers get one; "all-linear" leaves out the output head and the embeddings. Of a
-            mixture of experts it is the attention, the router and every expert (these take no dropout, DoRA or PiSSA).
+            mixture of experts it is the attention and every expert (these take no dropout, DoRA or PiSSA); the router
+            stays as it is.
             The vocabulary is never resized.
         init: How an adapter begins: "default" changes nothing at first (Hu et al. 2021); "pissa" takes over the largest
             singular values of the frozen weight (Meng et al. 2024, arXiv 2404.02948). The artifact is a plain

@@ -182,14 +182,16 @@ def changed(make_run: MakeRun, model: Path, *, name: str = "run") -> set[str]:
 
 
 class TestExperts:
-    """`all-linear` on a mixture of experts: attention, router and the fused experts, the output head not."""
+    """`all-linear` on a mixture of experts: attention and the fused experts; neither the router nor the output head."""
 
     def test_what_all_linear_trains(self, moe: Path) -> None:
-        model = make_trainable(load.load_base(moe), LoRA(rank=4), seed=0)
+        told: list[str] = []
+        model = make_trainable(load.load_base(moe), LoRA(rank=4), seed=0, warn=told.append)
+        assert told == []
         trained = {name.split("layers.0.")[1] for name in trainable_parameters(model) if "layers.0." in name}
         parts = {name.partition(".lora_")[0] for name in trained}
         attention = {f"self_attn.{part}_proj" for part in "qkvo"}
-        assert parts == {*attention, "mlp.gate", "mlp.experts", "mlp.experts.base_layer"}
+        assert parts == {*attention, "mlp.experts", "mlp.experts.base_layer"}
         assert not any("lm_head" in name for name in trainable_parameters(model))
 
     def test_others_load_it_with_equal_logits(self, make_run: MakeRun, moe: Path) -> None:
@@ -199,6 +201,17 @@ class TestExperts:
         assert torch.equal(logits_of(plainly_loaded(run.artifact_path), run.artifact_path), ours)
         assert not torch.equal(parity.logits(load.load(moe)), ours)
 
+    def test_its_router_is_trained_by_those_who_name_it(self, moe: Path) -> None:
+        model = make_trainable(load.load_base(moe), LoRA(rank=4, target_modules=("gate",)), seed=0)
+        assert {name.partition(".lora_")[0].split(".")[-1] for name in trainable_parameters(model)} == {
+            "gate"
+        }
+
+    def test_parts_of_fused_experts_are_named_as_they_were(self, moe: Path) -> None:
+        names = ("gate_proj", "up_proj", "down_proj")
+        model = make_trainable(load.load_base(moe), LoRA(rank=4, target_modules=names), seed=0)
+        assert all("mlp.experts" in name for name in trainable_parameters(model))
+
     @pytest.mark.parametrize(
         "adapter", [LoRA(rank=4, dora=True), LoRA(rank=4, dropout=0.1), LoRA(rank=4, init="pissa")]
     )
@@ -206,6 +219,38 @@ class TestExperts:
         with pytest.raises(ModelError, match="experts") as caught:
             make_trainable(load.load_base(moe), adapter, seed=0)
         assert "q_proj" in caught.value.hint
+
+
+class TestTargets:
+    """Layers by name."""
+
+    @pytest.mark.parametrize(
+        ("names", "message", "hint"),
+        [
+            (("q_prj",), "names 'q_prj'", "did you mean 'q_proj'?"),
+            (("q_proj", "k_prj"), "names 'k_prj'", "did you mean 'k_proj'?"),
+            (("",), "names ''", "its layers are"),
+            (("model",), "LoRA cannot be put on", "name layers that the model has"),
+        ],
+    )
+    def test_a_name_that_no_layer_has_is_refused(
+        self, models: dict[str, Path], names: tuple[str, ...], message: str, hint: str
+    ) -> None:
+        with pytest.raises(ModelError, match=message) as caught:
+            make_trainable(load.load_base(models["llama"]), LoRA(rank=4, target_modules=names), seed=0)
+        assert hint in caught.value.hint
+
+    def test_before_the_first_step(self, make_run: MakeRun) -> None:
+        run = make_run(method=SFT(adapter=LoRA(rank=4, target_modules=("q_proj", "typo"))))
+        with pytest.raises(ModelError, match="names 'typo'"):
+            train(run)
+        assert events(run, "step") == []
+
+    def test_a_rank_above_every_dimension_is_only_a_waste(self, make_run: MakeRun) -> None:
+        run = make_run(rows(8), method=SFT(adapter=LoRA(rank=128)), epochs=1)
+        train(run)
+        ours = parity.logits(load.load(run.artifact_path))
+        assert torch.equal(logits_of(plainly_loaded(run.artifact_path), run.artifact_path), ours)
 
 
 class TestQuantised:

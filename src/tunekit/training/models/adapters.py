@@ -9,11 +9,18 @@ from typing import Any
 
 import torch
 
+from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import ModelError
 from tunekit.spec import Adapter, FullWeights, LastLayers, LoRA
 from tunekit.training.models import heads, pissa
 from tunekit.training.models.attach import attach_trainable
 from tunekit.training.models.families import family_of
+
+# PEFT 0.21 reads an attribute that transformers 5.23 has renamed, and asks itself about the ranks that it has set for
+# fused experts.
+_BETWEEN_LIBRARIES = "is_gradient_checkpointing", "_pattern keys did not match"
+# What PEFT calls the parts of experts that are one tensor by now.
+_FUSED = frozenset({"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"})
 
 
 def make_trainable(
@@ -52,8 +59,7 @@ def make_trainable(
             else attach_trainable(model, start, dropout=adapter.dropout)
         )
     for item in caught:
-        # PEFT 0.21 reads an attribute that transformers 5.23 has renamed; that is between the two of them.
-        if "is_gradient_checkpointing" not in str(item.message):
+        if not any(words in str(item.message) for words in _BETWEEN_LIBRARIES):
             warn(str(item.message))
     for value in trainable_parameters(tuned).values():
         value.data = value.data.float()  # of a head, PEFT keeps the dtype that it was loaded in
@@ -63,6 +69,7 @@ def make_trainable(
 def _begun(model: Any, adapter: LoRA, seed: int) -> Any:
     from peft import LoraConfig, get_peft_model
 
+    _require_targets(model, adapter.target_modules)
     rank: Any = adapter.rank  # a number by now: the recipe has settled "auto"
     # PEFT declares alpha as int and computes with any number.
     alpha: Any = adapter.alpha if adapter.alpha is not None else 2 * rank
@@ -81,17 +88,55 @@ def _begun(model: Any, adapter: LoRA, seed: int) -> Any:
         fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),
         modules_to_save=list(heads.parts(model)) if heads.is_classifier(model) else None,
     )
+    if isinstance(adapter.target_modules, str):
+        _leave_routers(config, model)
     torch.manual_seed(seed)
     try:
         tuned = get_peft_model(model, config)
     except (ValueError, AttributeError) as error:
-        raise _impossible(error) from error
+        raise _impossible(error, adapter) from error
     if adapter.init == "pissa":
         pissa.remember_beginning(tuned)
     return tuned
 
 
-def _impossible(error: Exception) -> ModelError:
+def _require_targets(model: Any, targets: str | tuple[str, ...]) -> None:
+    """Raise `ModelError` for a name that no module has. PEFT is content if one of several has been found."""
+    if isinstance(targets, str):
+        return
+    modules = {name: part for name, part in model.named_modules() if name}
+    has_fused = any(value.ndim == 3 for value in model.parameters())
+    for target in targets:
+        if any(_is_targeted(name, (target,)) for name in modules) or (has_fused and target in _FUSED):
+            continue
+        layers = sorted({name.rpartition(".")[2] for name, part in modules.items() if _shape(part)})
+        raise ModelError(
+            f"target_modules names {brief(target)}, which is no layer of this model",
+            hint=nearest(target, layers)
+            or f"its layers are {listed(layers)}; or use target_modules='all-linear'",
+        )
+
+
+def _leave_routers(config: Any, model: Any) -> None:
+    """Take what chooses among experts out of "all-linear".
+
+    It stays as it was trained: a router that moves while experts move sends tokens to ones that never saw their like.
+    """
+    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+
+    routers = {
+        name.rpartition(".")[2] for name, part in model.named_modules() if "Router" in type(part).__name__
+    }
+    if routers:
+        config.exclude_modules = routers
+        convert_peft_config_for_transformers(
+            config, model, None
+        )  # names fused experts, and routers with them
+        weights = {f"{name}.weight" for name in routers}
+        config.target_parameters = set(config.target_parameters or ()) - weights
+
+
+def _impossible(error: Exception, adapter: LoRA) -> ModelError:
     reason = str(error).splitlines()[0]
     # What PEFT calls a ParamWrapper is the adapter of fused experts, which are one tensor and no linear layer.
     if "ParamWrapper" in reason or "no attribute 'weight'" in reason:
@@ -102,7 +147,9 @@ def _impossible(error: Exception) -> ModelError:
         )
     return ModelError(
         f"LoRA cannot be put on this model: {reason}",
-        hint='use target_modules="all-linear", or name layers that the model has',
+        hint='use target_modules="all-linear", or name layers that the model has'
+        if adapter.target_modules != "all-linear"
+        else "name layers in target_modules, or use LastLayers() or FullWeights()",
     )
 
 

@@ -47,6 +47,11 @@ def auto_class(config: Any, head: Head) -> Any:
     import transformers
 
     if head == "classes":
+        if type(config) not in transformers.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+            raise ModelError(
+                f"transformers has no head of classes for {config.model_type!r} models",
+                hint="use Probe() with it, or SFT() with the class as the answer",
+            )
         return transformers.AutoModelForSequenceClassification
     if head == "none":
         return transformers.AutoModel

@@ -57,9 +57,10 @@ class Work:
                 body += operations * (1 + is_reached + value.requires_grad)
         if model.config.is_encoder_decoder:
             body /= 2  # a token goes through one of the two; a decoder layer's cross-attention is shared between them
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        attention_heads = getattr(config, "num_attention_heads", 0)  # a state space model has none
+        width = getattr(config, "head_dim", None) or config.hidden_size // max(1, attention_heads)
         # Scores and their product with the values, 2 operations each, and twice that backward.
-        attention = 4.0 * config.num_hidden_layers * config.num_attention_heads * width
+        attention = 4.0 * config.num_hidden_layers * attention_heads * width
         return cls(body=body, head=heads, attention=attention * (1 + 2 * reached / forward))
 
     def of_rows(self, rows: Iterable[Row]) -> float:

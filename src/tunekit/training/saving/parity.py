@@ -29,7 +29,10 @@ def logits(loaded: LoadedModel, *, of: Any = None) -> torch.Tensor:
         of: Another model of the same architecture; None is the artifact's own.
     """
     model = loaded.model if of is None else of
-    ids = torch.tensor([loaded.template.encode(_TEXT)[:_MOST_TOKENS]], device=model.device)
+    text = loaded.template.encode(_TEXT)[:_MOST_TOKENS]
+    if loaded.classes and loaded.family == "encoder-decoder":
+        text.append(loaded.tokenizer.eos_token_id)  # its head reads the state of that
+    ids = torch.tensor([text], device=model.device)
     inputs = {"input_ids": ids}
     if loaded.family == "encoder-decoder" and not loaded.classes:
         inputs["decoder_input_ids"] = ids

@@ -10,6 +10,8 @@ from typing import Any, Self, TypeVar
 
 import torch
 
+from tunekit.errors import ModelError
+
 T = TypeVar("T")
 
 
@@ -101,7 +103,13 @@ class DecoderTexts(Texts):
         ids, mask = (part.to(model.device) for part in _left_padded(prompts))
         self._mask = mask if padded else None
         bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._counts = "position_ids" in inspect.signature(bare.forward).parameters
+        read = inspect.signature(bare.forward).parameters
+        if "past_key_values" not in read:
+            raise ModelError(
+                f"a {model.config.model_type!r} model remembers what it has read in a way that is not known here",
+                hint="it can be trained with SFT() and preferences; to write answers, use a model with attention",
+            )
+        self._counts = "position_ids" in read
         self._read(ids, logits_to_keep=1)
 
     def read(self, ids: torch.Tensor) -> torch.Tensor:
@@ -112,7 +120,7 @@ class DecoderTexts(Texts):
 
     def keep(self, rows: torch.Tensor) -> None:
         """See `Texts.keep`. It copies the cache once, as each token does."""
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)  # `batch_select_indices` forgets the states of linear attention
         if self._mask is not None:
             self._mask = self._mask[rows]
 
