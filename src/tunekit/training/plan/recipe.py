@@ -32,10 +32,8 @@ _RANK_RULE = (
     "smallest power of two in [8, 256] with 2 bits of weights to each of the targets' bits, 1 per token: LoRA Without "
     "Regret"
 )
-_RATES = (
-    1e-6,
-    5e-3,
-)  # no rule is trusted beyond; 9e-3 did worse on stories260K, of width 64 (benchmarks/defaults.py)
+# No rule is trusted beyond; twice the upper end did worse on stories260K, which is 64 wide (benchmarks/defaults.py).
+_RATES = (1e-6, 5e-3)
 _LORA_ALPHA = 32  # that of "LoRA Without Regret", where the rate does not depend on the rank
 _LORA_RULE = "10 times that for LoRA with an alpha of 32, less with more: LoRA Without Regret"
 _LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
