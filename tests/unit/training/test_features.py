@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.unit.training.conftest import Base
+from tests.unit.training.conftest import Base, MakeRun, train
 from tests.unit.training.tiny_classifiers import FAMILIES, labelled
 from tunekit.errors import ModelError, SpecError
+from tunekit.spec import SFT, FullWeights
 from tunekit.training.models import load
 from tunekit.training.models.classifier import text_ids
 from tunekit.training.models.families import family_of
@@ -208,6 +209,19 @@ def test_the_default_prompt_stands_before_every_text(base: Base, tmp_path: Path)
     pooling.write_text('{"pooling_mode": "mean", "include_prompt": false}')
     with pytest.raises(ModelError, match="pooling without the prompt"):
         embedded(path)
+
+
+def test_a_whole_tuned_model_without_its_base(make_run: MakeRun, base: Base, tmp_path: Path) -> None:
+    path = with_sentence_files(base("llama"), tmp_path / "st", "Transformer", "Pooling", pooling_mode="mean")
+    run = make_run(model=path, method=SFT(adapter=FullWeights()), epochs=1)
+    train(run)
+    with_base = embedded(run.artifact_path)
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match="makes vectors is said by the files of its base"):
+        embedded(run.artifact_path)
+    for name in ("modules.json", "1_Pooling"):
+        (tmp_path / "elsewhere" / name).rename(run.artifact_path / name)
+    assert torch.equal(embedded(run.artifact_path), with_base)
 
 
 def test_a_model_of_nan_makes_no_vectors(base: Base) -> None:

@@ -47,13 +47,17 @@ class Embedder:
 
         Args:
             loaded: The model.
-            source: Where it was loaded from; a tuned model follows what its base's directory says.
+            source: Where it was loaded from; a tuned model follows what is said beside it, or by its base.
 
         Raises:
             ModelError: Its directory asks for something that is not done here.
         """
         card = loaded.card
-        told = sentence_files.read(card.base_model, card.revision) if card else sentence_files.read(source)
+        told = (
+            sentence_files.read_tuned(source, card.base_model, card.revision)
+            if card
+            else sentence_files.read(source)
+        )
         if told.foreign:
             raise ModelError(
                 f"vectors of {source!r} are to go through {', '.join(told.foreign)}, which tunekit does not do",

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunekit.errors import ModelError
 from tunekit.training.models import hub
 from tunekit.training.models.model_files import loading, local_directory
 from tunekit.training.probe.features import Pooling
 
 _POOLINGS: dict[str, Pooling] = {"mean": "mean", "mean_tokens": "mean", "cls": "cls", "cls_token": "cls"}
 _POOLINGS |= {"lasttoken": "last"}
+_MODULES_NAME = "modules.json"
 _KNOWN = ("Transformer", "Pooling", "Normalize")
 
 
@@ -44,7 +46,7 @@ def read(source: str | Path, revision: str | None = None) -> SentenceFiles:
         ModelError: They are there and cannot be read.
     """
     with loading(source, "sentence-transformers files"):
-        modules = _json(source, "modules.json", revision)
+        modules = _json(source, _MODULES_NAME, revision)
         if modules is None:
             return SentenceFiles()
         kinds = {str(module["type"]).rpartition(".")[2]: str(module["path"]) for module in modules}
@@ -62,6 +64,27 @@ def read(source: str | Path, revision: str | None = None) -> SentenceFiles:
     return SentenceFiles(
         pooling=pooling, normalises="Normalize" in kinds, prompt=prompt, foreign=tuple(foreign)
     )
+
+
+def read_tuned(directory: str | Path, base: str, revision: str | None = None) -> SentenceFiles:
+    """What the files beside a tuned model say, or where it has none, those of its base.
+
+    Args:
+        directory: The tuned model.
+        base: Absolute path or hub id of the base.
+        revision: Hub revision of the base.
+
+    Raises:
+        ModelError: As `read`, or the base, which would have to say it, is not there.
+    """
+    if (Path(directory) / _MODULES_NAME).is_file():
+        return read(directory)
+    if Path(base).is_absolute() and not Path(base).is_dir():
+        raise ModelError(
+            f"how {str(directory)!r} makes vectors is said by the files of its base, and {base!r} is not there",
+            hint=f"restore the base, or copy its {_MODULES_NAME} and what that names beside the tuned model",
+        )
+    return read(base, revision)
 
 
 def _prompt(config: dict[str, Any]) -> str:
