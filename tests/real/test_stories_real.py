@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -31,6 +30,7 @@ from tunekit.training.models.indistinct import equals_of
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 BEGINNINGS = ("Once upon a time", "One day, a little")
+IDS = (1, 403, 407, 261, 378)  # the first of them
 STORIES, HELD_OUT = 120, 20
 DRAWN = tk.Sampling(temperature=0.7, max_tokens=90)
 GREEDY = tk.Sampling(max_tokens=200)
@@ -55,14 +55,30 @@ def loaded(directory: Path | str) -> tuple[Any, Any]:
     return AutoTokenizer.from_pretrained(directory), model.eval()
 
 
+def with_adapter(base: Path, adapter: Path) -> Any:
+    """A base with an adapter on it, as PEFT loads it."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        # PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        return PeftModel.from_pretrained(loaded(base)[1], str(adapter)).eval()
+
+
+@torch.inference_mode()
+def logits(model: Any, ids: Sequence[int]) -> Any:
+    """Behind each token, shape (tokens, vocabulary)."""
+    return model(input_ids=torch.tensor([ids])).logits[0].numpy()
+
+
 @pytest.fixture(scope="module")
-def settings_(tmp_path_factory: pytest.TempPathFactory) -> tk.Settings:
+def host_settings(tmp_path_factory: pytest.TempPathFactory) -> tk.Settings:
     return tk.Settings(home=tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
-def backend(settings_: tk.Settings) -> Iterator[LocalBackend]:
-    local = LocalBackend(settings=settings_, threads=1)
+def backend(host_settings: tk.Settings) -> Iterator[LocalBackend]:
+    local = LocalBackend(settings=host_settings, threads=1)
     yield local
     asyncio.run(local.aclose())
 
@@ -104,7 +120,7 @@ def job(
     rows: list[tk.CompletionExample],
     stories: Path,
     backend: LocalBackend,
-    settings_: tk.Settings,
+    host_settings: tk.Settings,
 ) -> tk.FineTuneJob:
     """A run with nothing but the adapter chosen, which has ended."""
     job = tk.FineTuneJob.submit(
@@ -113,7 +129,7 @@ def job(
         tk.TuneSpec(method=tk.SFT(adapter=ADAPTERS[request.param])),
         validation=tk.Dataset(rows[:HELD_OUT]),
         backend=backend,
-        settings=settings_,
+        settings=host_settings,
     )
     job.result()
     return job
@@ -125,10 +141,8 @@ class TestConversion:
         ids = tokenizer("Once upon a time, there was a little girl named Lily. She saw a big, red ball.")[
             "input_ids"
         ]
-        with torch.inference_mode():
-            found = model(input_ids=torch.tensor([ids])).logits[0].numpy()
         expected = llama2c.Reference(stories_source / "stories260K.bin").logits(ids)
-        assert np.abs(found - expected).max() < 1e-4
+        assert logits(model, ids) == pytest.approx(expected, abs=1e-4)
 
     @given(pieces=st.lists(TEXTS, max_size=25))
     @settings(max_examples=150)
@@ -239,15 +253,14 @@ class TestTuned:
         rows: list[tk.CompletionExample],
         stories: Path,
         backend: LocalBackend,
-        settings_: tk.Settings,
+        host_settings: tk.Settings,
         tmp_path: Path,
     ) -> None:
         run, directory = job.result().id, Path(asyncio.run(backend.artifact(job.result().id)))
-        ids = torch.tensor([[1, 403, 407, 261, 378]])
         if (directory / "adapter_config.json").exists():
-            with_adapter = peft_logits(stories, directory, ids)
-            directory = export(run, tmp_path / "merged", settings=settings_, threads=1).path
-            assert peft_close(with_adapter, loaded(directory)[1], ids)
+            expected = logits(with_adapter(stories, directory), IDS)
+            directory = export(run, tmp_path / "merged", settings=host_settings, threads=1).path
+            assert logits(loaded(directory)[1], IDS) == pytest.approx(expected, abs=1e-4)
         tokenizer, model = loaded(directory)
         assert model.lm_head.weight is model.model.embed_tokens.weight
         prompt = rows[0].prompt
@@ -255,23 +268,6 @@ class TestTuned:
         asked = tokenizer(prompt, return_tensors="pt")["input_ids"]
         whole = model.generate(asked, do_sample=False, max_new_tokens=GREEDY.max_tokens)
         assert tokenizer.decode(whole[0], skip_special_tokens=True) == prompt + answer.text
-
-
-@torch.inference_mode()
-def peft_logits(base: Path, adapter: Path, ids: torch.Tensor) -> torch.Tensor:
-    """Of an adapter on its base, as PEFT loads it."""
-    from peft import PeftModel
-
-    with warnings.catch_warnings():
-        # PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        model = PeftModel.from_pretrained(loaded(base)[1], str(adapter)).eval()
-    return torch.as_tensor(model(input_ids=ids).logits)
-
-
-@torch.inference_mode()
-def peft_close(expected: torch.Tensor, model: Any, ids: torch.Tensor) -> bool:
-    return bool(torch.allclose(model(input_ids=ids).logits, expected, atol=1e-4, rtol=0))
 
 
 @pytest.mark.parametrize("stop", [(), (".",), (" a", "\n")], ids=["none", "full stop", "several"])
@@ -294,7 +290,14 @@ def test_pieces_are_the_answer_whatever_tokens_it_is_of(
     assert not "".join(texts).isascii()
 
 
-def test_graders_read_what_is_served(stories: Path, backend: LocalBackend, settings_: tk.Settings) -> None:
+def test_a_story_out_of_nothing_begins_with_no_space(stories: Path, backend: LocalBackend) -> None:
+    answer = tk.generate(f"local:{stories}", "", sampling=GREEDY, backend=backend)
+    assert answer.text.startswith("Once upon a time, there was")
+
+
+def test_graders_read_what_is_served(
+    stories: Path, backend: LocalBackend, host_settings: tk.Settings
+) -> None:
     prompts = ["One day, a little girl", "Once upon a time", "Tim had a big"]
     sampling = tk.Sampling(max_tokens=8)
     served = [
@@ -321,7 +324,7 @@ def test_graders_read_what_is_served(stories: Path, backend: LocalBackend, setti
         spec,
         validation=tk.Dataset(rows),
         backend=backend,
-        settings=settings_,
+        settings=host_settings,
     )
     job.result()
     (last,) = [event for event in job.events() if isinstance(event, tk.Evaluated)]
