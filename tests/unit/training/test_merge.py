@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.unit.training.conftest import MakeRun, train
+from tunekit.errors import ModelError
 from tunekit.spec import SFT, LoRA
 from tunekit.testing.tiny_models import make_tiny_llama, make_tiny_t5
 from tunekit.training.models import load
@@ -72,6 +73,16 @@ def test_a_trained_end_of_a_tied_pair_gets_a_matrix_of_its_own(
     assert error <= 1e-6
     assert not plain.config.tie_word_embeddings
     assert not torch.equal(plain.get_input_embeddings().weight, plain.get_output_embeddings().weight)
+
+
+@pytest.mark.parametrize("targets", [("shared",), ("q", "shared")])
+def test_an_adapter_on_embeddings_that_nothing_reads_is_refused(
+    make_run: MakeRun, models: dict[str, Path], targets: tuple[str, ...]
+) -> None:
+    """It would stay as it began, and merging would untie what it should not."""
+    run = make_run(model=models["t5"], method=SFT(adapter=LoRA(rank=4, target_modules=targets)))
+    with pytest.raises(ModelError, match=r"encoder.embed_tokens and decoder.embed_tokens are read"):
+        train(run)
 
 
 def test_a_tied_pair_that_was_not_trained_stays_tied(

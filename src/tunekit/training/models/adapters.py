@@ -95,9 +95,29 @@ def _begun(model: Any, adapter: LoRA, seed: int) -> Any:
         tuned = get_peft_model(model, config)
     except (ValueError, AttributeError) as error:
         raise _impossible(error, adapter) from error
+    _require_read(tuned)
     if adapter.init == "pissa":
         pissa.remember_beginning(tuned)
     return tuned
+
+
+def _require_read(tuned: Any) -> None:
+    """Raise `ModelError` for embeddings that nothing reads: T5 and BART have theirs again in encoder and decoder."""
+    model = tuned.get_base_model()
+    embeddings = model.get_input_embeddings()
+    if not hasattr(embeddings, "get_base_layer"):
+        return
+    adapted = embeddings.get_base_layer()
+    readers = [
+        name
+        for name, part in model.named_modules()
+        if isinstance(part, torch.nn.Embedding) and part is not adapted and part.weight is adapted.weight
+    ]
+    if readers:
+        raise ModelError(
+            f"an adapter on this model's shared embeddings would change nothing: {' and '.join(readers)} are read",
+            hint="leave them out of target_modules",
+        )
 
 
 def _require_targets(model: Any, targets: str | tuple[str, ...]) -> None:
