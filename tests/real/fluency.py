@@ -27,7 +27,7 @@ class Fluency:
     @property
     def is_story(self) -> bool:
         """Whether all are as in stories; the limits lie between those of stories and those of other texts."""
-        return self.perplexity < 6 and self.known_words > 0.75 and self.new_trigrams > 0.6
+        return self.perplexity < 8 and self.known_words > 0.75 and self.new_trigrams > 0.6
 
 
 def fluency(text: str, words: Collection[str], tokenizer: Any, model: Any) -> Fluency:
