@@ -32,6 +32,6 @@ def test_a_trainer_killed_before_any_operation_on_files_goes_on_to_the_same_bits
     """Every third operation and a few random moments; `make soak` takes every one and hundreds."""
     report = killed(model, tmp_path, share=SHARE, random_kills=RANDOM_KILLS)
     for part in ("save", "publish", "end"):
-        assert report["operations"][part] >= 20
+        assert report["operations"][part] >= 15
         assert report["kills"][part] >= report["operations"][part] // SHARE
     assert report["kills"]["random"] == RANDOM_KILLS
