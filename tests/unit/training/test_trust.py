@@ -214,6 +214,11 @@ def test_code_beside_a_model_that_needs_none_never_runs(attack: Attack) -> None:
     assert not attack.sentinel.exists()
 
 
+def test_classes_may_be_called_like_sizes(attack: Attack) -> None:
+    attack.change("config.json", label2id={"player": 5_000, "hidden_size": 1 << 30})
+    load.load(attack.directory)
+
+
 @pytest.mark.parametrize(
     "values",
     [

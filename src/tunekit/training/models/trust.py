@@ -187,8 +187,11 @@ def _most(name: str) -> int:
 
 
 def _entries(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every value, and those inside it. An implementation may be named for each part of a model apart."""
-    waiting: list[tuple[str, Any]] = list(config.items())
+    """Every value, and those inside it, but no class: these are called what somebody calls them, a "player" too.
+
+    An implementation may be named for each part of a model apart.
+    """
+    waiting: list[tuple[str, Any]] = [item for item in config.items() if item[0] != "label2id"]
     while waiting:
         name, value = waiting.pop()
         yield name, value
