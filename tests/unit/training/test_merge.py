@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -73,6 +73,18 @@ def test_a_trained_end_of_a_tied_pair_gets_a_matrix_of_its_own(
     assert error <= 1e-6
     assert not plain.config.tie_word_embeddings
     assert not torch.equal(plain.get_input_embeddings().weight, plain.get_output_embeddings().weight)
+
+
+@pytest.mark.filterwarnings("ignore:.*tie_word_embeddings")  # PEFT's, of what is taken care of here
+@pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])
+@pytest.mark.parametrize("kind", ["t5", "mt5"])
+def test_an_encoder_decoder_may_share_one_matrix_four_times(
+    make_run: MakeRun, tmp_path: Path, kind: Literal["t5", "mt5"], target: str
+) -> None:
+    base = make_tiny_t5(tmp_path / kind, kind=kind)
+    run = trained(make_run, model=base, method=SFT(adapter=LoRA(rank=4, target_modules=("q", target))))
+    _, error = reloaded(run, tmp_path / "merged")
+    assert error <= 1e-6
 
 
 @pytest.mark.parametrize("targets", [("shared",), ("q", "shared")])

@@ -28,7 +28,7 @@ def merged(loaded: LoadedModel, *, dtype: torch.dtype | None = None) -> Any:
     """
     model: Any = loaded.model
     if hasattr(model, "merge_and_unload"):
-        _untie_trained_head(model)
+        _untie_trained(model)
         try:
             model = model.merge_and_unload(safe_merge=True)
         except ValueError as error:
@@ -48,15 +48,20 @@ def stored_dtype(card: Card | None) -> torch.dtype:
     return found if isinstance(found, torch.dtype) else torch.float32
 
 
-def _untie_trained_head(model: Any) -> None:
-    """Give head and embeddings a matrix each where they share one and the adapter changes only one of the products."""
+def _untie_trained(model: Any) -> None:
+    """Give each of those that share the embeddings' matrix, and that the adapter changes, one of its own.
+
+    Those are embeddings and head, and where encoder and decoder have embeddings, these.
+    """
     bare = model.get_base_model()
-    embeddings, head = bare.get_input_embeddings(), bare.get_output_embeddings()
-    inner, outer = _below_adapter(head), _below_adapter(embeddings)
-    is_adapted = inner is not head or outer is not embeddings
-    if not is_adapted or head is None or inner.weight is not outer.weight:
+    weight = _below_adapter(bare.get_input_embeddings()).weight
+    layers = [part for part in bare.modules() if not hasattr(part, "get_base_layer")]
+    sharing = [part for part in layers if getattr(part, "weight", None) is weight]
+    adapted = {_below_adapter(part) for part in bare.modules() if hasattr(part, "get_base_layer")}
+    if len(sharing) < 2 or adapted.isdisjoint(sharing):
         return
-    inner.weight = torch.nn.Parameter(inner.weight.detach().clone(), requires_grad=False)
+    for part in adapted.intersection(sharing):
+        part.weight = torch.nn.Parameter(weight.detach().clone(), requires_grad=False)
     # transformers drops what it takes for a copy when it saves.
     bare.all_tied_weights_keys = {}
     if not hasattr(bare.config, "scale_decoder_outputs"):  # a T5 reads more than that into the flag
