@@ -68,7 +68,7 @@ def grid(task: Task) -> list[TuneSpec]:
     if task.method == "classify":
         return [
             BARE["classify"].model_copy(update={"learning_rate": rate, "batch_size": size})
-            for size, rate in product((8, 4, 16), (1e-4, 2e-4, 5e-4, 1e-3))
+            for size, rate in product((8, 4, 16), (2e-4, 5e-4, 1e-3, 1e-4))
         ]
     return [
         TuneSpec(method=SFT(adapter=LoRA(rank=rank)), learning_rate=rate, batch_size=size)
