@@ -113,12 +113,12 @@ def take_step(
 
     Raises:
         DataError: Nothing in the rows counts.
-        JobFailedError: Loss or gradient is not finite (the rows are named), or no gradient arrives at all.
+        JobFailedError: Loss or gradient is not finite (the rows are named), or none has ever arrived.
         Stopped: To be left.
     """
     with at_once():
         found = add_gradients(training, indices, step, stop)
-    _look_at(found, training.learner)
+    _look_at(found, training)
     if found.norm:
         update(training, found)
     return StepResult(
@@ -187,11 +187,13 @@ def weight_of(rows: Sequence[Row]) -> float:
     )
 
 
-def _look_at(found: Gradients, learner: Learner[Any]) -> None:
+def _look_at(found: Gradients, training: Training) -> None:
     norm = float(found.norm)
     if not found.is_finite:
         raise _not_finite(found.rows, found.loss, norm)
-    if norm == 0.0 and learner.teaches(found.rows):
+    # Weights that were stepped with lie on the path of the loss; later, 0 says that a loss has nothing left to ask for.
+    has_stepped = any(training.optimizer.state.values())
+    if norm == 0.0 and not has_stepped and training.learner.teaches(found.rows):
         raise JobFailedError(
             "no gradient reaches the trainable parameters",
             hint="the adapter's target modules may not lie on the path of the loss; check target_modules",

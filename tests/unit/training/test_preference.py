@@ -191,6 +191,15 @@ def test_accumulated_is_whole(make_run: MakeRun, loss: Any, micro: int) -> None:
     assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
 
 
+def test_pairs_that_are_told_apart_for_good_end_no_run(make_run: MakeRun) -> None:
+    """The gradient of a sigmoid that is 1 is 0, and not because nothing is on its path."""
+    run = make_run(preferences(), method=DPO(adapter=LORA, beta=1000.0), epochs=4)
+    result = train(run)
+    assert result is not None
+    assert result.state is JobState.SUCCEEDED
+    assert min(step.gradient_norm for step in events(run, "step")) == 0.0
+
+
 def test_same_seed_same_bits_other_seed_other_bits(make_run: MakeRun) -> None:
     first, again, other = (
         make_run(preferences(), name=name, method=DROPOUT, seed=seed)
