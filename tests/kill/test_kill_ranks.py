@@ -56,7 +56,7 @@ def finished(
 ) -> RunResult:
     """Look at a run as a host does until it has ended; behind some steps, send a rank a signal."""
     waiting = dict(signals)
-    until = time.monotonic() + 100.0
+    until = time.monotonic() + 300.0
     while (result := run.result()) is None:
         assert time.monotonic() < until, run.log_path.read_text()[-2000:]
         launch.ensure_running(run, max_restarts=3, trainer=trainer)
@@ -81,6 +81,7 @@ def artifact(run: RunDirectory) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.artifact_path.iterdir()}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_whichever_rank_is_killed_the_run_ends_in_the_same_bytes(
     tmp_path: Path, model: Path, strategy: Literal["ddp", "fsdp"]

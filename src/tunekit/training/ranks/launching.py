@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -36,9 +37,14 @@ _PATIENCE_S = 20.0
 _SILENCE = timedelta(hours=2)  # an evaluation or a checkpoint of one rank may keep the others waiting
 
 
+def processes_of(plan: RunPlan) -> int:
+    """How many train a run. A probe reads its texts once, and fits a classifier that no device helps with."""
+    return 1 if isinstance(plan.spec.method, Probe) else plan.devices
+
+
 def threads_each(plan: RunPlan) -> int:
     """CPU threads of each process of a run."""
-    return max(1, plan.threads // plan.devices)
+    return max(1, plan.threads // processes_of(plan))
 
 
 @contextmanager
@@ -51,7 +57,7 @@ def together(run: RunDirectory) -> Iterator[Ranks]:
         SystemExit: Another rank died, as processes do that run out of memory. The run goes on with the next trainer.
     """
     plan = run.plan()
-    if plan.devices == 1 or isinstance(plan.spec.method, Probe):
+    if processes_of(plan) == 1:
         yield ALONE
         return
     _require_devices(plan.devices)
@@ -85,6 +91,12 @@ def joined(store: Path, rank: int, count: int, strategy: Strategy) -> Iterator[R
         count: How many there are.
         strategy: How they share the work.
     """
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    for library in (
+        "GLOO",
+        "NCCL",
+    ):  # of one machine, so nobody else need hear them; this is the child's own process
+        os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
     has_gpu = torch.cuda.is_available()
     if has_gpu:
         torch.cuda.set_device(rank)
