@@ -143,6 +143,7 @@ def _prepared(
     )
     kept, cut = fitting(kept, part="training")
     validation, cut_too = fitting(validation, part="validation")
+    preflight.require_known((*kept, *validation), embeddings=len(model.get_input_embeddings().weight))
     recipe = resolve(spec, _facts(base, model, objective, kept))
     card = _card(run, base, recipe, texts, stops, model, objective.named_classes(), rows=len(kept))
     start = warm_start.adapter_of(base.plan, card)

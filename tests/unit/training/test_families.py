@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tests.unit.training.tiny_bart import make_tiny_bart
 from tests.unit.training.tiny_classifiers import labelled
 from tunekit.errors import ModelError
 from tunekit.events import JobState
-from tunekit.spec import SFT, Adapter, Classify, FullWeights, LastLayers, LoRA
+from tunekit.spec import SFT, Adapter, Classify, FullWeights, LastLayers, LoRA, Method, Probe
 from tunekit.testing.tiny_models import make_tiny_bert, make_tiny_t5
 from tunekit.training.models import load
 from tunekit.training.models.attention import supports_end_to_end
@@ -177,6 +178,20 @@ def test_what_transformers_has_no_head_for_is_said_before_anything_is_loaded(
     with pytest.raises(ModelError, match="no head of classes for 'granite'") as caught:
         train(make_run(labelled(8), model=path, method=Classify()))
     assert "Probe" in caught.value.hint
+
+
+@pytest.mark.parametrize("method", [SFT(), Classify(), Probe(folds=2)], ids=lambda method: method.type)
+def test_a_tokenizer_of_another_model_is_noticed_before_the_first_step(
+    make_run: MakeRun, llama: Path, tmp_path: Path, method: Method
+) -> None:
+    path = Path(shutil.copytree(llama, tmp_path / "mixed"))
+    body = json.loads((path / "tokenizer.json").read_text())
+    body["model"]["vocab"] = {token: at + 5_000 for token, at in body["model"]["vocab"].items()}
+    (path / "tokenizer.json").write_text(json.dumps(body))
+    run = make_run(None if method.type == "sft" else labelled(8), model=path, method=method)
+    with pytest.raises(ModelError, match=r"with token 5\d{3}, and the model knows 260 tokens"):
+        train(run)
+    assert losses(run) == []
 
 
 def test_roberta_reads_two_tokens_less_than_it_has_positions() -> None:

@@ -56,6 +56,11 @@ class LabelledText:
         return len(self.ids)
 
     @property
+    def highest(self) -> int:
+        """The largest token id."""
+        return max(self.ids)
+
+    @property
     def target_count(self) -> int:
         """One: the text has one label, or one set of them."""
         return 1

@@ -55,6 +55,11 @@ class Question:
         return max(len(self.prompt), self.max_tokens) if self.encoded else len(self.prompt) + self.max_tokens
 
     @property
+    def highest(self) -> int:
+        """See `Row.highest`."""
+        return max(self.prompt, default=-1)
+
+    @property
     def weight(self) -> float:
         """See `Row.weight`."""
         return float(self.target_count)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from tunekit.errors import DataError, UnsupportedError
+from tunekit.errors import DataError, ModelError, UnsupportedError
 from tunekit.spec import TuneSpec
 from tunekit.training.plan.recipe import Recipe
 from tunekit.training.texts.rows import Row
@@ -46,6 +46,17 @@ def with_target(rows: Sequence[R], *, part: str) -> list[R]:
             hint="chat rows need an assistant message whose weight is not 0; completion rows need a completion",
         )
     return kept
+
+
+def require_known(rows: Sequence[Row], *, embeddings: int) -> None:
+    """Raise `ModelError` for rows with tokens that the model has no embedding of: its tokenizer is another model's."""
+    unknown = [row for row in rows if row.highest >= embeddings]
+    if unknown:
+        raise ModelError(
+            f"the tokenizer writes {names(unknown)} with token {max(row.highest for row in unknown)}, and the model "
+            f"knows {embeddings} tokens",
+            hint="restore the model's own tokenizer files, or save the model again after resize_token_embeddings",
+        )
 
 
 def fitting(

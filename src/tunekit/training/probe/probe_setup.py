@@ -175,6 +175,7 @@ def prepared(
         )
         rows, cut = fit(preflight.with_target(read, part="training"), part="training")
         validation, cut_too = fit(held_out, part="validation")
+        preflight.require_known((*rows, *validation), embeddings=len(model.get_input_embeddings().weight))
         pooling = method.pooling
         if pooling == "auto":
             pooling = sentence_files.read(base.plan.model, base.revision).pooling or "auto"

@@ -22,6 +22,10 @@ class Row(Protocol):
         """Tokens of its longest text, which the model must have positions for."""
 
     @property
+    def highest(self) -> int:
+        """The largest of its token ids, which the model must know; -1 where it has none."""
+
+    @property
     def weight(self) -> float:
         """Its share of the sum that the loss of a step is divided by."""
 
@@ -81,6 +85,11 @@ class Answers:
         """Tokens of the prompt with its longest answer, or of the longer of the two where each has its positions."""
         answer = max(len(answer.ids) for answer in self.answers)
         return max(len(self.prompt), answer) if self.encoded else len(self.prompt) + answer
+
+    @property
+    def highest(self) -> int:
+        """The largest token id."""
+        return max(max(ids, default=-1) for ids in (self.prompt, *(answer.ids for answer in self.answers)))
 
     @property
     def target_count(self) -> int:
