@@ -63,6 +63,16 @@ def test_it_is_the_pipeline_written_by_hand(classes: int) -> None:
     assert shares == pytest.approx(search.predict_proba(unseen.astype(np.float64)), abs=1e-9)
 
 
+def test_what_is_said_of_a_strength_is_what_a_fit_with_it_alone_does() -> None:
+    """Classes lie apart, so the loss is nearly flat where a strong C is to be told from a weak one."""
+    vectors, truth = blobs(300, width=12, classes=8)
+    strengths = (0.01, 0.1, 1.0, 10.0, 100.0)
+    together = fitted(vectors, labels(truth, 8), strengths, warn=refuse)
+    for strength, linear in zip(strengths, together, strict=True):
+        alone = next(fitted(vectors, labels(truth, 8), [strength], warn=refuse))
+        assert (linear.weight == alone.weight).all()
+
+
 def test_class_weights_are_those_of_scikit_learn() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

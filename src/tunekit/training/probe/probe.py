@@ -113,9 +113,10 @@ def choose(
 ) -> Choice:
     """Choose layer and strength by stratified cross-validation.
 
-    The fits of one fold begin where that of the next smaller C has ended, in single precision. Where that would still
-    be more than a minute or two of work, it is done on a part of the rows: on some of each class, or if that were too
-    few to tell anything, on some of the classes. Of equals the last layer is taken, and the smallest C.
+    The fits are in single precision, and each begins at zero, as the last one on all rows will: one that began where
+    another has ended would be within the tolerance and stop there, and not be what it stands for. Where they would be
+    more than a few minutes of work, they are done on a part of the rows: on some of each class, or if that were too few
+    to tell anything, on some of the classes. Of equals the last layer is taken, and the smallest C.
 
     Args:
         vectors: By layer, shape (rows, width).
@@ -162,7 +163,7 @@ def _part(labels: Labels, seed: int, *, work: int) -> npt.NDArray[np.int64]:
 def fitted(
     vectors: Floats, labels: Labels, strengths: Sequence[float], *, warn: Callable[[str], object]
 ) -> Iterator[Linear]:
-    """A classifier for each strength, each begun where the one before has ended.
+    """A classifier for each strength.
 
     Args:
         vectors: Shape (rows, width); their precision is that of the fits.
@@ -264,11 +265,11 @@ def _regressions(
         from sklearn.linear_model import LogisticRegression
     except ImportError:
         raise MissingExtraError("sklearn", extra="probe") from None
-    model = LogisticRegression(max_iter=_MAX_ITERATIONS, warm_start=True)
     for strength in strengths:
+        model = LogisticRegression(C=strength, max_iter=_MAX_ITERATIONS)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
-            model.set_params(C=strength).fit(scaled, targets, sample_weight=weights)
+            model.fit(scaled, targets, sample_weight=weights)
         for item in caught:
             warn(f"the classifier with C={strength:g}: {str(item.message).splitlines()[0]}")
         yield model.coef_.copy(), model.intercept_.copy()
