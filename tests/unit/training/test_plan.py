@@ -135,7 +135,7 @@ class TestRecipe:
     @pytest.mark.parametrize(
         ("family", "width", "rate"),
         [
-            ("encoder", 384, 2e-4),
+            ("encoder", 384, 5e-4),
             ("encoder", 768, 3e-5),
             ("encoder", 1024, 2e-5),
             ("encoder-decoder", 512, 1e-4),
