@@ -16,16 +16,13 @@ from tests.kill.harness import DATA, make_model
 from tests.processes import command_of, eventually, is_running
 from tunekit.backends.local import launch
 from tunekit.events import JobState, Step
-from tunekit.spec import SFT, LoRA, TuneSpec
+from tunekit.spec import SFT, FullWeights, LoRA, TuneSpec
 from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
 
-SPEC = TuneSpec(
-    method=SFT(adapter=LoRA(rank=2, dropout=0.1)),  # dropout: each rank draws its own, and must draw it again
-    epochs=4,
-    batch_size=4,
-    learning_rate=1e-2,
-    checkpoint_every_steps=2,
-)
+METHODS = {
+    "ddp": SFT(adapter=LoRA(rank=2, dropout=0.1)),  # dropout: each rank draws its own, and must draw it again
+    "fsdp": SFT(adapter=FullWeights()),  # in and out of the blocks, which are gathered apart
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,13 @@ def submitted(home: Path, model: Path, strategy: Literal["ddp", "fsdp"]) -> RunD
         run_id="run",
         key="run",
         model=str(model),
-        spec=SPEC,
+        spec=TuneSpec(
+            method=METHODS[strategy],
+            epochs=4,
+            batch_size=4,
+            learning_rate=1e-2,
+            checkpoint_every_steps=2,
+        ),
         python=sys.executable,
         threads=1,
         devices=2,

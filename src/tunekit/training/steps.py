@@ -23,7 +23,7 @@ from tunekit.training.plan.preflight import names
 from tunekit.training.plan.recipe import Recipe
 from tunekit.training.ranks.dealing import ForwardPasses
 from tunekit.training.ranks.group import ALONE, Ranks
-from tunekit.training.ranks.sharding import like, whole
+from tunekit.training.ranks.sharding import forget_gathered, like, whole
 from tunekit.training.run.stops import AskStop, AtOnce
 from tunekit.training.texts.rows import Row
 
@@ -216,6 +216,7 @@ def optimizer_of(parameters: Mapping[str, torch.nn.Parameter], spec: TuneSpec) -
 
 def put_back(training: Training, weights: Mapping[str, torch.Tensor]) -> None:
     """Give what is trained the values that it had once, by name."""
+    forget_gathered(training.model)
     with torch.no_grad():
         for name, parameter in training.parameters.items():
             parameter.copy_(like(weights[name], parameter))

@@ -166,11 +166,12 @@ def _save(training: Training, store: CheckpointStore, log: EventLog, state: Trai
         return
     # The log goes first: whoever resumes from this checkpoint relies on the events up to it.
     log.sync()
+    # In one order on all ranks, which gather each tensor together; that of what a checkpoint gave is nobody's.
     trainable = {name: whole(value.detach()) for name, value in training.parameters.items()}
     optimizer = {
         f"{key}/{name}": whole(value)
         for name, parameter in training.parameters.items()
-        for key, value in training.optimizer.state[parameter].items()
+        for key, value in sorted(training.optimizer.state[parameter].items())
     }
     if training.ranks.leads:
         keep = [state.best.step] if state.best else []

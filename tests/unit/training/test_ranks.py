@@ -132,7 +132,7 @@ def runs_of(home: Path, llama: Path) -> dict[str, RunDirectory]:
             validation=True,
             created_at=0.0,
         )
-        train_rows, held_out = Dataset(cell.examples(13)), Dataset((cell.held_out or cell.examples)(5))
+        train_rows, held_out = Dataset(cell.examples(11)), Dataset((cell.held_out or cell.examples)(5))
         found[plan.run_id] = RunDirectory.create(home / "runs", plan, train_rows, held_out)
     return found
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tunekit.training.models.adapters import blocks
@@ -49,8 +49,17 @@ def whole(value: torch.Tensor) -> torch.Tensor:
 
 
 def like(value: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """This rank's share of a whole tensor, shared out as another one is."""
+    """This rank's share of a whole tensor that every rank has, shared out as another one is."""
     on_device = value.to(other.device)
     if not isinstance(other, DTensor):
         return on_device
-    return distribute_tensor(on_device, other.device_mesh, other.placements)
+    return distribute_tensor(on_device, other.device_mesh, other.placements, src_data_rank=None)
+
+
+def forget_gathered(model: Any) -> None:
+    """Let go of whole weights that a forward pass has left in a model, before its own share of them changes.
+
+    What lies outside of all blocks stays gathered behind a pass that nothing goes back through.
+    """
+    if isinstance(model, FSDPModule):
+        model.reshard()
