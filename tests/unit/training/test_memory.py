@@ -36,7 +36,7 @@ def test_activations_computed_twice_change_nothing(make_run: MakeRun, method: SF
 def test_activations_are_kept_unless_memory_asks(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     plenty, little = make_run(name="plenty", epochs=1), make_run(name="little", epochs=1)
     train(plenty)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1_000_000)
+    monkeypatch.setattr(memory, "free_bytes", lambda device, processes: 1_000_000)
     train(little)
     reports = [events(run, "preflight")[0].report for run in (plenty, little)]
     assert [report["gradient_checkpointing"] for report in reports] == [False, True]
@@ -46,7 +46,7 @@ def test_activations_are_kept_unless_memory_asks(make_run: MakeRun, monkeypatch:
 def test_too_little_memory_is_said_before_the_first_step(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1_000)
+    monkeypatch.setattr(memory, "free_bytes", lambda device, processes: 1_000)
     run = make_run(epochs=1)
     train(run)
     (notice,) = [event for event in events(run, "notice") if event.level == "warning"]
