@@ -39,7 +39,11 @@ def test_two_hundred_kills_change_no_bit(tmp_path: Path) -> None:
 def test_every_operation_and_a_thousand_moments_change_no_bit(tmp_path: Path) -> None:
     model = make_model(tmp_path / "model")
     report = killed(model, tmp_path, share=1, random_kills=IN_FORKS)
-    for part in ("save", "publish", "end"):  # what comes before the first step is killed with every method below
+    for part in (
+        "save",
+        "publish",
+        "end",
+    ):  # what comes before the first step is killed with every method below
         assert report["kills"][part] >= report["operations"][part]
     assert report["kills"]["random"] == IN_FORKS
 
