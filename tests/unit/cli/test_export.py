@@ -226,7 +226,8 @@ def test_without_torch_the_extra_is_named(
     artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tunekit.backends.local import export as host
+    from tunekit.backends.local import packages
 
-    monkeypatch.setattr(host, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="torch"):
         host.export(str(artifact), tmp_path / "out")

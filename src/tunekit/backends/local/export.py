@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tunekit._settings import Settings
-from tunekit.backends.local import models
+from tunekit.backends.local import models, packages
 from tunekit.backends.local.worker import InferenceWorker
-from tunekit.errors import MissingExtraError, SpecError
+from tunekit.errors import SpecError
 from tunekit.training.run.turns import physical_cores
 
 Format: TypeAlias = Literal["adapter", "merged", "vllm", "ollama", "gguf"]
@@ -80,7 +79,7 @@ def export(
     if place.exists():
         raise SpecError(f"{str(out)!r} is there already", hint="export to another path, or remove it first")
     if python is None:  # what another interpreter has, it says itself
-        _require_extra()
+        packages.require_for(None)
     worker = InferenceWorker(
         logs=settings.home / "workers",
         threads=threads or physical_cores(),
@@ -107,9 +106,3 @@ def export(
         notes=tuple(done["notes"]),
         commands=tuple(done["commands"]),
     )
-
-
-def _require_extra() -> None:
-    for package in ("torch", "transformers", "peft"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, extra="local")

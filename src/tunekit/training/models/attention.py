@@ -97,10 +97,9 @@ def supports_end_to_end(model: Any, *, longest: int, causal: bool = True) -> boo
         causal: Whether tokens see only what stands before them, so that answers may share a prompt.
     """
     config = model.config.get_text_config()
-    reach = min(getattr(config, name, None) or longest for name in _LIMITS)
     if config._attn_implementation == NAME:  # asked before, perhaps for shorter texts
         _switch(model, "sdpa")
-    if config._attn_implementation != "sdpa" or reach < longest:
+    if config._attn_implementation != "sdpa" or not sees_all_before(config, longest):
         return False
     AttentionInterface.register(NAME, end_to_end_attention)
     AttentionMaskInterface.register(NAME, _no_mask)
@@ -136,6 +135,11 @@ def _output(model: Any, texts: Sequence[Sequence[int]], pieces: Sequence[Piece] 
     told = inputs(ids, pieces) if pieces else {"input_ids": ids}
     found: torch.Tensor = model(**told, use_cache=False)[0][0]
     return found
+
+
+def sees_all_before(config: Any, longest: int) -> bool:
+    """Whether in texts of this many tokens each may see all before it, in every layer."""
+    return all(longest <= (getattr(config, name, None) or longest) for name in _LIMITS)
 
 
 def close(one: torch.Tensor, other: torch.Tensor) -> bool:

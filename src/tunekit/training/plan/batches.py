@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from tunekit.training.texts.rows import Row
@@ -15,7 +15,6 @@ from tunekit.training.texts.rows import Row
 _BUCKET_BATCHES = 8
 
 R = TypeVar("R", bound=Row)
-T = TypeVar("T")
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -94,14 +93,3 @@ def micro_batches(rows: Sequence[R], *, max_rows: int, max_tokens: int) -> list[
         else:
             cuts.append([row])
     return cuts
-
-
-def by_row(rows: Sequence[R], found: Iterable[tuple[Sequence[R], Sequence[T]]]) -> dict[int, T]:
-    """What was found in passes over some rows, by the place of each row.
-
-    Args:
-        rows: No object twice.
-        found: The rows of each pass, and as many values.
-    """
-    places = {id(row): at for at, row in enumerate(rows)}
-    return {places[id(row)]: value for cut, values in found for row, value in zip(cut, values, strict=True)}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tunekit.training.plan.batches import by_row, micro_batches
+from tunekit.training.plan.batches import micro_batches
 from tunekit.training.ranks.group import ALONE, Ranks
 from tunekit.training.run.stops import AskStop, raise_if_stopped
 from tunekit.training.texts.rows import Row
@@ -82,15 +82,13 @@ class ForwardPasses:
         Raises:
             Stopped: To be left.
         """
-
-        def counting() -> Iterator[tuple[list[R], Sequence[T]]]:
-            for cut, counts in self.own(rows):
-                values = compute(cut)
-                if counts:
-                    yield cut, values
-
-        own = by_row(rows, counting())
-        found = {at: value for part in self.ranks.gather(sorted(own.items())) for at, value in part}
+        places = {id(row): at for at, row in enumerate(rows)}
+        own: list[tuple[int, T]] = []
+        for cut, counts in self.own(rows):
+            values = compute(cut)
+            if counts:
+                own += [(places[id(row)], value) for row, value in zip(cut, values, strict=True)]
+        found = {at: value for part in self.ranks.gather(own) for at, value in part}
         return [found[at] for at in range(len(rows))]
 
     def decided(self, decide: Callable[[], T]) -> T:

@@ -14,15 +14,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import distributed
 
+from tunekit.training.run.rundir import Strategy
 from tunekit.training.run.stops import AskStop, Stop
-
-Strategy: TypeAlias = Literal["ddp", "fsdp"]
-"""Whether every rank has a whole model, or its share of each layer's weights."""
 
 _BUCKET_VALUES = 1 << 25  # gradients are added up in pieces of 128 MB
 
@@ -76,9 +74,9 @@ class Ranks:
 
     def total(self, sums: Mapping[str, float]) -> dict[str, float]:
         """Numbers of all ranks added up by name; a rank that has none of a name adds nothing."""
-        found = self.gather(dict(sums))
-        if len(found) == 1:
+        if self.count == 1:
             return dict(sums)
+        found = self.gather(dict(sums))
         named = dict.fromkeys(name for part in found for name in part)
         return {name: math.fsum(part.get(name, 0.0) for part in found) for name in named}
 

@@ -25,8 +25,8 @@ from torch import distributed
 from tunekit import _files
 from tunekit.errors import JobFailedError, SpecError, TunekitError
 from tunekit.spec import Probe
-from tunekit.training.ranks.group import ALONE, Ranks, Strategy
-from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
+from tunekit.training.ranks.group import ALONE, Ranks
+from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult, Strategy
 
 FOLLOWER = ("-P", "-m", "tunekit.training.ranks.follow")
 EXIT_ABANDONED = 76
@@ -92,10 +92,8 @@ def joined(store: Path, rank: int, count: int, strategy: Strategy) -> Iterator[R
         strategy: How they share the work.
     """
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    for library in (
-        "GLOO",
-        "NCCL",
-    ):  # of one machine, so nobody else need hear them; this is the child's own process
+    # All are on one machine, so nobody else need hear them. This is the child's own process.
+    for library in ("GLOO", "NCCL"):
         os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
     has_gpu = torch.cuda.is_available()
     if has_gpu:

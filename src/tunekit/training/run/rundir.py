@@ -31,7 +31,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -60,6 +60,10 @@ CHILD_ENVIRONMENT: Mapping[str, str] = {
 """What every training process is started with, here or on a cluster."""
 
 _LEFTOVER_S = 24 * 3600.0
+
+
+Strategy: TypeAlias = Literal["ddp", "fsdp"]
+"""Whether each of several devices has a whole model, or its share of every layer's weights."""
 
 
 class RunPlan(BaseModel):
@@ -94,7 +98,7 @@ class RunPlan(BaseModel):
     python: str
     threads: int
     devices: int = 1
-    strategy: Literal["ddp", "fsdp"] = "ddp"
+    strategy: Strategy = "ddp"
     validation: bool = False
     created_at: float
 

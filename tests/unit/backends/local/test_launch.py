@@ -23,9 +23,10 @@ from tests.processes import (
     run_python,
     start_python,
 )
-from tunekit import CompletionExample, Dataset, JobState, StateChanged, StorageError, TuneSpec
+from tests.unit.backends.local.runs import make_run
+from tunekit import JobState, StateChanged, StorageError
 from tunekit.backends.local import launch
-from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
+from tunekit.training.run.rundir import RunDirectory, RunResult
 
 MAX_RESTARTS = 2
 
@@ -48,17 +49,7 @@ _files.write_atomic(pathlib.Path(sys.argv[1], "result.json"), result.encode())
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunDirectory]:
-    plan = RunPlan(
-        run_id="run-" + "0" * 20,
-        key="k",
-        model="/m",
-        spec=TuneSpec(),
-        python=sys.executable,
-        threads=3,
-        created_at=0.0,
-    )
-    data = Dataset([CompletionExample(prompt="a", completion="b")])
-    run = RunDirectory.create(tmp_path / "runs", plan, data, None)
+    run = make_run(tmp_path / "runs", threads=3)
     yield run
     for pid in holders(run.path / "lock"):  # only if the test failed
         kill(pid)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tunekit import CompletionExample, Dataset, StorageError, TuneSpec
+from tests.unit.backends.local.runs import make_run
+from tunekit import StorageError
 from tunekit.training.run import launches
-from tunekit.training.run.rundir import RunDirectory, RunPlan
+from tunekit.training.run.rundir import RunDirectory
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
-    plan = RunPlan(
-        run_id="run-" + "0" * 20,
-        key="k",
-        model="/m",
-        spec=TuneSpec(),
-        python=sys.executable,
-        threads=1,
-        created_at=0.0,
-    )
-    return RunDirectory.create(tmp_path, plan, Dataset([CompletionExample(prompt="a", completion="b")]), None)
+    return make_run(tmp_path)
 
 
 def checkpoint(run: RunDirectory) -> None:

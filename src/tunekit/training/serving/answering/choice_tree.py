@@ -13,11 +13,10 @@ from typing import Any
 
 import torch
 
-from tunekit.training.models.attention import close
+from tunekit.training.models.attention import close, sees_all_before
 
 _TOKENS = 1 << 12  # of a prompt and its choices: the mask has the square of that
 _LOGITS = 1 << 26  # 256 MB in fp32
-_LOCAL = ("sliding_window", "attention_chunk_size")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +112,8 @@ def fits(model: Any, prompt: Sequence[int], choices: Sequence[Sequence[int]]) ->
     """Whether memory bears their tree, and every token may see all before it in every layer."""
     config = model.config.get_text_config()
     behind, longest = sum(map(len, choices)), len(prompt) + max(map(len, choices))
-    reaches = (getattr(config, name, None) for name in _LOCAL)
     return (
         len(prompt) + behind <= _TOKENS
         and behind * config.vocab_size <= _LOGITS
-        and all(longest <= (reach or longest) for reach in reaches)
+        and sees_all_before(config, longest)
     )
