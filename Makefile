@@ -11,6 +11,8 @@ BENCH_VENV := .venv-bench
 # For the old tool that benchmarks/prepare.py runs; openai 0.28.1 is the last that has it whole.
 PREPARE_VENV := .venv-bench-prepare
 BIN := $(VENV)/bin
+# Test files side by side; every test has one thread. `make test PROCESSES=0` runs them in one process.
+PROCESSES ?= 2
 CHECKED := src tests $(wildcard examples) $(wildcard benchmarks)
 
 # A developer's environment can run the quickstart too: do not build it a second time.
@@ -27,7 +29,7 @@ quickstart: $(LOCAL) ## fine-tune a small model on support tickets and compare i
 	$(BIN)/python examples/quickstart.py
 
 test: check docs ## everything a change must pass: check, docs, tests
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" -n $(PROCESSES) --dist loadfile
 
 check: $(DEV) ## lint, format, types, floors
 	$(BIN)/ruff check $(CHECKED)

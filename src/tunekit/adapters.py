@@ -16,7 +16,8 @@ class LoRA(Spec):
     """Low-rank adapters beside frozen weights (Hu et al. 2021, arXiv 2106.09685).
 
     Attributes:
-        rank: Inner dimension r; "auto" takes the smallest that has room for what the data say.
+        rank: Inner dimension r. 32 is what Tinker takes, too, and did better than 16 on small models
+            (docs/performance.md); "auto" takes the smallest that has room for what the data say.
         alpha: Scale numerator; the update is multiplied by alpha / rank (alpha / sqrt(rank) for rsLoRA).
             None means 2 * rank.
         dropout: Dropout on the adapter's input. That which the model itself was published with (GPT-2, T5, BERT) is on
@@ -39,7 +40,7 @@ class LoRA(Spec):
     """
 
     type: Literal["lora"] = "lora"
-    rank: PositiveInt | Auto = 16
+    rank: PositiveInt | Auto = 32
     alpha: PositiveFloat | None = None
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"

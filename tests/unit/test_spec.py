@@ -126,7 +126,7 @@ def test_defaults_change_only_together_with_the_version() -> None:
 
 LORA_DEFAULTS = {
     "type": "lora",
-    "rank": 16,
+    "rank": 32,
     "alpha": None,
     "dropout": 0.0,
     "target_modules": "all-linear",

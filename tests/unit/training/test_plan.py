@@ -128,9 +128,15 @@ class TestRecipe:
     def test_learning_rates_of_the_published_rule(self) -> None:
         llama_8b = Facts(rows=1, hidden_size=4096, model_type="llama", vocabulary=1, max_length=1)
         qwen_4b = Facts(rows=1, hidden_size=2560, model_type="qwen3", vocabulary=1, max_length=1)
-        assert auto_learning_rate(llama_8b, is_lora=True) == pytest.approx(2.86e-4, rel=0.01)
-        assert auto_learning_rate(qwen_4b, is_lora=True) == pytest.approx(4.9e-4, rel=0.01)
-        assert auto_learning_rate(llama_8b, is_lora=False) == pytest.approx(2.86e-5, rel=0.01)
+        assert auto_learning_rate(llama_8b, is_lora=True, steps=10**6) == pytest.approx(2.86e-4, rel=0.01)
+        assert auto_learning_rate(llama_8b, is_lora=True, steps=50) == pytest.approx(4.28e-4, rel=0.01)
+        assert auto_learning_rate(qwen_4b, is_lora=True, steps=10**6) == pytest.approx(4.9e-4, rel=0.01)
+        assert auto_learning_rate(llama_8b, is_lora=False, steps=50) == pytest.approx(2.86e-5, rel=0.01)
+
+    def test_below_the_widths_of_the_fit_the_rate_is_in_inverse_proportion(self) -> None:
+        narrow = Facts(rows=1, hidden_size=500, model_type="gpt2", vocabulary=1, max_length=1)
+        assert auto_learning_rate(narrow, is_lora=False, steps=1) == pytest.approx(2e-4)
+        assert "2203.03466" in resolve(TuneSpec(), narrow).sources["learning_rate"]
 
     @pytest.mark.parametrize(
         ("family", "width", "rate"),
@@ -151,15 +157,15 @@ class TestRecipe:
             vocabulary=2,
             max_length=1,
         )
-        assert auto_learning_rate(facts, is_lora=False) == rate
-        assert auto_learning_rate(facts, is_lora=True) == pytest.approx(10 * rate)
+        assert auto_learning_rate(facts, is_lora=False, steps=1) == rate
+        assert auto_learning_rate(facts, is_lora=True, steps=10**9) == pytest.approx(10 * rate)
         recipe = resolve(TuneSpec(method=Classify()), facts)
         assert recipe.learning_rate == rate
         assert "arXiv" in recipe.sources["learning_rate"] or family == "encoder-decoder"
 
     def test_the_rate_is_bounded(self) -> None:
         tiny = Facts(rows=1, hidden_size=16, model_type="llama", vocabulary=1, max_length=1)
-        assert auto_learning_rate(tiny, is_lora=True) == 5e-3
+        assert auto_learning_rate(tiny, is_lora=True, steps=1) == 8e-3
 
     @given(count=st.integers(1, 100_000), epochs=st.floats(0.1, 20))
     def test_batch_sizes(self, count: int, epochs: float) -> None:
@@ -215,7 +221,9 @@ class TestReport:
         assert report["steps"] == 6
         assert report["trainable_parameters"] == report["parameters"] > 0
         assert report["learning_rate"] == auto_learning_rate(
-            Facts(rows=12, hidden_size=32, model_type="llama", vocabulary=260, max_length=256), is_lora=False
+            Facts(rows=12, hidden_size=32, model_type="llama", vocabulary=260, max_length=256),
+            is_lora=False,
+            steps=6,
         )
         assert "tinker" in report["auto"]["learning_rate"]
         assert any("'quiet'" in warning for warning in report["warnings"])

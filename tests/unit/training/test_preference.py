@@ -284,10 +284,10 @@ def test_a_row_of_another_kind_is_refused(llama: Path) -> None:
     ("method", "expected"),
     [
         (DPO(adapter=FullWeights()), 5e-5 / 40),
-        (DPO(), 5e-4 / 40),
-        (DPO(loss="ipo"), 5e-4 / 40),
-        (DPO(loss="simpo"), 5e-4 / 40),
-        (DPO(loss="orpo"), 5e-4 / 4),
+        (DPO(adapter=LoRA(alpha=32)), 7.5e-4 / 40),
+        (DPO(loss="ipo", adapter=LoRA(alpha=32)), 7.5e-4 / 40),
+        (DPO(loss="simpo", adapter=LoRA(alpha=32)), 7.5e-4 / 40),
+        (DPO(loss="orpo", adapter=LoRA(alpha=32)), 7.5e-4 / 4),
     ],
 )
 def test_auto_rates_are_a_share_of_those_for_sft(method: DPO, expected: float) -> None:

@@ -68,19 +68,23 @@ def test_what_was_set_stays() -> None:
     assert resolve(TuneSpec(method=SFT(adapter=FullWeights())), FACTS).rank is None
 
 
-def rate_of(adapter: LoRA | FullWeights) -> float:
-    facts = Facts(rows=100, hidden_size=2000, model_type="llama", vocabulary=32_000, max_length=2048)
+def rate_of(adapter: LoRA | FullWeights, rows: int = 100) -> float:
+    facts = Facts(rows=rows, hidden_size=2000, model_type="llama", vocabulary=32_000, max_length=2048)
     return resolve(TuneSpec(method=SFT(adapter=adapter)), facts).learning_rate
 
 
-def test_an_adapter_takes_10_times_the_rate() -> None:
-    assert rate_of(LoRA()) == pytest.approx(10 * rate_of(FullWeights()))
+def test_an_adapter_takes_10_to_15_times_the_rate() -> None:
+    assert rate_of(LoRA(alpha=32), rows=100) == pytest.approx(15 * rate_of(FullWeights(), rows=100), rel=1e-2)
+    assert rate_of(LoRA(alpha=32), rows=10**6) == pytest.approx(
+        10 * rate_of(FullWeights(), rows=10**6), rel=1e-2
+    )
 
 
 @pytest.mark.parametrize(
     ("adapter", "times"),
     [
-        (LoRA(rank=64), 1 / 4),  # alpha is 128
+        (LoRA(), 1 / 2),  # alpha is 64
+        (LoRA(rank=64), 1 / 4),
         (LoRA(rank=8), 2),
         (LoRA(rank=64, alpha=32), 1),
         (LoRA(rank=16, rslora=True), 1 / 4),  # what it learns counts alpha / 4 where it was alpha / 16
@@ -88,7 +92,7 @@ def test_an_adapter_takes_10_times_the_rate() -> None:
     ],
 )
 def test_the_more_an_adapter_counts_the_lower_is_its_rate(adapter: LoRA, times: float) -> None:
-    assert rate_of(adapter) == pytest.approx(times * rate_of(LoRA()), rel=1e-2)
+    assert rate_of(adapter) == pytest.approx(times * rate_of(LoRA(alpha=32)), rel=1e-2)
 
 
 @pytest.mark.parametrize("targets", ["all-linear", ("q_proj", "mlp.down_proj")])

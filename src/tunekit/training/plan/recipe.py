@@ -10,7 +10,7 @@ from tunekit.spec import DPO, LoRA, Method, TuneSpec
 from tunekit.training.models.families import Family, Head
 from tunekit.training.plan.batches import steps_per_epoch, total_steps
 
-_MIN_STEPS = 100
+_MIN_STEPS = 200
 _PREFERENCE_SHARES = {
     "sigmoid": (1 / 40, "a 40th for DPO: 5e-7 full, 5e-6 QLoRA in the Zephyr recipes (alignment-handbook)"),
     "ipo": (1 / 40, "a 40th for IPO, as for DPO: Zephyr recipes (alignment-handbook)"),
@@ -32,10 +32,13 @@ _RANK_RULE = (
     "smallest power of two in [8, 256] with 2 bits of weights to each of the targets' bits, 1 per token: LoRA Without "
     "Regret"
 )
-# No rule is trusted beyond; twice the upper end did worse on stories260K, which is 64 wide (benchmarks/defaults.py).
-_RATES = (1e-6, 5e-3)
+# No rule is trusted beyond; more did worse on stories260K, which is 64 wide (docs/performance.md).
+_RATES = (1e-6, 8e-3)
+_FITTED_WIDTH = 2000
+"""The narrowest Llama that the rule was fitted on is 2048 wide."""
 _LORA_ALPHA = 32  # that of "LoRA Without Regret", where the rate does not depend on the rank
-_LORA_RULE = "10 times that for LoRA with an alpha of 32, less with more: LoRA Without Regret"
+_LORA_TIMES, _LORA_TIMES_MORE, _SHORT_RUN_STEPS = 10.0, 5.0, 100
+_LORA_RULE = "10 to 15 times that for LoRA with an alpha of 32, less with more alpha: LoRA Without Regret"
 _LOGITS_VALUES_PER_PASS = 1 << 26  # 256 MB of fp32 logits; as much again for their gradient
 
 _CLASSIFIER_RATES: tuple[tuple[Family, int, float, str], ...] = (
@@ -138,13 +141,13 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
         micro_rows = batch_size
         micro_tokens = max(256, min(8192, _LOGITS_VALUES_PER_PASS // facts.vocabulary))
         sources["micro_batch_size"] = f"{micro_tokens} tokens per pass: at most 256 MB of logits"
-    per_epoch = steps_per_epoch(facts.rows, batch_size)
+    per_epoch, steps = steps_per_epoch(facts.rows, batch_size), total_steps(facts.rows, batch_size, epochs)
     if spec.evaluate_every_steps == "auto":
         sources["evaluate_every_steps"] = "once an epoch"
     if spec.checkpoint_every_steps == "auto":
         sources["checkpoint_every_steps"] = "about once a minute and once an epoch"
     return Recipe(
-        learning_rate=_learning_rate(spec, facts, sources, rank),
+        learning_rate=_learning_rate(spec, facts, sources, rank, steps),
         epochs=epochs,
         rank=rank,
         batch_size=batch_size,
@@ -152,22 +155,28 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
         micro_tokens=micro_tokens,
         max_length=min(spec.max_length or facts.max_length, facts.max_length),
         steps_per_epoch=per_epoch,
-        total_steps=total_steps(facts.rows, batch_size, epochs),
+        total_steps=steps,
         evaluate_every=per_epoch if spec.evaluate_every_steps == "auto" else spec.evaluate_every_steps,
         checkpoint_every=None if spec.checkpoint_every_steps == "auto" else spec.checkpoint_every_steps,
         sources=sources,
     )
 
 
-def _learning_rate(spec: TuneSpec, facts: Facts, sources: dict[str, str], rank: int | None) -> float:
+def _learning_rate(
+    spec: TuneSpec, facts: Facts, sources: dict[str, str], rank: int | None, steps: int
+) -> float:
     """Peak rate; with "range-test" it stands in until that was done."""
     if not isinstance(spec.learning_rate, str):
         return spec.learning_rate
     adapter, share = getattr(spec.method, "adapter", None), preference_share(spec.method)
-    rate = auto_learning_rate(facts, is_lora=isinstance(adapter, LoRA))
-    sources["learning_rate"] = f"{_rate_rule(facts)[1]}, {_LORA_RULE}"
+    is_lora = isinstance(adapter, LoRA)
+    rate, sources["learning_rate"] = (
+        auto_learning_rate(facts, is_lora=is_lora, steps=steps),
+        _rate_rule(facts)[1],
+    )
     if isinstance(adapter, LoRA) and rank is not None:
         rate *= _LORA_ALPHA / lora_alpha(adapter, rank)
+        sources["learning_rate"] += f", {_LORA_RULE}"
     if share is not None:
         rate *= share[0]
         sources["learning_rate"] += f"; {share[1]}"
@@ -251,7 +260,7 @@ def auto_batch_size(rows: int, epochs: float) -> int:
 
     Examples:
         >>> auto_batch_size(320, 3), auto_batch_size(10_000, 3), auto_batch_size(10, 3)
-        (8, 32, 4)
+        (4, 32, 4)
     """
     size = 4
     while size < 32 and rows * epochs / (size * 2) >= _MIN_STEPS:
@@ -275,23 +284,26 @@ def lora_alpha(adapter: LoRA, rank: int) -> float:
     return alpha * math.sqrt(rank) if adapter.rslora else alpha
 
 
-def auto_learning_rate(facts: Facts, *, is_lora: bool) -> float:
-    """Peak learning rate, by the rule for full weights, and 10 times that for LoRA with an alpha of 32.
+def auto_learning_rate(facts: Facts, *, is_lora: bool, steps: int) -> float:
+    """Peak learning rate, by the rule for full weights, and a multiple of that for LoRA with an alpha of 32.
 
-    The factor is that of "LoRA Without Regret", Thinking Machines Lab 2025. Outside 1e-6 .. 5e-3 no rule is trusted,
-    and the rate is clamped.
+    The best rate of LoRA is 10 times that of full weights, and about 15 times in runs of some 100 steps ("LoRA Without
+    Regret", Thinking Machines Lab 2025); between the two we take 10 + 5 * 100 / steps. Outside 1e-6 .. 8e-3 no rule is
+    trusted, and the rate is clamped.
 
     Examples:
         >>> llama = Facts(rows=1, hidden_size=2000, model_type="llama", vocabulary=32000, max_length=2048)
-        >>> auto_learning_rate(llama, is_lora=True)
-        0.0005
+        >>> [auto_learning_rate(llama, is_lora=True, steps=steps) for steps in (100, 1000, 100_000)]
+        [0.00075, 0.000525, 0.0005]
         >>> bert = Facts(rows=1, hidden_size=768, model_type="bert", family="encoder", head="classes",
         ...              vocabulary=2, max_length=512)
-        >>> auto_learning_rate(bert, is_lora=False)
+        >>> auto_learning_rate(bert, is_lora=False, steps=1000)
         3e-05
     """
     least, most = _RATES
-    rate = _rate_rule(facts)[0] * (10 if is_lora else 1)
+    rate = _rate_rule(facts)[0]
+    if is_lora:
+        rate *= _LORA_TIMES + _LORA_TIMES_MORE * min(1.0, _SHORT_RUN_STEPS / steps)
     return float(f"{min(most, max(least, rate)):.3g}")
 
 
@@ -299,12 +311,19 @@ def _rate_rule(facts: Facts) -> tuple[float, str]:
     """The rate for full weights, and where the rule comes from.
 
     5e-5 * (2000 / width)^k with k = 0.0775 for Qwen and 0.781 for Llama (`tinker_cookbook.hyperparam_utils.get_lr`,
-    fitted on 1B to 70B models); families without a fit take Llama's exponent.
+    fitted on 1B to 70B models); families without a fit take that of Llama. Below the widths of that fit k is 1, since
+    Adam's best rate for hidden weights is in inverse proportion to the width (Yang et al. 2022, arXiv 2203.03466).
     """
     if facts.head == "classes" and facts.family != "decoder":
         known = [
             rule for rule in _CLASSIFIER_RATES if rule[0] == facts.family and rule[1] <= facts.hidden_size
         ]
         return known[-1][2:]
-    exponent = 0.0775 if facts.model_type.startswith("qwen") else 0.781
-    return 5e-5 * (2000 / facts.hidden_size) ** exponent, "5e-5 (2000 / width)^k: tinker-cookbook"
+    if facts.model_type.startswith("qwen"):
+        exponent, source = 0.0775, "tinker-cookbook"
+    elif facts.hidden_size < _FITTED_WIDTH:
+        exponent, source = 1.0, "tinker-cookbook, and below its fit Yang et al. 2022, arXiv 2203.03466"
+    else:
+        exponent, source = 0.781, "tinker-cookbook"
+    rate = 5e-5 * (_FITTED_WIDTH / facts.hidden_size) ** exponent
+    return rate, f"5e-5 (2000 / width)^{exponent:g}: {source}"
