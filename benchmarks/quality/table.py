@@ -54,4 +54,5 @@ def _against(ours: Scores, theirs: Scores) -> str:
 
 def _said(result: dict[str, Any]) -> str:
     decided = result["decided"]
-    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in decided.items()) or "by itself"
+    values = {name: value if isinstance(value, str) else f"{value:g}" for name, value in decided.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items()) or "by itself"
