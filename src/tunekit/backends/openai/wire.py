@@ -259,7 +259,7 @@ def page(body: Any, read: Callable[[Any], T]) -> Page[T]:
     return Page(
         items=items,
         has_more=body.get("has_more") is True,
-        last_id=text(body, "last_id") or text(_object(last, "an item"), "id"),
+        last_id=text(_object(last, "an item"), "id") or text(body, "last_id"),
     )
 
 

@@ -1,0 +1,52 @@
+"""Listings read page by page to their end. Knows `after` and `has_more`; not what is listed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+from tunekit.backends.openai import wire
+from tunekit.backends.openai.transport import Call, Query, Safety, Transport
+
+T = TypeVar("T")
+
+PAGE_SIZE = 100
+MAX_PAGES = 10_000
+"""A host that lists for ever is broken; a million items is more than any account has."""
+
+
+async def pages(
+    transport: Transport, path: str, read: Callable[[Any], T], *, query: Query = (), size: int = PAGE_SIZE
+) -> AsyncIterator[wire.Page[T]]:
+    """The pages of a listing, one call for each.
+
+    An item may come twice where the list grows while it is read; whoever reads must expect that.
+
+    Raises:
+        BackendError: A page is none, or there are more of them and no way on: what is missing nobody would know.
+    """
+    after = ""
+    for _ in range(MAX_PAGES):
+        asked = (*query, ("limit", str(size)), *((("after", after),) if after else ()))
+        reply = await transport.send(Call(method="GET", path=path, safety=Safety.READ, query=asked))
+        page = wire.page(reply.json(), read)
+        yield page
+        if not page.has_more:
+            return
+        if page.last_id in ("", after):
+            raise wire.unreadable(f"the list {path}", "there is more of it, and no id to go on from")
+        after = page.last_id
+    raise wire.unreadable(f"the list {path}", f"it has more than {MAX_PAGES} pages")
+
+
+async def everything(
+    transport: Transport, path: str, read: Callable[[Any], T], *, query: Query = (), size: int = PAGE_SIZE
+) -> list[T]:
+    """All items of a listing, in its order.
+
+    Raises:
+        BackendError: As `pages`.
+    """
+    return [
+        item async for page in pages(transport, path, read, query=query, size=size) for item in page.items
+    ]
