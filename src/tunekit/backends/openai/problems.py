@@ -1,0 +1,217 @@
+"""What a host that says no means: from status, headers and body to a typed error. Knows no connection.
+
+Bodies are not trusted: they are cut, control characters are taken out, and any shape of JSON, or none, will do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tunekit.backends import registry
+from tunekit.backends.openai.secret import Secret
+from tunekit.backends.openai.transport import Call, Safety
+from tunekit.errors import BackendError, NotFoundError, TunekitError
+
+_SHOWN_CHARS = 300
+_TITLE = re.compile(r"<(?:title|h1)[^>]{0,100}>([^<]{1,120})", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+LASTING_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+"""A 429 with one of these does not pass by waiting: there is no money."""
+NO_TRAINING_CODES = frozenset({"training_not_available", "training_not_supported"})
+_ABSENT_CODES = frozenset({"model_not_found", "DeploymentNotFound"})
+
+# The host may have begun: a timeout, a conflict with what it has begun, "see what came of it" (RFC 9110, 15.4.4).
+_UNCERTAIN = frozenset({303, 408, 409, 425})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What a host said beside its status.
+
+    Attributes:
+        message: In its words, cut; or what kind of body it was.
+        code: Its code, such as "insufficient_quota".
+        kind: Its word for the kind of error.
+        param: The field of the request that it is about.
+        is_page: Whether a web page came in place of an answer.
+    """
+
+    message: str = ""
+    code: str = ""
+    kind: str = ""
+    param: str = ""
+    is_page: bool = False
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether waiting does not help, whatever the status."""
+        return self.code in LASTING_CODES or self.kind in LASTING_CODES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An answer that is no good one.
+
+    Attributes:
+        status: Its status.
+        headers: Names in lower case.
+        problem: What its body says.
+        told_s: How long the host asks to wait, if it does.
+        notes: What else is to be said, such as how often it was tried.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    problem: Problem
+    told_s: float | None = None
+    notes: str = ""
+
+    @property
+    def request_id(self) -> str:
+        """What the host calls this exchange."""
+        return shown(self.headers.get("x-request-id") or self.headers.get("apim-request-id", ""), 100)
+
+
+def read_problem(headers: Mapping[str, str], body: bytes, secret: Secret | None = None) -> Problem:
+    """What the body of an error says.
+
+    Args:
+        headers: Of the answer.
+        body: Its first 64 KiB.
+        secret: The key that was sent, which must not come back in a message.
+
+    Examples:
+        >>> read_problem({}, b'{"error": {"message": "no such file", "code": "missing"}}').message
+        'no such file'
+        >>> read_problem({"content-type": "text/html"}, b"<title>502 Bad Gateway</title>").message
+        'a web page "502 Bad Gateway"'
+    """
+    text = body.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
+    text = secret.masked(text) if secret else text
+    if text[:1] == "<" or "html" in headers.get("content-type", ""):
+        title = _TITLE.search(text)
+        return Problem(message=f'a web page "{shown(title[1], 80)}"' if title else "a web page", is_page=True)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return Problem(message=shown(text))
+    return _of_json(value)
+
+
+def _of_json(value: Any) -> Problem:
+    whole = value if isinstance(value, dict) else {}
+    error = whole.get("error")
+    # Others of this dialect put these beside each other, or a text in place of the object.
+    inner = error if isinstance(error, dict) else whole
+    found = map(_words, (inner.get("message"), error, whole.get("message"), whole.get("detail")))
+    message = next(filter(None, found), "")
+    return Problem(
+        message=message or ("" if isinstance(value, dict) else _words(value)),
+        code=_word(inner.get("code")),
+        kind=_word(inner.get("type")),
+        param=_word(inner.get("param")),
+    )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):  # FastAPI's "detail"
+        return shown("; ".join(_words(item) for item in value[:3]))
+    if isinstance(value, dict):
+        return _words(value.get("msg") or value.get("message") or "")
+    return shown(value) if isinstance(value, str) else ""
+
+
+def _word(value: Any) -> str:
+    return shown(str(value), 80) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+
+
+def shown(text: str, most: int = _SHOWN_CHARS) -> str:
+    """A host's words on one line, and not too many of them."""
+    line = _UNPRINTABLE.sub(" ", text[: most + 1]).strip()
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def refused(refusal: Refusal, call: Call, *, host: str, backend: str) -> TunekitError:
+    """The error for an answer that is no good one.
+
+    Args:
+        refusal: The answer.
+        call: What was asked.
+        host: Whom.
+        backend: The name that the error bears.
+    """
+    problem, status = refusal.problem, refusal.status
+    said = f": {problem.message}" if problem.message else ""
+    about = f" (about {problem.param})" if problem.param else ""
+    request = f" [request {refusal.request_id}]" if refusal.request_id else ""
+    message = f"{host} answered {status} to {call.method} {call.path}{said}{about}{request}{refusal.notes}"
+    hint, retryable = _advice(refusal, backend)
+    details = _details(refusal, call)
+    if status == 404 or problem.code in _ABSENT_CODES:
+        return NotFoundError(message, hint=hint, backend=backend, details=details)
+    uncertain = status in _UNCERTAIN or status >= 500
+    return BackendError(
+        message,
+        ambiguous=uncertain and call.safety is not Safety.READ,
+        hint=hint,
+        backend=backend,
+        retryable=retryable,
+        details=details,
+    )
+
+
+def _details(refusal: Refusal, call: Call) -> dict[str, Any]:
+    problem = refusal.problem
+    facts = {
+        "status": refusal.status,
+        "method": call.method,
+        "path": call.path,
+        "request_id": refusal.request_id,
+        "code": problem.code,
+        "type": problem.kind,
+        "param": problem.param,
+        "retry_after_s": refusal.told_s,
+    }
+    return {name: value for name, value in facts.items() if value not in ("", None)}
+
+
+def _advice(refusal: Refusal, backend: str) -> tuple[str, bool]:
+    """A hint, and whether the same call may succeed later."""
+    status, problem = refusal.status, refusal.problem
+    if problem.code in NO_TRAINING_CODES:
+        return f"this account can start no training there any more; {_elsewhere(backend)}", False
+    if problem.is_lasting:
+        return (
+            "there is no money left on this account: add some, or raise its limit; waiting does not help",
+            False,
+        )
+    if problem.is_page and status not in (429, 503):
+        hint = "that is a web page: check base_url, and whether a proxy or a login stands before the host"
+        return hint, status >= 500
+    if status == 429:
+        wait = "a while" if refusal.told_s is None else f"{refusal.told_s:.0f} s"
+        return f"the host asks for fewer calls: try again after {wait}", True
+    if status in (408, 409, 425) or status >= 500:
+        return "look whether it was done before you try again", True
+    return _REFUSALS.get(status, "change what the message names; the same call would be refused again"), False
+
+
+_REFUSALS = {
+    401: "the key was not accepted: check that it is whole, not expired and meant for this host",
+    403: "the key may not do that: check its project, its role and the model",
+    404: "check the id, the project that the key belongs to, and base_url",
+    413: "send less at once",
+    **dict.fromkeys(
+        (301, 302, 307, 308), "give the address that it names as base_url, if it is the right one"
+    ),
+}
+
+
+def _elsewhere(backend: str) -> str:
+    names = registry.others(backend)
+    return f"also installed here: {', '.join(names)}" if names else "no other backend is installed here"
