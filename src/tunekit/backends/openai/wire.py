@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeGuard, TypeVar
+from urllib.parse import quote
 
 from tunekit._canonical import canonical_json
 from tunekit.data.wording import brief, shown
@@ -270,6 +271,24 @@ def id_of(body: Any, what: str) -> str:
         BackendError: It has none.
     """
     return _id(_object(body, what), what)
+
+
+def made(body: Any, what: str) -> str:
+    """The id of what a call has just made.
+
+    Raises:
+        BackendError: There is none. That is ambiguous: the host did answer that it went well.
+    """
+    try:
+        return id_of(body, what)
+    except BackendError as error:
+        error.ambiguous = True
+        raise
+
+
+def quoted(name: str) -> str:
+    """A name as a part of a path."""
+    return quote(name, safe="")
 
 
 def text(body: Body, name: str) -> str:
