@@ -76,7 +76,7 @@ def test_equal_data_have_one_name_and_a_tag_another(tmp_path: Path) -> None:
 
 def test_row_that_no_chat_can_hold_is_named(tmp_path: Path) -> None:
     data = Dataset([CompletionExample(prompt="a", completion="\ud800", id="rows.csv:7")])
-    with pytest.raises(DataError, match="rows.csv:7"):
+    with pytest.raises(DataError, match=r"rows\.csv:7"):
         written(tmp_path, data)
 
 
