@@ -1,0 +1,181 @@
+"""What happens to jobs while nobody asks: handing in, copying events, writing down how they end. Knows no route.
+
+Every process of a server looks at the same rows. A row says when it is due; whoever pushes that on by
+compare-and-set has the next turn, so two processes share the work, and one goes on where another was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from tunekit.backends.base import Backend, EventPage, Snapshot
+from tunekit.errors import ConflictError, NotFoundError, TunekitError
+from tunekit.events import JobEvent, JobState
+from tunekit.jobs.job import FineTuneJob
+from tunekit.records import JobError, RunRecord
+from tunekit.refs import JobRef, Target
+from tunekit.server import handing_in, shapes
+from tunekit.server.ending import Ending, ended_rows
+from tunekit.server.rows import JobRow
+from tunekit.server.service import Service, blocking
+from tunekit.store.base import Lease
+
+_log = logging.getLogger(__name__)
+
+_LEASE_S = 60.0
+_LONGEST_PAUSE_S = 60.0
+_SHORTEST_PAUSE_S = 0.25
+_EVENTS_PER_LOOK = 10_000
+_FAILED = Snapshot(job_id="", state=JobState.FAILED)
+
+
+async def attached(service: Service, row: JobRow) -> FineTuneJob:
+    """The run of a job that was handed in.
+
+    Raises:
+        NotFoundError: Neither store nor backend knows it.
+    """
+    target = Target(row.target)
+    return await FineTuneJob.attach_async(
+        JobRef.of(target.backend, row.run_id),
+        backend=service.backend(target.backend),
+        store=service.store,
+        settings=service.settings,
+    )
+
+
+async def follow(service: Service, row: JobRow) -> JobRow:
+    """One look at a job that has not ended, and whatever that asks for.
+
+    Raises:
+        ConflictError: Another process was faster; it has done the same.
+    """
+    try:
+        if row.phase == "validating":
+            return await _hand_in(service, row)
+        return await _look(service, row)
+    except ConflictError:
+        raise
+    except Exception as error:
+        if isinstance(error, NotFoundError) and row.phase == "submitted":
+            lost = JobError(message=error.message, hint=error.hint, code=error.code)
+            return await _end(service, row, Ending(seen=_FAILED, error=lost))
+        _log.warning("could not look at job %s: %r", row.id, error)
+        pause_s = min(2.0**row.failures, _LONGEST_PAUSE_S)
+        return await blocking(
+            lambda: service.ledger.change(row, failures=row.failures + 1, due=service.now() + pause_s)
+        )
+
+
+async def _hand_in(service: Service, row: JobRow) -> JobRow:
+    """Submit a job, unless a living process is at it."""
+    lease = await blocking(lambda: service.store.acquire(f"hand-in:{row.id}", ttl_s=_LEASE_S))
+    if lease is None:
+        return await blocking(lambda: service.ledger.change(row, due=service.now() + 1.0))
+    beating = asyncio.create_task(_beat(service, lease))
+    try:
+        return await _handed_in(service, row)
+    finally:
+        beating.cancel()
+        await blocking(service.store.release, lease)
+
+
+async def _handed_in(service: Service, row: JobRow) -> JobRow:
+    error: TunekitError | None = None
+    record: RunRecord | None = None
+    try:
+        record = await handing_in.hand_in(service, row)
+    except TunekitError as raised:
+        error = raised
+    current = await blocking(service.ledger.find, JobRow, row.id)
+    if current is None or current.phase != "validating":
+        return current or row  # it was cancelled meanwhile
+    if record is None:
+        assert error is not None, "there is a record or an error"
+        said, param = handing_in.error_of(error)
+        return await _end(service, current, Ending(seen=_FAILED, error=said, param=param))
+    return await blocking(
+        lambda: service.ledger.change(
+            current, phase="submitted", run_id=record.run_id, state=record.state, due=service.now()
+        )
+    )
+
+
+async def _beat(service: Service, lease: Lease) -> None:
+    while True:
+        await asyncio.sleep(_LEASE_S / 4)
+        await blocking(service.store.heartbeat, lease)
+
+
+async def _look(service: Service, row: JobRow) -> JobRow:
+    """Copy what is new of a job's events, and its state."""
+    job = await attached(service, row)
+    seen = await job.snapshot_async()
+    backend = service.backend(Target(row.target).backend)
+    page = EventPage(events=(), cursor=row.cursor)
+    if seen.job_id:
+        page = await _new_events(backend, seen.job_id, row.cursor)
+    copied = [shapes.event_row(row, row.events + at, event) for at, event in enumerate(page.events)]
+    if seen.state.is_terminal and not _is_full(page):
+        error = job.record.error if job.record is not None else None
+        checkpoints = await _checkpoints(backend, seen)
+        return await _end(
+            service,
+            row,
+            Ending(seen=seen, copied=copied, checkpoints=checkpoints, error=error),
+            cursor=page.cursor,
+        )
+    pause_s = 0.0 if _is_full(page) else max(_SHORTEST_PAUSE_S, backend.poll_interval_s)
+    return await blocking(
+        lambda: service.ledger.change(
+            row,
+            *copied,
+            state=row.state if seen.state.is_terminal else seen.state,
+            cursor=page.cursor,
+            events=row.events + len(copied),
+            failures=0,
+            due=service.now() + pause_s,
+        )
+    )
+
+
+async def _new_events(backend: Backend, job_id: str, cursor: str | None) -> EventPage:
+    """The events behind a cursor, up to `_EVENTS_PER_LOOK`. A backend that has forgotten them has no more."""
+    events: list[JobEvent] = []
+    while len(events) < _EVENTS_PER_LOOK:
+        try:
+            page = await backend.events(job_id, cursor)
+        except NotFoundError:
+            break
+        events.extend(page.events)
+        if not page.events or page.cursor == cursor:
+            break
+        cursor = page.cursor
+    return EventPage(events=tuple(events), cursor=cursor)
+
+
+def _is_full(page: EventPage) -> bool:
+    """Whether there may be more events: then the next look comes at once, and the end of the job waits for it."""
+    return len(page.events) >= _EVENTS_PER_LOOK
+
+
+async def _checkpoints(backend: Backend, seen: Snapshot) -> tuple[str, ...]:
+    if seen.state is not JobState.SUCCEEDED or not backend.capabilities.supports("checkpoints"):
+        return ()
+    return await backend.checkpoints(seen.job_id)
+
+
+async def _end(service: Service, row: JobRow, end: Ending, *, cursor: str | None = None) -> JobRow:
+    """Write down how a job ended: its model, result file and webhooks in the same transaction as its end."""
+    changes, beside = await blocking(ended_rows, service, row, end)
+    return await blocking(lambda: service.ledger.change(row, *beside, **changes, cursor=cursor))
+
+
+async def cancelled(service: Service, row: JobRow) -> JobRow:
+    """Close a job of which nothing was sent.
+
+    Raises:
+        ConflictError: Something has been sent since, or is about to be.
+    """
+    return await _end(service, row, Ending(seen=Snapshot(job_id="", state=JobState.CANCELLED)))

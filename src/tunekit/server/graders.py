@@ -1,0 +1,84 @@
+"""Routes of /fine_tuning/alpha/graders: one is checked, or run on one answer. Knows the wire; not how it grades."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from pydantic import Field, JsonValue
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tunekit.graders import Grade, GradeError, Grader, Sample
+from tunekit.server.reading import Body, json_body
+from tunekit.server.recipes import require_grader
+from tunekit.server.service import blocking, service_of
+
+_NO_ERRORS = {
+    name: False if isinstance(value, bool) else None
+    for name, value in GradeError(flag="other_error", detail="").record().items()
+}
+
+
+class ValidateGrader(Body):
+    """The body of POST .../validate."""
+
+    grader: dict[str, JsonValue]
+
+
+class RunGrader(Body):
+    """The body of POST .../run."""
+
+    grader: dict[str, JsonValue]
+    model_sample: Annotated[str, Field(max_length=1_000_000)]
+    item: dict[str, JsonValue] = Field(default_factory=dict)
+    reference_answer: JsonValue = None
+
+
+async def validate(request: Request) -> Response:
+    """Whether a grader is one."""
+    service = service_of(request)
+    body = await json_body(request, ValidateGrader, service.limits)
+    grader = await blocking(require_grader, body.grader, service.limits, param="grader")
+    await blocking(grader.close)
+    return JSONResponse({"grader": {"name": grader.name, **body.grader}})
+
+
+async def run(request: Request) -> Response:
+    """Grade one answer."""
+    service = service_of(request)
+    body = await json_body(request, RunGrader, service.limits)
+    grader = await blocking(require_grader, body.grader, service.limits, param="grader")
+    began = time.monotonic()
+    try:
+        grade = await blocking(grader.grade, Sample(body.model_sample), body.item)
+    finally:
+        await blocking(grader.close)
+    return JSONResponse(_shown(grader, body.grader, grade, time.monotonic() - began))
+
+
+def _shown(grader: Grader, body: dict[str, Any], grade: Grade, seconds: float) -> dict[str, Any]:
+    """A grade on the wire, where a grader that failed has a reward of 0 and says so among its errors."""
+    failed = next((item.error for item in (grade, *grade.parts.values()) if item.error is not None), None)
+    scores = {name: part.value for name, part in grade.parts.items()} or {grader.name: grade.value}
+    return {
+        "reward": grade.value or 0.0,
+        "metadata": {
+            "name": grader.name,
+            "type": body["type"],
+            "errors": failed.record() if failed is not None else _NO_ERRORS,
+            "execution_time": seconds,
+            "scores": scores,
+            "token_usage": None,
+            "sampled_model_name": None,
+        },
+        "sub_rewards": {name: part.value for name, part in grade.parts.items()},
+        "model_grader_token_usage_per_model": {},
+    }
+
+
+ROUTES = [
+    Route("/fine_tuning/alpha/graders/validate", validate, methods=["POST"]),
+    Route("/fine_tuning/alpha/graders/run", run, methods=["POST"]),
+]
