@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tunekit.backends import registry
 from tunekit.backends.openai.secret import Secret
 from tunekit.backends.openai.transport import Call, Safety
-from tunekit.errors import BackendError, NotFoundError, TunekitError
+from tunekit.errors import BackendError, DeadlineError, NotFoundError, TunekitError
 
 _SHOWN_CHARS = 300
 _TITLE = re.compile(r"<(?:title|h1)[^>]{0,100}>([^<]{1,120})", re.IGNORECASE)
@@ -75,6 +75,10 @@ class Refusal:
     def request_id(self) -> str:
         """What the host calls this exchange."""
         return shown(self.headers.get("x-request-id") or self.headers.get("apim-request-id", ""), 100)
+
+    def told(self, told_s: float | None, notes: str) -> Refusal:
+        """The same, with what became of it."""
+        return replace(self, told_s=told_s, notes=notes)
 
 
 def read_problem(headers: Mapping[str, str], body: bytes, secret: Secret | None = None) -> Problem:
@@ -150,14 +154,13 @@ def refused(refusal: Refusal, call: Call, *, host: str, backend: str) -> Tunekit
     about = f" (about {problem.param})" if problem.param else ""
     request = f" [request {refusal.request_id}]" if refusal.request_id else ""
     message = f"{host} answered {status} to {call.method} {call.path}{said}{about}{request}{refusal.notes}"
-    hint, retryable = _advice(refusal, backend)
+    hint, retryable = _advice(refusal, call.safety, backend)
     details = _details(refusal, call)
     if status == 404 or problem.code in _ABSENT_CODES:
         return NotFoundError(message, hint=hint, backend=backend, details=details)
-    uncertain = status in _UNCERTAIN or status >= 500
     return BackendError(
         message,
-        ambiguous=uncertain and call.safety is not Safety.READ,
+        ambiguous=_is_uncertain(status) and call.safety is not Safety.READ,
         hint=hint,
         backend=backend,
         retryable=retryable,
@@ -180,7 +183,7 @@ def _details(refusal: Refusal, call: Call) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in ("", None)}
 
 
-def _advice(refusal: Refusal, backend: str) -> tuple[str, bool]:
+def _advice(refusal: Refusal, safety: Safety, backend: str) -> tuple[str, bool]:
     """A hint, and whether the same call may succeed later."""
     status, problem = refusal.status, refusal.problem
     if problem.code in NO_TRAINING_CODES:
@@ -190,15 +193,22 @@ def _advice(refusal: Refusal, backend: str) -> tuple[str, bool]:
             "there is no money left on this account: add some, or raise its limit; waiting does not help",
             False,
         )
-    if problem.is_page and status not in (429, 503):
-        hint = "that is a web page: check base_url, and whether a proxy or a login stands before the host"
-        return hint, status >= 500
     if status == 429:
         wait = "a while" if refusal.told_s is None else f"{refusal.told_s:.0f} s"
         return f"the host asks for fewer calls: try again after {wait}", True
-    if status in (408, 409, 425) or status >= 500:
-        return "look whether it was done before you try again", True
+    if _is_uncertain(status):
+        later = "try again later; if it stays so, ask whoever runs the host, naming the request"
+        return later if safety is Safety.READ else "look whether it was done before you try again", True
+    if problem.is_page:
+        return (
+            "that is a web page: check base_url, and whether a proxy or a login stands before the host",
+            False,
+        )
     return _REFUSALS.get(status, "change what the message names; the same call would be refused again"), False
+
+
+def _is_uncertain(status: int) -> bool:
+    return status in _UNCERTAIN or status >= 500
 
 
 _REFUSALS = {
@@ -215,3 +225,52 @@ _REFUSALS = {
 def _elsewhere(backend: str) -> str:
     names = registry.others(backend)
     return f"also installed here: {', '.join(names)}" if names else "no other backend is installed here"
+
+
+def lost(call: Call, *, reached: bool, reason: str, host: str, backend: str) -> BackendError:
+    """The error for a call to which no whole answer came.
+
+    Args:
+        call: What was asked.
+        reached: Whether a byte of it may have left this machine.
+        reason: What happened, and how often.
+        host: Whom.
+        backend: The name that the error bears.
+    """
+    is_open = reached and call.safety is not Safety.READ
+    hint = "check the address, the network and any proxy"
+    return BackendError(
+        f"{host} gave no whole answer to {call.method} {call.path}: {reason}",
+        ambiguous=is_open,
+        hint="it may have taken effect all the same: look before you try again" if is_open else hint,
+        backend=backend,
+        retryable=not is_open or call.safety is not Safety.ONCE,
+        details={"method": call.method, "path": call.path, "reached": reached},
+    )
+
+
+def overdue(
+    call: Call, *, reached: bool, deadline_s: float, reason: str, host: str, backend: str
+) -> DeadlineError:
+    """The error for a call whose time was up before a whole answer came. Takes what `lost` takes, and the time."""
+    is_open = reached and call.safety is not Safety.READ
+    return DeadlineError(
+        f"{host} gave no whole answer to {call.method} {call.path} within {deadline_s:g} s: {reason}",
+        hint="it may have taken effect all the same: look before you try again"
+        if is_open
+        else "allow it more time",
+        backend=backend,
+        retryable=not is_open or call.safety is not Safety.ONCE,
+        details={"method": call.method, "path": call.path, "reached": reached, "deadline_s": deadline_s},
+    )
+
+
+def too_large(call: Call, most_bytes: int, *, host: str, backend: str) -> BackendError:
+    """The error for an answer that has no end."""
+    return BackendError(
+        f"{host} answered {call.method} {call.path} with more than {most_bytes:,} bytes",
+        ambiguous=call.safety is not Safety.READ,
+        hint="ask for less at once, or read it as a stream",
+        backend=backend,
+        details={"method": call.method, "path": call.path, "most_bytes": most_bytes},
+    )
