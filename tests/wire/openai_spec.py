@@ -169,6 +169,17 @@ def _amend(schemas: dict[str, Any]) -> None:
     schemas["FineTuningJobEvent"]["properties"]["type"] = {"type": "string"}
     # The guide shows a map by name, the reference a list.
     schemas["GraderMulti"]["properties"]["graders"] = {}
+    # Of an empty list there is no first and no last; the lists of checkpoints say so.
+    for name in ("first_id", "last_id"):
+        schemas["ListFilesResponse"]["properties"][name] = {"type": ["string", "null"]}
+    # Of a stream's chunks but the last; the description has no schema of their own for them.
+    schemas["CreateCompletionResponse"]["properties"]["choices"]["items"]["properties"]["finish_reason"] |= {
+        "nullable": True,
+        "enum": ["stop", "length", "content_filter", None],
+    }
+    # With encoding_format base64, which the official package asks for unless told otherwise.
+    numbers = schemas["Embedding"]["properties"]["embedding"]
+    schemas["Embedding"]["properties"]["embedding"] = {"anyOf": [numbers, {"type": "string"}]}
     # In the reinforcement guide, beside the grader.
     schemas["FineTuneReinforcementMethod"]["properties"]["response_format"] = {"type": "object"}
 
