@@ -13,6 +13,9 @@ from tunekit.events import JobState
 
 SCHEMA_VERSION = 1
 
+OVER_BUDGET = "over-budget"
+"""Code of the error of a job that was cancelled because its budget was used up."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,6 +84,11 @@ class RunRecord(_Record):
         """Whether nobody knows yet if the backend has the job. One that has an id there is never sent again."""
         open_states = (JobState.CREATED, JobState.SUBMITTING, JobState.UNKNOWN)
         return not self.job_id and self.state in open_states
+
+    @property
+    def is_over_budget(self) -> bool:
+        """Whether it was cancelled, or asked to stop, because its budget was used up."""
+        return self.error is not None and self.error.code == OVER_BUDGET
 
     @property
     def is_closed(self) -> bool:

@@ -35,8 +35,10 @@ class Budget(Spec):
     """What a job may cost at most. None means no limit.
 
     Attributes:
-        max_usd: Money, in US dollars.
-        max_seconds: Wall time of training.
+        max_usd: Money, in US dollars. A job that would cost more for certain is not sent, and one that turns out to
+            cost more is cancelled by whoever looks at it next: `wait`, `events`, `snapshot` or a webhook.
+        max_seconds: Wall time of training; the same holds where the backend does not see to it by itself.
+        usd_per_million_tokens: The price of training, where you know it better than the backend does.
 
     Examples:
         >>> TuneSpec(budget=Budget(max_seconds=600)).budget.max_usd is None
@@ -45,6 +47,7 @@ class Budget(Spec):
 
     max_usd: PositiveFloat | None = None
     max_seconds: PositiveFloat | None = None
+    usd_per_million_tokens: PositiveFloat | None = None
 
 
 class EarlyStopping(Spec):

@@ -160,7 +160,7 @@ DEFAULTS = {
         "warm_start": None,
         "seed": 0,
         "name": "",
-        "budget": {"max_usd": None, "max_seconds": None},
+        "budget": {"max_usd": None, "max_seconds": None, "usd_per_million_tokens": None},
         "options": {},
     },
     "DPO": {

@@ -20,6 +20,7 @@ from tunekit.events import JobEvent, JobState, Usage
 from tunekit.examples import Message
 
 if TYPE_CHECKING:
+    from tunekit.data.advice.cost import Price
     from tunekit.data.dataset import Dataset
     from tunekit.spec import Sampling, TuneSpec
 
@@ -76,6 +77,8 @@ class Snapshot:
         model: What the backend calls the tuned model, once there is one.
         failure: Why it failed, if it did.
         usage: What it has consumed so far, where known.
+        cost_usd: What it has cost so far, in US dollars, where known; core reckons it from `usage` and `Backend.price`.
+        projected_usd: What it will have cost in the end, where the backend says so.
         raw: The backend's own answer, for people who need more. Never a secret.
     """
 
@@ -84,6 +87,8 @@ class Snapshot:
     model: str | None = None
     failure: Failure | None = None
     usage: Usage | None = None
+    cost_usd: float | None = None
+    projected_usd: float | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -202,6 +207,13 @@ class Backend(ABC):
     async def identify(self, model: str) -> str:
         """A name for the base model's exact content, so that a changed local directory is another submission."""
         return model
+
+    def price(self, model: str, spec: TuneSpec) -> Price | None:
+        """What training this model costs, with source and date; None where nobody here knows, for nothing is made up.
+
+        Core holds jobs against `spec.budget` with it.
+        """
+        return None
 
     async def cancel(self, job_id: str) -> None:
         """Ask the job to stop. Returns at once; a finished job is left as it is."""

@@ -47,7 +47,8 @@ class Capabilities:
         max_examples: Most training examples it accepts, or None.
         options: Names it understands in `spec.options`.
         spec_fields: Of the fields in `OPTIONAL_FIELDS`, those that it honours; "range-test" if it does that to choose a
-            learning rate; "compile" if it does that when asked.
+            learning rate; "compile" if it does that when asked; "max_seconds" or "max_usd" if it keeps that part of a
+            budget by itself, or cannot break it.
         sunset: Day on which it stops taking jobs, where one is announced.
 
     Examples:

@@ -13,7 +13,7 @@ from tunekit.backends.base import Backend, Snapshot, SubmitRequest
 from tunekit.backends.capabilities import preflight
 from tunekit.errors import NotFoundError
 from tunekit.events import JobState
-from tunekit.jobs import outcome
+from tunekit.jobs import budget, outcome
 from tunekit.jobs.desk import Desk
 from tunekit.jobs.intent import draft_run
 from tunekit.jobs.live import LiveJob, OnEvent, tell
@@ -76,7 +76,7 @@ class FineTuneJob:
             settings: Knobs of the host; None reads the environment.
 
         Raises:
-            PreflightError: Spec and data do not fit the backend; nothing was sent.
+            PreflightError: Spec and data do not fit the backend, or its price the budget; nothing was sent.
             NotFoundError: No such backend is installed.
             ModelError: The base model is not one.
             BackendError: The backend refused; nothing was started.
@@ -116,6 +116,7 @@ class FineTuneJob:
         request = SubmitRequest(
             model=target.id, spec=spec, train=train, validation=validation, idempotency_key=""
         )
+        await budget.check(desk.backend, request)
         draft = await draft_run(desk.backend, request, now=now)
         return cls(desk, record=await _portal.shielded(submit_once(desk, draft, request)))
 

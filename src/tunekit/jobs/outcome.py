@@ -14,7 +14,7 @@ from tunekit.errors import (
     UnknownOutcomeError,
 )
 from tunekit.events import JobState
-from tunekit.records import JobError, RunRecord
+from tunekit.records import OVER_BUDGET, JobError, RunRecord
 from tunekit.refs import JobRef, ModelRef
 
 
@@ -27,9 +27,10 @@ def model_of(ref: JobRef, snapshot: Snapshot) -> ModelRef:
         BackendError: It succeeded, and the backend does not name a model.
     """
     if snapshot.state is JobState.CANCELLED:
+        reason = snapshot.failure or Failure(message="")
         raise JobCancelledError(
-            f"job {str(ref)!r} was cancelled",
-            hint="submit it again to start a new attempt",
+            f"job {str(ref)!r} was cancelled{f': {reason.message}' if reason.message else ''}",
+            hint=reason.hint or "submit it again to start a new attempt",
             backend=ref.backend,
         )
     if snapshot.state is JobState.FAILED:
@@ -99,6 +100,23 @@ def lost(record: RunRecord, *, now: float) -> RunRecord:
     return record.model_copy(update={"state": JobState.FAILED, "error": error, "updated_at": now})
 
 
+def stopped(record: RunRecord, why: str, *, now: float) -> RunRecord:
+    """The record of a job that was cancelled because its budget is used up. How it ends, its backend says."""
+    error = JobError(
+        message=why,
+        hint="raise the budget, or train on fewer rows or epochs; that is a new attempt",
+        code=OVER_BUDGET,
+    )
+    return record.model_copy(update={"error": error, "updated_at": now})
+
+
+def with_reason(snapshot: Snapshot, record: RunRecord) -> Snapshot:
+    """The snapshot of a cancelled job with what it was cancelled for, where that was the budget."""
+    if snapshot.state is not JobState.CANCELLED or snapshot.failure or not record.is_over_budget:
+        return snapshot
+    return replace(snapshot, failure=_failure(record.error))
+
+
 def progressed(record: RunRecord, snapshot: Snapshot, *, now: float) -> RunRecord:
     """The record with what a snapshot adds. An end, once stored, stays."""
     if record.state.is_terminal or snapshot.state is record.state:
@@ -107,7 +125,7 @@ def progressed(record: RunRecord, snapshot: Snapshot, *, now: float) -> RunRecor
         update={
             "state": snapshot.state,
             "tuned_model": snapshot.model or "",
-            "error": _error(snapshot.failure),
+            "error": _error(with_reason(snapshot, record).failure),
             "updated_at": now,
         }
     )

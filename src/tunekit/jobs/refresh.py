@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from tunekit.backends.base import Snapshot
 from tunekit.errors import ConflictError, DeadlineError, NotFoundError, StorageError
-from tunekit.jobs import outcome
+from tunekit.jobs import budget, outcome
 from tunekit.jobs.desk import GRACE_S, Desk
 from tunekit.jobs.polling import LISTING_DELAYS_S
 from tunekit.records import RunRecord
@@ -34,7 +34,18 @@ async def refreshed(desk: Desk, record: RunRecord) -> tuple[Snapshot, RunRecord]
             raise
         # Services forget finished jobs, people delete run directories; the store remembers how it ended.
         return outcome.snapshot_of(record), record
-    return seen, await _remember(desk, record, seen)
+    seen = budget.reckoned(desk.backend, record, seen, now=desk.clock.now())
+    record = await _remember(desk, record, seen)
+    if why := budget.overrun(desk.backend, record, seen, now=desk.clock.now()):
+        record = await _stop(desk, record, why)
+    return outcome.with_reason(seen, record), record
+
+
+async def _stop(desk: Desk, record: RunRecord, why: str) -> RunRecord:
+    """Cancel a job whose budget is used up. Until that is written down, the next look does it again."""
+    _log.warning("cancelling run %s: %s", record.run_id, why)
+    await desk.backend.cancel(record.job_id)
+    return await _note(desk, record, outcome.stopped(record, why, now=desk.clock.now()))
 
 
 async def confirmed(desk: Desk, record: RunRecord) -> RunRecord:
@@ -70,13 +81,15 @@ async def _found(desk: Desk, record: RunRecord) -> Snapshot | None:
 async def _remember(desk: Desk, record: RunRecord, seen: Snapshot) -> RunRecord:
     """Write what a snapshot adds. Losing the race is fine: the winner saw the same job."""
     changed = outcome.progressed(record, seen, now=desk.clock.now())
-    if changed is record:
-        return record
+    return record if changed is record else await _note(desk, record, changed)
+
+
+async def _note(desk: Desk, record: RunRecord, changed: RunRecord) -> RunRecord:
     try:
         return await _write(desk, changed)
     except (StorageError, DeadlineError) as error:
         # A full disk must not hide a job that has ended; the next look writes it.
-        _log.warning("could not record that run %s is %s: %s", record.run_id, seen.state, error.message)
+        _log.warning("could not record that run %s is %s: %s", record.run_id, changed.state, error.message)
         return record
 
 

@@ -88,7 +88,9 @@ class LocalBackend(Backend):
             }
         ),
         options=frozenset({"revision"}),
-        spec_fields=frozenset({"too_long", "warm_start", "early_stopping", "range-test"}),
+        spec_fields=frozenset(
+            {"too_long", "warm_start", "early_stopping", "range-test", "max_seconds", "max_usd"}
+        ),
     )
 
     def __init__(

@@ -33,6 +33,8 @@ LEGACY_EPOCHS = 4.0
 _TARGET_EPOCHS, _MAX_AUTO_EPOCHS = 3, 25
 _FEWEST_EXAMPLES, _MOST_EXAMPLES = 100, 25_000
 _LEGACY_BATCH_SHARE, _LEGACY_BATCH_MOST = 0.002, 256  # the same API reference: about 0.2 % of the examples
+# Of the estimates from characters, over 48 corpora (tunekit.data.tokens.estimate).
+_WORST_ESTIMATE = 0.28
 _BILLIONS = re.compile(r"(?<![\d.])(\d{1,4}(?:\.\d{1,3})?)B(?![a-z])", re.ASCII)
 
 
@@ -67,6 +69,9 @@ class CostEstimate:
         batch_size: Examples in a step; None where it is not known.
         steps: Optimizer steps; None where it is not known.
         usd: Price in US dollars; None where it is not known.
+        usd_low: The least that it can come to: fewer tokens, where they were estimated, and one epoch, where the
+            service chooses their number.
+        usd_high: The most, by the same reckoning.
         price: What `usd` was reckoned with.
         seconds: Time of training; None where there is no basis for a guess.
         notes: What is uncertain or missing, and what to do about it.
@@ -80,6 +85,8 @@ class CostEstimate:
     batch_size: int | None = None
     steps: int | None = None
     usd: float | None = None
+    usd_low: float | None = None
+    usd_high: float | None = None
     price: Price | None = None
     seconds: float | None = None
     notes: tuple[str, ...] = ()
@@ -96,10 +103,16 @@ class CostEstimate:
         if self.usd is not None and self.price is not None:
             money = f"about ${self.usd:,.2f}" if self.usd >= 0.01 else "less than a cent"
             when = f" (as of {self.price.as_of})" if self.price.as_of else ""
-            yield f"{money}, at ${self.price.usd_per_million_tokens:g} per million tokens{when}"
+            rate = f"at ${self.price.usd_per_million_tokens:g} per million tokens{when}"
+            yield f"{money}, {rate}{self._range()}"
         if self.seconds is not None:
             yield f"about {_duration(self.seconds)}"
         yield from (f"- {note}" for note in self.notes)
+
+    def _range(self) -> str:
+        if self.usd_low is None or self.usd_high is None or self.usd_low == self.usd_high:
+            return ""
+        return f"; from ${self.usd_low:,.2f} to ${self.usd_high:,.2f}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -162,7 +175,7 @@ def estimate(
         steps=math.ceil(tokens.rows / batch * passes) if batch else None,
         seconds=trained / tokens_per_second if tokens_per_second else None,
     )
-    return _with_notes(_priced(job, profile, usd_per_million_tokens))
+    return _with_notes(_priced(job, profile, usd_per_million_tokens, are_epochs_chosen=epochs == "auto"))
 
 
 def openai_epochs(rows: int) -> int:
@@ -251,14 +264,21 @@ def _batch_size(profile: Profile, rows: int) -> int | None:
     return None
 
 
-def _priced(job: CostEstimate, profile: Profile, asked: float | None) -> CostEstimate:
+def _priced(
+    job: CostEstimate, profile: Profile, asked: float | None, *, are_epochs_chosen: bool
+) -> CostEstimate:
     if asked is not None:
         price: Price | None = Price(usd_per_million_tokens=asked, as_of="", source="the caller")
     else:
         price = price_of(profile)
     rate = price.usd_per_million_tokens if price else None
-    usd = None if rate is None else job.trained_tokens * rate / 1e6
-    return replace(job, price=price, usd=usd)
+    if rate is None:
+        return replace(job, price=price)
+    usd = job.trained_tokens * rate / 1e6
+    # No service trains for less than one epoch; which number it chooses is a rule that it may have changed.
+    least = 1 / max(job.epochs, 1.0) if are_epochs_chosen else 1.0
+    off = _WORST_ESTIMATE if job.tokens.is_estimate else 0.0
+    return replace(job, price=price, usd=usd, usd_low=usd * least / (1 + off), usd_high=usd / (1 - off))
 
 
 def _with_notes(job: CostEstimate) -> CostEstimate:

@@ -49,6 +49,19 @@ def test_tokens_times_epochs_is_what_is_billed() -> None:
     assert "about $0.15, at $25 per million tokens (as of 2024-08-20)" in str(job)
 
 
+def test_money_is_a_range_where_tokens_or_epochs_are_not_certain() -> None:
+    exact = estimate(rows(200), "openai:gpt-4o-2024-08-06", epochs=3, counter=WORDS)
+    assert exact.usd == exact.usd_low == exact.usd_high
+    chosen = estimate(rows(200), "openai:gpt-4o-2024-08-06", counter=WORDS)
+    assert (chosen.usd_low, chosen.usd, chosen.usd_high) == pytest.approx((0.05, 0.15, 0.15))
+    assert "from $0.05 to $0.15" in str(chosen)
+    guessed = estimate(rows(200), "nebius:Qwen/Qwen2.5-0.5B", epochs=0.5, usd_per_million_tokens=1e6)
+    usd = guessed.trained_tokens
+    assert (guessed.usd_low, guessed.usd, guessed.usd_high) == pytest.approx((usd / 1.28, usd, usd / 0.72))
+    unknown = estimate(rows(200), "together", counter=WORDS)
+    assert unknown.usd_low is unknown.usd_high is None
+
+
 def test_a_row_that_would_be_cut_is_billed_as_cut() -> None:
     job = estimate([*rows(1, words=99_999), *rows(1)], "openai:gpt-4o-2024-08-06", epochs=1, counter=WORDS)
     assert job.trained_tokens == 65_536 + 10
