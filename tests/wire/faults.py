@@ -16,7 +16,6 @@ import struct
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from random import Random
 from typing import Self, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -133,49 +132,6 @@ def gzip_bomb(megabytes: int = 200) -> Fault:
     body = gzip.compress(bytes(1_000_000), 9) * megabytes
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     return answer(Response(headers=headers, body=body), runs=True)
-
-
-def any_fault(random: Random) -> Fault:
-    """One of those above that end soon, or none: for long runs of random ones."""
-    odd = [
-        b"",
-        b"null",
-        b"[]",
-        b'{"error": 7}',
-        b'{"error": {}}',
-        b'{"error": "no"}',
-        b"\xff\xfe",
-        b'{"error":',
-    ]
-    status = random.choice([400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529])
-    hints = random.choice(
-        [{}, {"retry-after-ms": "5"}, {"x-should-retry": "true"}, {"retry-after": "nonsense"}]
-    )
-    return random.choice(
-        [
-            NONE,
-            *(
-                RESET_BEFORE_BODY,
-                RESET_IN_BODY,
-                RESET_UNSEEN,
-                LOST_REPLY,
-                CLOSED_REPLY,
-                RESET_IN_REPLY,
-                TRUNCATED,
-            ),
-            *(TOO_LONG, GARBAGE, BAD_CHUNK, HUGE_HEADER, STALL, STALL_IN_REPLY, STALL_UNSEEN, answer(HTML)),
-            refused(random.choice([0.01, 0.05])),
-            late(random.choice([0.01, 0.1])),
-            drip(0.001),
-            answer(
-                Response(status=status, headers=hints, body=random.choice(odd)), runs=random.random() < 0.3
-            ),
-            throttled(random.choice([{}, {"retry-after-ms": "5"}, {"retry-after": "0"}])),
-            redirected(
-                random.choice(["/elsewhere", "http://127.0.0.2:9/", "//[", "https://example.invalid/v1"])
-            ),
-        ]
-    )
 
 
 def closed_port() -> int:

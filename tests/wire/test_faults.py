@@ -11,6 +11,7 @@ import pytest
 from tests.wire import faults
 from tests.wire.exchange import Request, Response
 from tests.wire.faults import Fault, FaultyServer
+from tests.wire.random_faults import any_fault
 
 REQUEST = b"POST /v1/jobs?a=1&b= HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -103,6 +104,6 @@ def test_nobody_listens_for_a_while_and_then_the_same_port_answers() -> None:
 
 def test_random_faults_are_the_same_for_the_same_seed() -> None:
     first, second = Random(1), Random(1)
-    drawn = [faults.any_fault(first) for _ in range(200)]
-    assert drawn == [faults.any_fault(second) for _ in range(200)]
+    drawn = [any_fault(first) for _ in range(200)]
+    assert drawn == [any_fault(second) for _ in range(200)]
     assert len({fault.name for fault in drawn}) > 20

@@ -146,6 +146,7 @@ class Exchange:
 
     async def _waited(self, work: Coroutine[Any, Any, T], left_s: float) -> T:
         self._pending = task = asyncio.create_task(work)
+        task.add_done_callback(_heard)
         await asyncio.wait({task}, timeout=left_s)  # which leaves the task alone, whatever becomes of us
         if not task.done():
             raise Failed("the time was up", reached=self.reached, late=True)
@@ -180,6 +181,12 @@ class Exchange:
                 await self._response.aclose()
         finally:
             self.lane.leave()
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """Of a task that was left behind nobody asks how it ended, which asyncio would log."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _given(task: asyncio.Task[Any]) -> Response | None:

@@ -95,8 +95,6 @@ class Lane(Generic[C]):
             self.spoilt = True
             task.cancel()
             await asyncio.wait({task}, timeout=self._drain_s)
-        if task.done() and not task.cancelled():
-            task.exception()  # nobody is left to hear of it; asyncio would log that
 
 
 class Lanes(Generic[C]):
