@@ -1,0 +1,168 @@
+"""Two server processes behind one store, killed at any moment: no job is lost, none is doubled."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import eventually, start_python
+from tunekit.testing import ScriptedBackend
+
+KEY = "sk-of-the-support-team"
+SERVER = """
+import os, signal, socket, sys
+from pathlib import Path
+
+import uvicorn
+
+from tunekit import Settings
+from tunekit.server import create_app
+from tunekit.testing import ScriptedBackend
+
+home, dies_at = Path(sys.argv[1]), int(sys.argv[2])
+seen = []
+
+
+def on_accept(job_id):
+    seen.append(job_id)
+    if len(seen) == dies_at:  # the job is made, and nobody was told
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+backend = ScriptedBackend(directory=home / "service", on_accept=on_accept)
+app = create_app(
+    {"base": "scripted:base"}, keys={"sk-of-the-support-team": "a"}, backends=[backend], settings=Settings(home=home)
+)
+listening = socket.socket()
+listening.bind(("127.0.0.1", 0))
+listening.listen()
+print(listening.getsockname()[1], flush=True)
+uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none")).run(sockets=[listening])
+"""
+
+
+class Pair:
+    """Two servers on one home; a dead one is replaced when it is next asked."""
+
+    def __init__(self, home: Path, *, first_dies_at: int) -> None:
+        self._home = home
+        self._children: list[subprocess.Popen[str] | None] = [None, None]
+        self._ports = [0, 0]
+        self._start(0, dies_at=first_dies_at)
+        self._start(1)
+
+    def ask(self, which: int, method: str, path: str, body: object = None) -> Any:
+        """What one of them answers, or None if it died before it could."""
+        child = self._children[which]
+        if child is None or child.poll() is not None:
+            self._start(which)
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        url = f"http://127.0.0.1:{self._ports[which]}/v1{path}"
+        try:
+            request = urllib.request.Request(url, data, headers, method=method)
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            return None
+
+    def kill(self, which: int) -> None:
+        child = self._children[which]
+        if child is not None:
+            child.kill()
+            child.communicate()
+
+    def _start(self, which: int, dies_at: int = 0) -> None:
+        self.kill(which)
+        child = start_python(SERVER, self._home, dies_at)
+        assert child.stdout is not None
+        self._children[which], self._ports[which] = child, int(child.stdout.readline() or 0)
+
+
+@contextmanager
+def pair(home: Path, *, first_dies_at: int = 0) -> Iterator[Pair]:
+    servers = Pair(home, first_dies_at=first_dies_at)
+    try:
+        yield servers
+    finally:
+        servers.kill(0)
+        servers.kill(1)
+
+
+def uploaded(servers: Pair, home: Path) -> str:
+    """A training file; put there through the ledger's own directory would prove nothing, so it is posted."""
+    rows = b"".join(b'{"prompt": "%d", "completion": "x"}\n' % at for at in range(4))
+    form = (
+        b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="t.jsonl"\r\n\r\n'
+        + rows
+        + b"\r\n--b--\r\n"
+    )
+    headers = {"authorization": f"Bearer {KEY}", "content-type": "multipart/form-data; boundary=b"}
+    url = f"http://127.0.0.1:{servers._ports[1]}/v1/files"
+    with urllib.request.urlopen(urllib.request.Request(url, form, headers), timeout=20) as answer:
+        return str(json.load(answer)["id"])
+
+
+def created(servers: Pair, which: int, body: dict[str, Any]) -> str:
+    """A job, asked for again and again until an answer comes, here and there, as clients do."""
+    for _ in range(10):
+        answer = servers.ask(which, "POST", "/fine_tuning/jobs", body)
+        if answer is not None:
+            return str(answer["id"])
+        which = 1 - which
+    raise AssertionError("no answer from either server")
+
+
+def all_jobs(servers: Pair) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = servers.ask(1, "GET", "/fine_tuning/jobs?limit=100")["data"]
+    return found
+
+
+def survive(home: Path, *, jobs: int, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    with pair(home, first_dies_at=2) as servers:
+        file = uploaded(servers, home)
+        kill_at = sorted(chance.sample(range(jobs), kills))
+        ids = []
+        for number in range(jobs):
+            body = {"model": "base", "training_file": file, "seed": number}
+            ids.append(created(servers, chance.randrange(2), body))
+            if number in kill_at:
+                time.sleep(chance.uniform(0.0, 0.3))  # not to wait for anything: to hit another moment
+                servers.kill(chance.randrange(2))
+        eventually(
+            lambda: all(job["status"] == "succeeded" for job in all_jobs(servers)),
+            timeout_s=60.0,
+            every_s=0.2,
+        )
+        assert sorted(job["id"] for job in all_jobs(servers)) == sorted(set(ids))
+        models = [job["fine_tuned_model"] for job in all_jobs(servers)]
+        assert len(set(models)) == jobs
+        for job_id in ids:
+            events = servers.ask(1, "GET", f"/fine_tuning/jobs/{job_id}/events?limit=100")["data"]
+            said = [event["message"] for event in events]
+            assert len(set(said)) == len(said), said
+    assert ScriptedBackend(directory=home / "service").counters.jobs == jobs
+
+
+def test_no_job_is_lost_and_none_doubled(tmp_path: Path) -> None:
+    survive(tmp_path, jobs=8, kills=3, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(25))
+def test_no_job_is_lost_and_none_doubled_soak(tmp_path: Path, seed: int) -> None:
+    survive(tmp_path, jobs=30, kills=12, seed=seed)
