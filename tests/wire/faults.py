@@ -220,10 +220,12 @@ class FaultyServer:
 
     async def _stop(self) -> None:
         self._deafen()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(3):  # a connection that was just accepted has its task only in a while
+            await asyncio.sleep(0.001)
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
         self._listener = await asyncio.start_server(self._serve, sock=_bound_socket(self.port), limit=1 << 20)
