@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.wire.inprocess import InProcess
+from tests.wire.service import Service
 from tunekit import TuneSpec
 from tunekit.backends import Backend, SubmitRequest, available, create
+from tunekit.backends.openai.backend import OpenAIBackend
 from tunekit.errors import NotFoundError, UnsupportedError
 from tunekit.testing import ScriptedBackend, tiny_dataset
 
@@ -34,6 +37,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
 }
 MAKERS: dict[str, Callable[[], Backend]] = {
     **{info.name: partial(create, info.name) for info in available() if info.distribution == "tunekit"},
+    "openai": lambda: OpenAIBackend(transport=InProcess(handler=Service())),
     "scripted": partial(ScriptedBackend, artifact="/models/{number}"),
     "scripted-that-cannot": lambda: ScriptedBackend(find=False, cancellable=False),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import unquote
 
 from tests.wire.exchange import Request, Response
 
@@ -72,6 +71,6 @@ class Account:
 
 def known(items: dict[str, T], key: str, what: str) -> T:
     """A thing of the account by its id, or 404."""
-    if unquote(key) not in items:
+    if key not in items:
         raise Refusal(404, f"No such {what}: {key}", "not_found")
-    return items[unquote(key)]
+    return items[key]

@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from tests.wire.account import STARTED_AT, Json, Refusal, known
 from tests.wire.answers import chat_completion, chat_stream, embeddings
@@ -89,7 +90,7 @@ class Service(Jobs):
         for method, pattern, function in _ROUTES:
             matched = re.fullmatch(pattern, path)
             if matched and method == request.method:
-                answer = function(self, request, *matched.groups())
+                answer = function(self, request, *map(unquote, matched.groups()))
                 return answer if isinstance(answer, Response) else Response.of(answer)
         raise Refusal(404, f"Unknown request URL: {request.method} {path}", "unknown_url")
 

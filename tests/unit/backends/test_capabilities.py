@@ -139,7 +139,8 @@ def test_everything_that_is_wrong_is_said_at_once_with_what_would_fit() -> None:
         "it stopped taking jobs on 2026-11-22",
     )
     assert caught.value.hint == (
-        "it supports methods sft with adapters lora and options known; other installed backends, which may: local"
+        "it supports methods sft with adapters lora and options known;"
+        " other installed backends, which may: local, openai"
     )
     assert caught.value.backend == "acme"
 

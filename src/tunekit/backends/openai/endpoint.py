@@ -27,6 +27,7 @@ class KeyHeader(StrEnum):
 
     BEARER = "authorization"
     API_KEY = "api-key"
+    PORTKEY = "x-portkey-api-key"
 
 
 class Endpoint:

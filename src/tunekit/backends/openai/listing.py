@@ -16,18 +16,30 @@ MAX_PAGES = 10_000
 
 
 async def pages(
-    transport: Transport, path: str, read: Callable[[Any], T], *, query: Query = (), size: int = PAGE_SIZE
+    transport: Transport,
+    path: str,
+    read: Callable[[Any], T],
+    *,
+    query: Query = (),
+    size: int | None = PAGE_SIZE,
 ) -> AsyncIterator[wire.Page[T]]:
     """The pages of a listing, one call for each.
 
     An item may come twice where the list grows while it is read; whoever reads must expect that.
+
+    Args:
+        transport: Carries the calls.
+        path: Of the listing.
+        read: Makes an item of its JSON.
+        query: Narrows it.
+        size: Items of a page; None leaves that to the host.
 
     Raises:
         BackendError: A page is none, or there are more of them and no way on: what is missing nobody would know.
     """
     after = ""
     for _ in range(MAX_PAGES):
-        asked = (*query, ("limit", str(size)), *((("after", after),) if after else ()))
+        asked = (*query, *((("limit", str(size)),) if size else ()), *((("after", after),) if after else ()))
         reply = await transport.send(Call(method="GET", path=path, safety=Safety.READ, query=asked))
         page = wire.page(reply.json(), read)
         yield page
@@ -40,7 +52,12 @@ async def pages(
 
 
 async def everything(
-    transport: Transport, path: str, read: Callable[[Any], T], *, query: Query = (), size: int = PAGE_SIZE
+    transport: Transport,
+    path: str,
+    read: Callable[[Any], T],
+    *,
+    query: Query = (),
+    size: int | None = PAGE_SIZE,
 ) -> list[T]:
     """All items of a listing, in its order.
 

@@ -1,0 +1,372 @@
+"""`OpenAIBackend`: fine-tuning and inference at OpenAI and every host of its dialect. Knows the seam; not HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from tunekit._clock import Clock, SystemClock
+from tunekit._settings import Settings
+from tunekit.backends.base import Backend, EventPage, GenerateRequest, Generation, Snapshot, SubmitRequest
+from tunekit.backends.capabilities import Capabilities
+from tunekit.backends.openai import (
+    account,
+    connecting,
+    datafiles,
+    events,
+    fitting,
+    hosts,
+    inference,
+    results,
+    translate,
+    wire,
+)
+from tunekit.backends.openai.account import Permission
+from tunekit.backends.openai.files import Files
+from tunekit.backends.openai.jobs import Jobs, oldest_live
+from tunekit.backends.openai.secret import Key
+from tunekit.backends.openai.transport import Transport
+from tunekit.backends.openai.wire import RemoteJob, RemoteModel
+from tunekit.data.wording import brief
+from tunekit.errors import BackendError, DeadlineError, NotFoundError, SpecError
+from tunekit.events import JobState
+from tunekit.spec import Sampling
+
+_log = logging.getLogger(__name__)
+
+
+class OpenAIBackend(Backend):
+    """Fine-tunes at OpenAI, or at another host that speaks its API.
+
+    Args:
+        host: Whose rules hold: "openai", "foundry", "bedrock", "nebius", "crusoe", "litellm", "portkey", or "generic"
+            for any other. "openai" with a `base_url` that is not OpenAI's is "generic".
+        api_key: The key, or a function that gives it; None reads the environment, for OpenAI `TUNEKIT_OPENAI_API_KEY`
+            and then `OPENAI_API_KEY`. It is kept secret.
+        base_url: Address of the API; None takes the host's, for OpenAI after `TUNEKIT_OPENAI_BASE_URL` and
+            `OPENAI_BASE_URL`. Off the loopback, https only.
+        organization: For keys that belong to several.
+        project: Likewise.
+        headers: Sent with every call; never a secret.
+        query: Sent with every call, such as LiteLLM's `custom_llm_provider`.
+        files_expire_after_s: When the host shall remove what is uploaded; from an hour to 30 days, None keeps it.
+        requests_at_once: How many questions of one `generate` are asked at a time.
+        name: The part before the colon in a target, for products that use several hosts.
+        transport: Carries the calls in place of one that is made of the above.
+        clock: What core waits by.
+        settings: Knobs of the library; the key of the host is none of them.
+
+    Raises:
+        SpecError: There is no such host, no key, or no safe address.
+
+    Examples:
+        >>> address = "https://acme.openai.azure.com/openai/v1"
+        >>> backend = OpenAIBackend(host="foundry", base_url=address, api_key="k-1234")
+        >>> backend, sorted(backend.capabilities.methods)
+        (<OpenAIBackend foundry at https://acme.openai.azure.com/openai/v1>, ['dpo', 'rft', 'sft'])
+    """
+
+    name: ClassVar[str] = "openai"
+    capabilities: ClassVar[Capabilities] = hosts.host_of("openai").capabilities()
+
+    def __init__(
+        self,
+        *,
+        host: str = "openai",
+        api_key: Key = None,
+        base_url: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        files_expire_after_s: int | None = None,
+        requests_at_once: int = 8,
+        name: str = "openai",
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        key, api_key = api_key, None  # a traceback may show what the variables of its frames hold
+        _check(files_expire_after_s, requests_at_once)
+        given = base_url or connecting.base_url_from_environment(host)
+        self._host = hosts.serving(host, given)
+        self._base_url = hosts.address(self._host, given)
+        if transport is None:
+            transport = connecting.connected(
+                self._host,
+                self._base_url,
+                connecting.key_from_environment(self._host.key_variables) if key is None else key,
+                backend=name,
+                organization=organization or "",
+                project=project or "",
+                headers=headers or {},
+                query=query or {},
+            )
+        del key
+        self.clock = clock or SystemClock()
+        self._transport, self._at_once = transport, requests_at_once
+        self._jobs = Jobs(transport=transport)
+        self._files = Files(
+            transport=transport,
+            clock=self.clock,
+            takes_parts=self._host.uploads,
+            expire_after_s=files_expire_after_s,
+        )
+        # Claims are of a class; here each instance may speak to another host.
+        self.__dict__.update(name=name, capabilities=self._host.capabilities())
+
+    def __repr__(self) -> str:
+        return f"<OpenAIBackend {self._host.name} at {self._base_url}>"
+
+    # --- jobs -----------------------------------------------------------------------------------------
+
+    async def identify(self, model: str) -> str:
+        """The model's name with the address of its host: two hosts call different things alike."""
+        return f"{self._base_url}/models/{model}"
+
+    async def submit(self, request: SubmitRequest) -> str:
+        """Upload the data, unless they are there already, and start one job.
+
+        Raises:
+            PreflightError: The host would refuse or ignore something; nothing was sent.
+            DataError: A row cannot be written in the host's shape; nothing was sent.
+            BackendError: The host refused; `ambiguous` where there may be a job all the same.
+            DeadlineError: No answer came; there may be a job all the same.
+        """
+        today = datetime.fromtimestamp(self.clock.now(), tz=UTC).date()
+        fitting.check(request, self._host, backend=self.name, today=today)
+        training_file, validation_file = await self._uploaded(request)
+        body = translate.create_body(
+            request, self._host, training_file=training_file, validation_file=validation_file
+        )
+        return await self._jobs.create(body)
+
+    async def snapshot(self, job_id: str) -> Snapshot:
+        """Where the job stands; a state that is not known here is RUNNING."""
+        return translate.snapshot_of(await self._jobs.of(job_id))
+
+    async def events(self, job_id: str, cursor: str | None) -> EventPage:
+        """The job's log behind the cursor, with the changes of its state; the end comes last."""
+        job = await self._jobs.of(job_id)  # first: of a job that has ended, the log is whole by then
+        path = self._jobs.events_path(job_id) if self._host.lists_events else ""
+        return await events.read(self._transport, job, path, cursor)
+
+    async def find(self, idempotency_key: str) -> str | None:
+        """The job with this key, by its tag; where a host cannot look for that, by the name of its training file."""
+        if self._host.finds_by == "metadata":
+            found = await self._jobs.tagged(idempotency_key)
+        else:
+            found = await self._of_file_for(idempotency_key)
+        if len(found) > 1:
+            ids = ", ".join(job.id for job in found)
+            _log.warning(
+                "%s has %d jobs with the key %s: %s", self._host.title, len(found), idempotency_key, ids
+            )
+        job = oldest_live(found)
+        return job.id if job else None
+
+    async def cancel(self, job_id: str) -> None:
+        """Ask the host to stop the job. One that has ended is left as it is."""
+        self._claim("cancel")
+        await self._jobs.turn(job_id, "cancel", pointless=())
+
+    async def pause(self, job_id: str) -> None:
+        """Ask the host to stop the job where it can go on; what it has learned so far becomes a checkpoint."""
+        self._claim("pause")
+        await self._jobs.turn(job_id, "pause", pointless=(JobState.PAUSED,))
+
+    async def resume(self, job_id: str) -> None:
+        """Let a paused job go on. Any other job is left as it is."""
+        self._claim("resume")
+        await self._jobs.turn(job_id, "resume", pointless=(JobState.RUNNING, JobState.QUEUED))
+
+    async def checkpoints(self, job_id: str) -> tuple[str, ...]:
+        """Names of the models saved along the way, oldest first."""
+        self._claim("checkpoints")
+        found = await self._jobs.checkpoints(job_id)
+        return tuple(item.model or f"{job_id}:{item.id}" for item in found)
+
+    async def results(self, job_id: str) -> tuple[Mapping[str, float], ...]:
+        """The job's result files as rows of numbers, by the host's own names for the columns; none before its end.
+
+        Raises:
+            NotFoundError: The host does not know the job.
+            BackendError: A file is no table.
+        """
+        job = await self._jobs.of(job_id)
+        contents = [await self._files.content(file_id) for file_id in job.result_files]
+        return tuple(row for content in contents for row in results.rows_of(content))
+
+    async def artifact(self, job_id: str) -> str:
+        """Address of the tuned model at the host, which does not give its weights out.
+
+        Raises:
+            NotFoundError: There is none (yet).
+        """
+        model = translate.snapshot_of(await self._jobs.of(job_id)).model
+        if not model:
+            raise NotFoundError(
+                f"job {brief(job_id)} has no model (yet)", hint="wait for its result", backend=self.name
+            )
+        return f"{self._base_url}/models/{wire.quoted(model)}"
+
+    async def delete_artifacts(self, job_id: str) -> None:
+        """Remove the tuned model, the result files, and those of our data files that no unfinished job needs.
+
+        Raises:
+            NotFoundError: The host does not know the job.
+            SpecError: The job is still going on; cancel it first.
+        """
+        job = await self._jobs.of(job_id)
+        if not translate.state_of(job).is_terminal:
+            raise SpecError(f"job {brief(job_id)} is still going on", hint="cancel it and wait, then delete")
+        if job.fine_tuned_model:
+            with suppress(NotFoundError):
+                await account.delete_model(self._transport, job.fine_tuned_model)
+        for file_id in (*job.result_files, *await self._unneeded(job)):
+            await self._files.delete(file_id)
+
+    # --- models ---------------------------------------------------------------------------------------
+
+    async def generate(
+        self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
+    ) -> list[Generation]:
+        """Chat completions, some at a time. Plain text is what a user says."""
+        try:
+            return await inference.generate(
+                self._transport,
+                model,
+                requests,
+                sampling,
+                max_tokens_field=self._host.max_tokens_field,
+                at_once=self._at_once,
+            )
+        except NotFoundError as error:
+            raise self._absent(error) from error
+
+    async def stream(
+        self, model: str, request: GenerateRequest, sampling: Sampling
+    ) -> AsyncIterator[str | Generation]:
+        """A chat completion as it is written."""
+        pieces = inference.stream(
+            self._transport, model, request, sampling, max_tokens_field=self._host.max_tokens_field
+        )
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
+        except NotFoundError as error:
+            raise self._absent(error) from error
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """One vector per text, in order."""
+        return await inference.embed(self._transport, model, texts, at_once=self._at_once)
+
+    async def models(self) -> tuple[RemoteModel, ...]:
+        """Every model that the account sees, with the day on which it stops answering where one is announced."""
+        return tuple(await account.models(self._transport))
+
+    async def delete_model(self, model: str) -> None:
+        """Remove a tuned model.
+
+        Raises:
+            NotFoundError: There is no such model.
+        """
+        await account.delete_model(self._transport, model)
+
+    async def permissions(self, checkpoint: str) -> tuple[Permission, ...]:
+        """Which projects may use a checkpoint. Needs an admin's key."""
+        return tuple(await account.permissions(self._transport, checkpoint))
+
+    async def permit(self, checkpoint: str, project_ids: Sequence[str]) -> tuple[Permission, ...]:
+        """Let projects use a checkpoint. Needs an admin's key."""
+        return tuple(await account.permit(self._transport, checkpoint, project_ids))
+
+    async def forbid(self, checkpoint: str, permission_id: str) -> None:
+        """Withdraw what `permit` gave. Needs an admin's key."""
+        await account.forbid(self._transport, checkpoint, permission_id)
+
+    async def aclose(self) -> None:
+        """Let go of the connections. Jobs go on."""
+        await self._transport.aclose()
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    async def _uploaded(self, request: SubmitRequest) -> tuple[str, str]:
+        """Ids of the files with the data. Whatever goes wrong here, there is no job yet."""
+        with tempfile.TemporaryDirectory(prefix="tunekit-") as directory:
+            written = await asyncio.to_thread(self._written, request, Path(directory))
+            try:
+                ids = [await self._files.ensure(file) for file in written]
+            except (BackendError, DeadlineError) as error:
+                raise BackendError(
+                    f"the data could not be uploaded, so no job was made: {error.message}",
+                    hint=error.hint,
+                    backend=self.name,
+                    retryable=error.retryable,
+                    details=error.details,
+                ) from error
+        return ids[0], ids[1] if len(ids) > 1 else ""
+
+    def _written(self, request: SubmitRequest, directory: Path) -> list[datafiles.DataFile]:
+        tag = datafiles.tag_of(request.idempotency_key) if self._host.finds_by == "file" else ""
+        data = [
+            (request.train, tag),
+            *(((request.validation, ""),) if request.validation is not None else ()),
+        ]
+        model = translate.base_of(request)
+        return [
+            datafiles.written(rows, directory, self._host, model=model, backend=self.name, tag=its_tag)
+            for rows, its_tag in data
+        ]
+
+    async def _of_file_for(self, key: str) -> list[RemoteJob]:
+        """Jobs whose training file bears the key in its name, or that are tagged with it all the same."""
+        files = {file.id for file in await self._files.listed() if datafiles.bears(file.filename, key)}
+        return [
+            job
+            for job in await self._jobs.all()
+            if job.training_file in files or job.metadata.get(translate.RUN_KEY) == key
+        ]
+
+    async def _unneeded(self, job: RemoteJob) -> list[str]:
+        """The job's data files that we uploaded and that no job needs that still goes on."""
+        needed = {
+            file_id
+            for other in await self._jobs.all()
+            if not translate.state_of(other).is_terminal
+            for file_id in (other.training_file, other.validation_file)
+        }
+        found = []
+        for file_id in sorted({job.training_file, job.validation_file} - needed - {""}):
+            with suppress(NotFoundError):
+                if (await self._files.of(file_id)).filename.startswith(datafiles.PREFIX):
+                    found.append(file_id)
+        return found
+
+    def _absent(self, error: NotFoundError) -> NotFoundError:
+        """The error for a model that does not answer, with what this host needs before one does."""
+        hint = self._host.deploy or (
+            f"{error.hint}; a model that was just trained may need some minutes, and answers its own project alone"
+        )
+        return NotFoundError(error.message, hint=hint, backend=self.name, details=error.details)
+
+    def _claim(self, verb: str) -> None:
+        if not self.capabilities.supports(verb):
+            self._unsupported(verb)
+
+
+def _check(files_expire_after_s: int | None, requests_at_once: int) -> None:
+    if files_expire_after_s is not None and not 3600 <= files_expire_after_s <= 2_592_000:
+        raise SpecError(
+            f"files_expire_after_s is {files_expire_after_s}",
+            hint="use 3600 (an hour) to 2592000 (30 days), or None",
+        )
+    if requests_at_once < 1:
+        raise SpecError(f"requests_at_once is {requests_at_once}", hint="use 1 or more")

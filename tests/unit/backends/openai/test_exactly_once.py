@@ -1,0 +1,125 @@
+"""One submission is one job and one file, whatever is lost on the way and however a host looks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.backends.openai.backends import backend_of, creates, submit, submitted
+from tests.wire.account import Refusal
+from tests.wire.exchange import Request, Response
+from tests.wire.inprocess import InProcess
+from tests.wire.service import Service
+from tunekit.backends.openai.backend import OpenAIBackend
+from tunekit.errors import BackendError, UnknownOutcomeError
+from tunekit.events import JobState
+
+
+@pytest.fixture
+def backend(transport: InProcess) -> OpenAIBackend:
+    return backend_of(transport)
+
+
+@pytest.mark.parametrize("options", [{}, {"base_url": "http://127.0.0.1:9/v1"}], ids=["by-tag", "by-file"])
+def test_lost_reply_is_looked_up_and_adopted(
+    transport: InProcess, service: Service, options: dict[str, str]
+) -> None:
+    service.page_size = 2
+    for number in range(5):  # the job is on the last page
+        service.keep(f"other-{number}.jsonl", b"{}\n")
+    transport.loses = creates
+    job = submit(backend_of(transport, **options))
+    assert [f"openai:{job_id}" for job_id in service.jobs] == [job.ref]
+    assert len(service.bodies("POST", "/fine_tuning/jobs")) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"base_url": "http://127.0.0.1:9/v1"}], ids=["by-tag", "by-file"])
+async def test_find_looks_to_the_end_and_finds_no_other(
+    transport: InProcess, service: Service, options: dict[str, str]
+) -> None:
+    service.page_size = 2
+    backend = backend_of(transport, **options)
+    ids = [await submitted(backend, f"run-{number}") for number in range(7)]
+    assert [await backend.find(f"run-{number}") for number in range(7)] == ids
+    assert await backend.find("run-7") is None
+    assert await backend.find("run") is None
+
+
+async def test_host_that_drops_tags_is_seen_through(transport: InProcess, service: Service) -> None:
+    backend = backend_of(transport, base_url="http://127.0.0.1:9/v1")
+    job_id = await submitted(backend)
+    service.jobs[job_id].body["metadata"] = None
+    assert await backend.find("run-1") == job_id
+
+
+async def test_host_that_passes_filters_over_finds_the_right_job(
+    transport: InProcess, service: Service
+) -> None:
+    backend = backend_of(transport)
+    ids = [await submitted(backend, f"run-{number}") for number in range(3)]
+
+    def deaf(request: Request) -> Response:
+        query = tuple(item for item in request.query if not item[0].startswith("metadata"))
+        return service(
+            Request(method=request.method, path=request.path, query=query, headers=request.headers)
+        )
+
+    transport.handler = deaf
+    assert await backend.find("run-1") == ids[1]
+    assert await backend.find("run-9") is None
+
+
+async def test_of_two_jobs_with_one_key_the_oldest_that_lives_counts(
+    backend: OpenAIBackend, service: Service
+) -> None:
+    service.reveal = 1
+    ids = [await submitted(backend) for _ in range(3)]
+    assert await backend.find("run-1") == ids[0]
+    await backend.cancel(ids[0])
+    assert await backend.find("run-1") == ids[1]
+
+
+def test_outcome_that_nothing_proves_is_unknown_and_never_sent_again(
+    transport: InProcess, service: Service
+) -> None:
+    def blind(request: Request) -> Response:
+        response = service(request)
+        is_listing = (request.method, request.path) == ("GET", "/v1/fine_tuning/jobs")
+        return Response.of({"error": {"message": "down"}}, status=503) if is_listing else response
+
+    transport.handler, transport.loses = blind, creates
+    job = submit(backend_of(transport))
+    assert job.snapshot().state is JobState.UNKNOWN
+    with pytest.raises(UnknownOutcomeError):
+        job.wait()
+    assert len(service.jobs) == 1
+    transport.handler, transport.loses = service, lambda call: False
+    assert job.snapshot().job_id in service.jobs
+
+
+def test_refusal_is_final_and_names_what_was_said(transport: InProcess, service: Service) -> None:
+    service.refusals.append(Refusal(403, "the platform is winding down", "training_not_available"))
+    with pytest.raises(BackendError, match="winding down") as caught:
+        submit(backend_of(transport))
+    assert not caught.value.retryable and service.jobs == {}
+
+
+def test_upload_that_fails_makes_no_job_and_says_so(transport: InProcess, service: Service) -> None:
+    broken = Response.of({}, status=500)
+    transport.handler = lambda request: broken if request.path == "/v1/files" else service(request)
+    with pytest.raises(BackendError, match="no job was made") as caught:
+        submit(backend_of(transport))
+    assert caught.value.retryable and not caught.value.ambiguous
+
+
+@pytest.mark.parametrize("body", [{}, [], {"id": ""}])
+def test_reply_that_names_no_job_is_looked_up(transport: InProcess, service: Service, body: Any) -> None:
+    def odd(request: Request) -> Response:
+        response = service(request)
+        created = (request.method, request.path) == ("POST", "/v1/fine_tuning/jobs")
+        return Response.of(body) if created else response
+
+    transport.handler = odd
+    job = submit(backend_of(transport))
+    assert [f"openai:{job_id}" for job_id in service.jobs] == [job.ref]
