@@ -81,6 +81,7 @@ class Background:
     async def _attend(self, row: Row) -> None:
         try:
             await attend(self._service, row)
+            self._nudge.set()  # what comes next may be due at once
         except ConflictError:
             pass  # another process was faster
         except Exception as error:

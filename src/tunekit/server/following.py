@@ -62,7 +62,7 @@ async def follow(service: Service, row: JobRow) -> JobRow:
             lost = JobError(message=error.message, hint=error.hint, code=error.code)
             return await _end(service, row, Ending(seen=_FAILED, error=lost))
         _log.warning("could not look at job %s: %r", row.id, error)
-        pause_s = min(2.0**row.failures, _LONGEST_PAUSE_S)
+        pause_s = min(_SHORTEST_PAUSE_S * 2.0**row.failures, _LONGEST_PAUSE_S)
         return await blocking(
             lambda: service.ledger.change(row, failures=row.failures + 1, due=service.now() + pause_s)
         )
