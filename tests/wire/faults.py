@@ -177,7 +177,7 @@ class FaultyServer:
         self._faults: Iterator[Fault] = iter(faults)
         self._upcoming = next(self._faults, NONE)
         self._loop = asyncio.new_event_loop()
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
         self._open: dict[asyncio.StreamWriter, bool] = {}  # and whether it is idle
         # Bound and deaf: it keeps the port while nobody listens there.
         self._placeholder = _bound_socket(0)
@@ -228,14 +228,16 @@ class FaultyServer:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(self._serve, sock=_bound_socket(self.port), limit=1 << 20)
+        # Two refusals may overlap, and then there are two.
+        server = await asyncio.start_server(self._serve, sock=_bound_socket(self.port), limit=1 << 20)
+        self._listeners.append(server)
 
     def _listen_again(self) -> None:
         self._task = self._loop.create_task(self._listen())
 
     def _deafen(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        while self._listeners:
+            self._listeners.pop().close()
 
     def _drop_idle(self) -> None:
         for writer in [writer for writer, idle in self._open.items() if idle]:
