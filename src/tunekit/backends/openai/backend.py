@@ -7,9 +7,9 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tunekit._clock import Clock, SystemClock
 from tunekit._settings import Settings
@@ -23,6 +23,8 @@ from tunekit.backends.openai import (
     fitting,
     hosts,
     inference,
+    lifecycle,
+    money,
     results,
     translate,
     wire,
@@ -30,13 +32,17 @@ from tunekit.backends.openai import (
 from tunekit.backends.openai.account import Permission
 from tunekit.backends.openai.files import Files
 from tunekit.backends.openai.jobs import Jobs, oldest_live
+from tunekit.backends.openai.lifecycle import TunedModel
 from tunekit.backends.openai.secret import Key
 from tunekit.backends.openai.transport import Transport
 from tunekit.backends.openai.wire import RemoteJob, RemoteModel
 from tunekit.data.wording import brief
 from tunekit.errors import BackendError, DeadlineError, NotFoundError, SpecError
 from tunekit.events import JobState
-from tunekit.spec import Sampling
+from tunekit.spec import Sampling, TuneSpec
+
+if TYPE_CHECKING:
+    from tunekit.data.advice.cost import Price
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +62,8 @@ class OpenAIBackend(Backend):
         headers: Sent with every call; never a secret.
         query: Sent with every call, such as LiteLLM's `custom_llm_provider`.
         files_expire_after_s: When the host shall remove what is uploaded; from an hour to 30 days, None keeps it.
+        min_days_left: Refuse a job whose base stops answering in fewer days, by what the host says or else its
+            profile; None only warns where the profile knows of fewer than 60.
         requests_at_once: How many questions of one `generate` are asked at a time.
         name: The part before the colon in a target, for products that use several hosts.
         transport: Carries the calls in place of one that is made of the above.
@@ -86,6 +94,7 @@ class OpenAIBackend(Backend):
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         files_expire_after_s: int | None = None,
+        min_days_left: int | None = None,
         requests_at_once: int = 8,
         name: str = "openai",
         transport: Transport | None = None,
@@ -110,7 +119,7 @@ class OpenAIBackend(Backend):
             )
         del key
         self.clock = clock or SystemClock()
-        self._transport, self._at_once = transport, requests_at_once
+        self._transport, self._at_once, self._min_days_left = transport, requests_at_once, min_days_left
         self._jobs = Jobs(transport=transport)
         self._files = Files(
             transport=transport,
@@ -139,13 +148,25 @@ class OpenAIBackend(Backend):
             BackendError: The host refused; `ambiguous` where there may be a job all the same.
             DeadlineError: No answer came; there may be a job all the same.
         """
-        today = datetime.fromtimestamp(self.clock.now(), tz=UTC).date()
+        today = self._today()
         fitting.check(request, self._host, backend=self.name, today=today)
+        await lifecycle.check_days(
+            self._transport,
+            self._host,
+            translate.base_of(request),
+            at_least=self._min_days_left,
+            today=today,
+            backend=self.name,
+        )
         training_file, validation_file = await self._uploaded(request)
         body = translate.create_body(
             request, self._host, training_file=training_file, validation_file=validation_file
         )
         return await self._jobs.create(body)
+
+    def price(self, model: str, spec: TuneSpec) -> Price | None:
+        """What a source says that this host asks; None where none is at hand."""
+        return money.price_at(self._host, model)
 
     async def snapshot(self, job_id: str) -> Snapshot:
         """Where the job stands; a state that is not known here is RUNNING."""
@@ -272,6 +293,10 @@ class OpenAIBackend(Backend):
         """Every model that the account sees, with the day on which it stops answering where one is announced."""
         return tuple(await account.models(self._transport))
 
+    async def tuned_models(self) -> tuple[TunedModel, ...]:
+        """Every tuned model of the account with its base and its days, those that stop answering soonest first."""
+        return await lifecycle.tuned_models(self._transport, self._host, today=self._today())
+
     async def delete_model(self, model: str) -> None:
         """Remove a tuned model.
 
@@ -356,6 +381,9 @@ class OpenAIBackend(Backend):
             f"{error.hint}; a model that was just trained may need some minutes, and answers its own project alone"
         )
         return NotFoundError(error.message, hint=hint, backend=self.name, details=error.details)
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self.clock.now(), tz=UTC).date()
 
     def _claim(self, verb: str) -> None:
         if not self.capabilities.supports(verb):

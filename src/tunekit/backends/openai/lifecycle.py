@@ -103,10 +103,10 @@ async def check_days(
     """Hold a base model against the days that what is made of it must last.
 
     Args:
-        transport: Carries the one call.
+        transport: Carries the one call, which is made only where days are asked for.
         host: Whose dates hold where the host says none.
         model: The base, or a tuned model to go on from.
-        at_least: Days that are needed; None only warns of fewer than `FEW_DAYS`.
+        at_least: Days that are needed; None only warns where the profile knows of fewer than `FEW_DAYS`.
         today: The day to count from.
         backend: Name of the backend, for the message.
 
@@ -115,7 +115,8 @@ async def check_days(
         BackendError: The host cannot be asked.
     """
     base = base_of_id(model) or model
-    ends_on, ends_by = _end({base: await _model(transport, base)}, base, base, host)
+    told = await _model(transport, base) if at_least is not None else None
+    ends_on, ends_by = _end({base: told}, base, base, host)
     left = None if ends_on is None else max(0, (ends_on - today).days)
     if left is None or left >= (FEW_DAYS if at_least is None else at_least):
         return

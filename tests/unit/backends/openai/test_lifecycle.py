@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from tunekit import Budget, FineTuneJob, TuneSpec
 from tunekit.backends.openai import lifecycle
+from tunekit.backends.openai.backend import OpenAIBackend
 from tunekit.backends.openai.hosts import host_of
 from tunekit.backends.openai.lifecycle import base_of_id, check_days, tuned_models
 from tunekit.backends.openai.transport import Call, Reply
 from tunekit.errors import NotFoundError, PreflightError
+from tunekit.store import MemoryStore
+from tunekit.testing import FakeClock, tiny_dataset
 
 TODAY = date(2026, 11, 22)
 OLD = "ft:gpt-9:acme::z"
@@ -160,12 +164,13 @@ async def test_a_base_that_is_about_to_go_is_refused() -> None:
     assert {call.path for call in account.calls} == {f"/models/{MINI}"}
 
 
-async def test_few_days_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+async def test_few_days_are_warned_of_without_asking(caplog: pytest.LogCaptureFixture) -> None:
+    account = Account(models=[model("gpt-9", "2026-11-23")])
     with caplog.at_level(logging.WARNING, "tunekit"):
-        await check(Account(models=[model(MINI, "2027-01-20T00:00:00Z")]))
-        assert "59 more days" in caplog.text
+        await check(account)
+        assert "53 more days" in caplog.text and account.calls == []
         caplog.clear()
-        await check(Account(models=[model(MINI, "2027-01-21")]))
+        await check(account, "gpt-9")
         await check(Account(models=[model("gpt-9")]), "gpt-9", at_least=10_000)
         assert not caplog.records
 
@@ -173,3 +178,52 @@ async def test_few_days_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_model_that_the_host_does_not_list_goes_by_its_profile() -> None:
     with pytest.raises(PreflightError, match="OpenAI, as of"):
         await check(Account(models=[]), "gpt-4o-2024-08-06", at_least=90)
+
+
+# --- through the backend --------------------------------------------------------------------------------
+
+
+def backend_of(account: Account, **options: Any) -> OpenAIBackend:
+    return OpenAIBackend(transport=account, clock=FakeClock(start=1_795_305_600.0), **options)  # 2026-11-22
+
+
+async def test_the_backend_lists_them() -> None:
+    (found,) = await backend_of(Account(models=[model(TUNED)])).tuned_models()
+    assert (found.id, found.days_left) == (TUNED, 53)
+
+
+def test_the_backend_refuses_before_a_file_is_sent() -> None:
+    account = Account(models=[model(MINI, "2026-12-01")])
+    backend = backend_of(account, min_days_left=30)
+    with pytest.raises(PreflightError, match=r"9 more days.*30 are asked for"):
+        FineTuneJob.submit(tiny_dataset(rows=12), f"openai:{MINI}", backend=backend, store=MemoryStore())
+    assert [call.path for call in account.calls] == [f"/models/{MINI}"]
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "price"),
+    [
+        ({}, "gpt-4o-2024-08-06", 25.0),
+        ({}, MINI, None),
+        ({"host": "nebius"}, "Qwen/Qwen2.5-0.5B", 0.4),
+        ({"base_url": "http://localhost:8000/v1"}, "gpt-4o-2024-08-06", None),
+        ({"host": "crusoe"}, "gpt-4o-2024-08-06", None),
+    ],
+)
+def test_a_price_is_a_hosts_own(options: dict[str, Any], target: str, price: float | None) -> None:
+    found = backend_of(Account(models=[]), **options).price(target, TuneSpec())
+    assert (found.usd_per_million_tokens if found else None) == price
+
+
+def test_a_budget_is_held_before_a_file_is_sent() -> None:
+    account = Account(models=[])
+    spec = TuneSpec(epochs=3, budget=Budget(max_usd=0.001))
+    with pytest.raises(PreflightError, match=r"budget\.max_usd is 0\.001"):
+        FineTuneJob.submit(
+            tiny_dataset(rows=100),
+            "openai:gpt-4o-2024-08-06",
+            spec,
+            backend=backend_of(account),
+            store=MemoryStore(),
+        )
+    assert account.calls == []
