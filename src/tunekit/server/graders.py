@@ -42,7 +42,7 @@ async def validate(request: Request) -> Response:
     body = await json_body(request, ValidateGrader, service.limits)
     grader = await blocking(require_grader, body.grader, service.limits, param="grader")
     await blocking(grader.close)
-    return JSONResponse({"grader": {"name": grader.name, **body.grader}})
+    return JSONResponse({"grader": {**body.grader, "name": grader.name}})
 
 
 async def run(request: Request) -> Response:

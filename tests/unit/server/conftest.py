@@ -73,6 +73,15 @@ class Host:
         return str(error["message"])
 
 
+async def soon(look: Callable[[], bool]) -> None:
+    """Wait until something is true, letting the server's own work go on meanwhile."""
+    async with asyncio.timeout(20):
+        while True:
+            if look():
+                return
+            await asyncio.sleep(0.02)
+
+
 Serve = Callable[..., "Host"]
 
 

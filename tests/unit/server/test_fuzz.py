@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,38 +27,54 @@ JSON = st.recursive(
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=6), inside, max_size=3),
     max_leaves=8,
 )
-FIELDS = {
-    "/fine_tuning/jobs": "model training_file validation_file suffix seed method hyperparameters metadata integrations",
-    "/chat/completions": "model messages n max_tokens temperature top_p seed stop stream tools response_format user",
-    "/completions": "model prompt n max_tokens temperature seed stop stream echo best_of logprobs",
-    "/embeddings": "model input encoding_format dimensions user",
-    "/uploads": "bytes filename mime_type purpose expires_after",
-    "/uploads/upload_1/complete": "part_ids md5",
-    "/fine_tuning/alpha/graders/run": "grader model_sample item",
-    "/fine_tuning/alpha/graders/validate": "grader",
+QUERY = ["after", "limit", "order", "purpose", "metadata[a]", "metadata"]
+STARTS = [b"", b"--b\r\n", b'--b\r\ncontent-disposition: form-data; name="file"']
+CHAT = [{"role": "user", "content": "hi"}]
+GRADER = {"type": "string_check", "name": "g", "operation": "eq", "input": "a", "reference": "b"}
+GOOD: dict[str, dict[str, Any]] = {
+    "/fine_tuning/jobs": {
+        "model": "base",
+        "training_file": "file-1",
+        "suffix": "s",
+        "seed": 1,
+        "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}},
+        "metadata": {"a": "b"},
+    },
+    "/chat/completions": {
+        "model": "base",
+        "messages": CHAT,
+        "max_tokens": 5,
+        "stop": ["a"],
+        "stream": True,
+        "n": 1,
+    },
+    "/completions": {"model": "base", "prompt": "hi", "max_tokens": 5, "temperature": 0.5, "seed": 3, "n": 2},
+    "/embeddings": {"model": "base", "input": ["hi"], "encoding_format": "float"},
+    "/uploads": {"bytes": 10, "filename": "a", "mime_type": "text/jsonl", "purpose": "fine-tune"},
+    "/uploads/upload_1/complete": {"part_ids": ["part_1"], "md5": "0"},
+    "/fine_tuning/alpha/graders/run": {"grader": GRADER, "model_sample": "a", "item": {}},
+    "/fine_tuning/alpha/graders/validate": {"grader": GRADER},
 }
-GOOD: dict[str, list[Any]] = {
-    "model": ["base"],
-    "messages": [[{"role": "user", "content": "hi"}]],
-    "prompt": ["hi", ["a", "b"]],
-    "input": ["hi"],
-    "method": [{"type": "dpo"}, {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}}],
-    "grader": [{"type": "string_check", "name": "g", "operation": "eq", "input": "a", "reference": "b"}],
-    "purpose": ["fine-tune"],
-    "stream": [True, False],
-}
+"""A body for each path with which nothing is wrong, but that what it names may not be there."""
 
 
 @st.composite
 def bodies(draw: st.DrawFn) -> tuple[str, Any]:
-    """A path, and a body of its fields: some as they should be, some as nobody would write them."""
-    path = draw(st.sampled_from(sorted(FIELDS)))
-    names = draw(st.lists(st.sampled_from([*FIELDS[path].split(), "colour"]), unique=True))
-    values = {
-        name: draw(st.sampled_from(GOOD[name]) if name in GOOD and draw(st.booleans()) else JSON)
-        for name in names
-    }
-    return path, values if draw(st.integers(0, 9)) else draw(JSON)
+    """A path, and a good body of which up to two fields, at any depth, became something else."""
+    path = draw(st.sampled_from(sorted(GOOD)))
+    body = copy.deepcopy(GOOD[path])
+    for _ in range(draw(st.integers(0, 2))):
+        inside: Any = body
+        while True:
+            keys = list(inside) if isinstance(inside, dict) else list(range(len(inside)))
+            if not keys:
+                break
+            key = draw(st.sampled_from(keys))
+            if not isinstance(inside[key], (dict, list)) or draw(st.booleans()):
+                inside[key] = draw(JSON)
+                break
+            inside = inside[key]
+    return path, body
 
 
 class Asked:
@@ -106,7 +123,7 @@ def test_bodies(asked: Asked, sent: tuple[str, Any]) -> None:
     check(asked.ask("POST", path, content=data, headers={"content-type": "application/json"}))
 
 
-@given(st.sampled_from(sorted(FIELDS)), st.binary(max_size=64))
+@given(st.sampled_from(sorted(GOOD)), st.binary(max_size=64))
 @settings(max_examples=40)
 def test_bytes(asked: Asked, path: str, data: bytes) -> None:
     answer = asked.ask("POST", path, content=data, headers={"content-type": "application/json"})
@@ -115,20 +132,14 @@ def test_bytes(asked: Asked, path: str, data: bytes) -> None:
 
 @given(
     st.sampled_from(["/files", "/fine_tuning/jobs", "/fine_tuning/jobs/j/events", "/models", "/models/x"]),
-    st.dictionaries(
-        st.sampled_from(["after", "limit", "order", "purpose", "metadata[a]", "metadata"]),
-        st.text(max_size=8),
-    ),
+    st.dictionaries(st.sampled_from(QUERY), st.text(max_size=8)),
 )
 @settings(max_examples=60)
 def test_queries(asked: Asked, path: str, query: dict[str, str]) -> None:
     check(asked.ask("GET", path, params=query))
 
 
-@given(
-    st.binary(max_size=200),
-    st.sampled_from([b"", b"--b\r\n", b'--b\r\ncontent-disposition: form-data; name="file"']),
-)
+@given(st.binary(max_size=200), st.sampled_from(STARTS))
 @settings(max_examples=60)
 def test_forms(asked: Asked, data: bytes, start: bytes) -> None:
     headers = {"content-type": "multipart/form-data; boundary=b"}
