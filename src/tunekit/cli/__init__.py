@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from tunekit._version import __version__
-from tunekit.cli import backends, export, jobs, prepare, serve
+from tunekit.cli import backends, export, jobs, models, prepare, serve
 
 __all__ = ["main"]
 
@@ -102,6 +102,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tunekit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (prepare, export, backends, jobs, serve):
+    for command in (prepare, export, backends, jobs, models, serve):
         command.add(commands)
     return parser
