@@ -177,7 +177,9 @@ class FaultyServer:
         self._faults: Iterator[Fault] = iter(faults)
         self._upcoming = next(self._faults, NONE)
         self._loop = asyncio.new_event_loop()
-        self._listeners: list[asyncio.Server] = []
+        self._stopping = False
+        self._listeners: list[socket.socket] = []
+        self._served: set[asyncio.Task[None]] = set()
         self._open: dict[asyncio.StreamWriter, bool] = {}  # and whether it is idle
         # Bound and deaf: it keeps the port while nobody listens there.
         self._placeholder = _bound_socket(0)
@@ -214,43 +216,55 @@ class FaultyServer:
 
     async def _start(self) -> None:
         if self._upcoming.refuse_s:
-            self._loop.call_later(self._upcoming.refuse_s, self._listen_again)
+            self._loop.call_later(self._upcoming.refuse_s, self._listen)
         else:
-            await self._listen()
+            self._listen()
 
     async def _stop(self) -> None:
+        self._stopping = True
         self._deafen()
-        for _ in range(3):  # a connection that was just accepted has its task only in a while
-            await asyncio.sleep(0.001)
-            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.001)  # what was just accepted must begin before it can end
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.001)  # for the sockets to close
 
-    async def _listen(self) -> None:
-        # Two refusals may overlap, and then there are two.
-        server = await asyncio.start_server(self._serve, sock=_bound_socket(self.port), limit=1 << 20)
-        self._listeners.append(server)
-
-    def _listen_again(self) -> None:
-        self._task = self._loop.create_task(self._listen())
+    # Not asyncio.start_server: it loses a connection that it accepts while it is being closed.
+    def _listen(self) -> None:
+        if self._stopping:
+            return
+        listener = _bound_socket(self.port)
+        listener.listen(128)
+        self._listeners.append(listener)
+        self._loop.add_reader(listener, self._accept, listener)
 
     def _deafen(self) -> None:
         while self._listeners:
-            self._listeners.pop().close()
+            listener = self._listeners.pop()
+            self._loop.remove_reader(listener)
+            listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        accepted.setblocking(False)
+        task = self._loop.create_task(self._serve(accepted))
+        self._served.add(task)  # a loop holds its tasks weakly
+        task.add_done_callback(self._served.discard)
 
     def _drop_idle(self) -> None:
         for writer in [writer for writer, idle in self._open.items() if idle]:
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, accepted: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=accepted, limit=1 << 20)
         self.connections += 1
         self._open[writer] = True
         try:
             while await self._exchange((reader, writer)):
                 self._open[writer] = True
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went first, or the test is over; asyncio.streams would print what is let through
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client went first
         finally:
             self._open.pop(writer)
             writer.close()
@@ -271,7 +285,7 @@ class FaultyServer:
             return await self._misbehave(connection, request, fault, last=last) and not last
         finally:
             if refuse_s:
-                self._loop.call_later(refuse_s, self._listen_again)
+                self._loop.call_later(refuse_s, self._listen)
 
     async def _misbehave(self, connection: Connection, request: Request, fault: Fault, *, last: bool) -> bool:
         reader, writer = connection
@@ -299,6 +313,7 @@ def _bound_socket(port: int) -> socket.socket:
     one = socket.socket()
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    one.setblocking(False)
     one.bind(("127.0.0.1", port))
     return one
 

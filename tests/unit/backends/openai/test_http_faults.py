@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -62,23 +63,34 @@ async def attempt(
 ) -> tuple[str, float]:
     """How one call ended, and by how much it was late."""
     call = random_call(number, random)
-    as_stream = random.random() < 0.2
+    end = streamed if random.random() < 0.2 else ended
     async with waiting:
-        begun = time.monotonic()
-        kind = await ended(one, call, as_stream=as_stream)
-        # A stream has its time until the first piece, and again until the next.
-        return kind, time.monotonic() - begun - deadline_s * (2 if as_stream else 1)
+        kind, longest_s = await end(one, call)
+    return kind, longest_s - deadline_s
 
 
-async def ended(one: HttpTransport, call: Call, *, as_stream: bool) -> str:
+async def ended(one: HttpTransport, call: Call) -> tuple[str, float]:
+    """How a call ended, and how long it took."""
+    begun = time.monotonic()
     try:
-        if as_stream:
-            _ = [piece async for piece in one.stream(call)]
-        else:
-            await one.send(call)
+        await one.send(call)
+        kind = "done"
     except TunekitError as error:
-        return kind_of(error)
-    return "done"
+        kind = kind_of(error)
+    return kind, time.monotonic() - begun
+
+
+async def streamed(one: HttpTransport, call: Call) -> tuple[str, float]:
+    """How a stream ended, and how long its longest silence was."""
+    times = [time.monotonic()]
+    try:
+        async for _ in one.stream(call):
+            times.append(time.monotonic())  # noqa: PERF401 (what came before an error counts, too)
+        kind = "done"
+    except TunekitError as error:
+        kind = kind_of(error)
+    times.append(time.monotonic())
+    return kind, max(later - sooner for sooner, later in pairwise(times))
 
 
 def kind_of(error: TunekitError) -> str:
@@ -109,7 +121,7 @@ def test_a_server_that_runs_what_it_refuses_would_be_found_out() -> None:
         with FaultyServer(ok, [liar]) as server:
             one = transport(server)
             call = Call(method="POST", path="/jobs", safety=Safety.ONCE, query=(("n", "0"), ("once", "1")))
-            kind = await ended(one, call, as_stream=False)
+            kind, _ = await ended(one, call)
             await one.aclose()
             return [(kind, server.runs)]
 
