@@ -57,7 +57,7 @@ bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(DEV) ## measure tunekit aga
 setup: $(DEV) ## make .venv with everything a contributor needs
 
 clean: ## remove the environments and everything built
-	rm -rf $(VENV) $(BENCH_VENV) $(PREPARE_VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(PREPARE_VENV) site .cache .benchmarks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- set-up; a stamp is written last, so an interrupted set-up is taken up again -----------------------------
 

@@ -131,7 +131,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="few rows of two tasks, into a folder of its own"
     )
-    parser.add_argument("--results", type=Path, default=ROOT / ".cache" / "defaults")
+    parser.add_argument("--results", type=Path, default=ROOT / ".benchmarks" / "defaults")
     parser.add_argument("--peer-python", type=Path, default=ROOT / ".venv-bench" / "bin" / "python")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

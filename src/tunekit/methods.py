@@ -144,7 +144,7 @@ class Probe(Spec):
 
     Attributes:
         layer: Whose output is taken, counted from 0 (the embeddings) or, if negative, from the last. "auto" chooses by
-            cross-validation among a few.
+            cross-validation among a few: the last that is within one standard error of the best.
         pooling: How the states of a text become one vector: their mean, the first ("cls"), or the last. "auto" is what
             the family was made for: the mean for encoders, the last for decoders.
         regularisation: Inverse strengths C to choose from by cross-validation, as in scikit-learn; 1e-9 to 1e9.

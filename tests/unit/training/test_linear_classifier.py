@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tunekit.training.probe.probe import Labels, choose, dealt_rows, fitted
+from tunekit.training.probe.probe import Labels, choose, chosen, dealt_rows, fitted
 
 
 def blobs(rows: int, *, width: int = 6, classes: int = 3, seed: int = 0) -> tuple[Any, Any]:
@@ -115,6 +115,18 @@ def test_the_better_layer_is_chosen() -> None:
     assert choice.accuracy == max(choice.table.values())
     same = choose({2: vectors, 6: vectors}, labels(truth), strengths=(1.0,), folds=3, seed=0, warn=refuse)
     assert same.layer == 6, "of equals the last"
+
+
+@pytest.mark.parametrize(("last", "layer"), [(81, 6), (80, 6), (76, 6), (75, 2), (20, 2)])
+def test_the_last_layer_gives_way_to_one_that_is_clearly_better(last: int, layer: int) -> None:
+    """Clearly is by more than one standard error of the best, here sqrt(0.8 * 0.2 / 100)."""
+    rows = np.arange(100)
+    assert chosen({(2, 1.0): rows < 80, (6, 1.0): rows < last}) == (layer, 1.0)
+
+
+def test_of_strengths_the_best_is_chosen_and_of_equals_the_smallest() -> None:
+    one, two = np.arange(10) < 5, np.arange(10) < 6
+    assert chosen({(3, 0.1): one, (3, 1.0): two, (3, 10.0): two}) == (3, 1.0)
 
 
 def test_folds_are_stratified_and_every_row_is_held_out_once() -> None:

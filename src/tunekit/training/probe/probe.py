@@ -1,8 +1,8 @@
 """A linear classifier on vectors: scaled, regularised, chosen by cross-validation. Knows numbers; no text, no model.
 
 Multinomial logistic regression on standardised vectors, one-vs-rest for texts with several classes; scikit-learn fits
-it. Layer and strength are those that are right most often on rows held out, all of the classes of a row counted as one
-answer. Everything follows from the seed.
+it. What is right most often on rows held out is chosen, all of the classes of a row counted as one answer; of layers
+that are about as good, the last. Everything follows from the seed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from tunekit.errors import MissingExtraError
 
 Floats: TypeAlias = npt.NDArray[Any]
 Truth: TypeAlias = npt.NDArray[np.bool_]
+Right: TypeAlias = Mapping[tuple[int, float], Truth]
+"""By layer and strength: for each row that was held out whether it was told right."""
 
 _MAX_ITERATIONS = 1000
 # Rows times width times classes times fits: above that the choice is made on a part. banking77 with three layers is
@@ -116,7 +118,8 @@ def choose(
     The fits are in single precision, and each begins at zero, as the last one on all rows will: one that began where
     another has ended would be within the tolerance and stop there, and not be what it stands for. Where they would be
     more than a few minutes of work, they are done on a part of the rows: on some of each class, or if that were too few
-    to tell anything, on some of the classes. Of equals the last layer is taken, and the smallest C.
+    to tell anything, on some of the classes. Of the strengths of a layer the best is taken, and of equals the smallest;
+    of the layers the last that is within one standard error of the best.
 
     Args:
         vectors: By layer, shape (rows, width).
@@ -131,19 +134,44 @@ def choose(
     rows = _part(labels, seed, work=width * len(vectors) * len(strengths) * folds)
     count = len(rows)
     folds = min(folds, count)
-    values, right = sorted(set(strengths)), dict[tuple[int, float], int]()
+    values = sorted(set(strengths))
+    right = {(layer, strength): np.zeros(count, dtype=bool) for layer in vectors for strength in values}
     for layer in sorted(vectors, reverse=True):
         for fold in range(folds):
             out = np.arange(count) % folds == fold
             held_out = labels.of(rows[out])
             fits = fitted(vectors[layer][rows[~out]], labels.of(rows[~out]), values, warn=warn)
             for strength, linear in zip(values, fits, strict=True):
-                found = int(held_out.right(linear.logits(vectors[layer][rows[out]])).sum())
-                right[layer, strength] = right.get((layer, strength), 0) + found
+                right[layer, strength][out] = held_out.right(linear.logits(vectors[layer][rows[out]]))
             after_fold()
-    best = max(right, key=lambda key: right[key])  # the first of equals
-    table = {key: found / count for key, found in right.items()}
-    return Choice(layer=best[0], strength=best[1], accuracy=table[best], rows=count, folds=folds, table=table)
+    layer, strength = chosen(right)
+    table = {key: float(found.mean()) for key, found in right.items()}
+    return Choice(
+        layer=layer,
+        strength=strength,
+        accuracy=table[layer, strength],
+        rows=count,
+        folds=folds,
+        table=table,
+    )
+
+
+def chosen(right: Right) -> tuple[int, float]:
+    """The last layer, unless another is clearly better, with its best strength.
+
+    On few rows one of several layers is best by luck, and the last is what the model was trained to give. "Clearly" is
+    more than one standard error of the best (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+
+    Args:
+        right: What cross-validation found; every entry has the same rows.
+    """
+    best = {
+        layer: max(sorted(key for key in right if key[0] == layer), key=lambda key: right[key].sum())
+        for layer, _ in right
+    }
+    most = max((right[key] for key in best.values()), key=lambda found: found.sum())
+    enough = most.mean() - most.std() / math.sqrt(len(most))
+    return best[max(layer for layer, key in best.items() if right[key].mean() >= enough)]
 
 
 def _part(labels: Labels, seed: int, *, work: int) -> npt.NDArray[np.int64]:
