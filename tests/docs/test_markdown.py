@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.docs.blocks import Block, blocks
+from tests.wire.faults import FaultyServer
+from tests.wire.service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/*.md")])
@@ -33,9 +36,21 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What pages about OpenAI take for granted: an account with a tuned model, here on this machine."""
+    service = Service()
+    name = "ft:gpt-4.1-mini-2025-04-14:acme:tickets:A1"
+    service.models[name] = {"id": name, "object": "model", "created": 1, "shutdown_date": "2027-01-14"}
+    with FaultyServer(service) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-stand-in")
+        yield
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if any(blocks(p))], ids=lambda p: str(p.relative_to(ROOT)))
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("checkout")
+@pytest.mark.usefixtures("checkout", "account")
 def test_page_runs(page: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "__docs__"}
     if NANO in page.read_text(encoding="utf-8") and not Path(NANO, "model.safetensors").is_file():
