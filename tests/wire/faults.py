@@ -149,11 +149,13 @@ class Exchange:
         request: As much of it as was read.
         fault: What went wrong.
         ran: Whether the handler ran.
+        length: Bytes of the body that were read.
     """
 
     request: Request
     fault: Fault
     ran: bool = False
+    length: int = 0
 
 
 class FaultyServer:
@@ -164,16 +166,18 @@ class FaultyServer:
     Args:
         handler: Answers the requests that come through.
         faults: One for each request; a generator may go on for ever.
+        keep_bodies: Whether requests have their bodies; without, memory stays flat.
 
     Attributes:
         seen: Every request whose head arrived, in order.
         connections: How many were accepted.
     """
 
-    def __init__(self, handler: Handler, faults: Iterable[Fault] = ()) -> None:
+    def __init__(self, handler: Handler, faults: Iterable[Fault] = (), *, keep_bodies: bool = True) -> None:
         self.seen: list[Exchange] = []
         self.connections = 0
         self._handler = handler
+        self._keep_bodies = keep_bodies
         self._faults: Iterator[Fault] = iter(faults)
         self._upcoming = next(self._faults, NONE)
         self._loop = asyncio.new_event_loop()
@@ -291,7 +295,7 @@ class FaultyServer:
         reader, writer = connection
         exchange = Exchange(request=request, fault=fault)
         self.seen.append(exchange)
-        body = await _body(reader, request, fault.read)
+        body, exchange.length = await self._body(reader, request, fault.read)
         exchange.request = request = replace(request, body=body)
         response = fault.instead
         if fault.read is not None and response is None:
@@ -307,6 +311,21 @@ class FaultyServer:
             await asyncio.Event().wait()
         whole = fault.cut is None and fault.read is None and fault.raw is None
         return whole or _end(writer, fault.ending if fault.cut is not None else "close")
+
+    async def _body(
+        self, reader: asyncio.StreamReader, request: Request, most: int | None
+    ) -> tuple[bytes, int]:
+        assert "transfer-encoding" not in request.headers, "this server reads bodies of a known length"
+        length = int(request.headers.get("content-length", 0))
+        left = length = length if most is None else min(most, length)
+        kept = bytearray()
+        while left:
+            chunk = await reader.read(min(left, 1 << 18))
+            if not chunk:
+                raise asyncio.IncompleteReadError(bytes(kept), left)
+            left -= len(chunk)
+            kept += chunk if self._keep_bodies else b""
+        return bytes(kept), length
 
 
 def _bound_socket(port: int) -> socket.socket:
@@ -329,12 +348,6 @@ def _parsed(head: bytes) -> Request:
     return Request(
         method=method, path=path, query=tuple(parse_qsl(query, keep_blank_values=True)), headers=headers
     )
-
-
-async def _body(reader: asyncio.StreamReader, request: Request, most: int | None) -> bytes:
-    assert "transfer-encoding" not in request.headers, "this server reads bodies of a known length"
-    length = int(request.headers.get("content-length", 0))
-    return await reader.readexactly(length if most is None else min(most, length))
 
 
 def _rendered(response: Response, length: int | None, *, last: bool) -> bytes:
