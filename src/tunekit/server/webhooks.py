@@ -1,25 +1,22 @@
-"""Telling others that a job has ended: signed as Standard Webhooks say. Knows HTTP and signatures; not jobs.
+"""Telling others that a job has ended: signed as Standard Webhooks say. Knows HTTP and addresses; not jobs.
 
-standard-webhooks/spec: HMAC-SHA256 of "id.timestamp.body" in the header `webhook-signature`, as "v1,<base64>".
+What a signature is, `tunekit.backends.openai.webhooks` knows, for senders and receivers alike.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import hmac
 import http.client
 import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tunekit.backends.openai.webhooks import sign
 from tunekit.errors import SpecError
 
 MAX_ATTEMPTS = 12
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 4 * 3600.0
 _TIMEOUT_S = 15.0
-_PREFIX = "whsec_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +43,12 @@ class Webhook:
     def __post_init__(self) -> None:
         """Check what was passed."""
         _checked_url(self.url)
-        _key(self.secret)
+        sign(b"", secret=self.secret, delivery_id="check")
 
     @property
     def name(self) -> str:
         """What it is called where it is written down; the secret is not part of it."""
         return hashlib.sha256(f"{self.url}\0{self.tenant or ''}".encode()).hexdigest()[:16]
-
-
-def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`.
-
-    Examples:
-        >>> signature("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_1", 1614265330, b'{"test": 2432232314}')[:3]
-        'v1,'
-    """
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
 
 
 def post(webhook: Webhook, message_id: str, timestamp: int, body: bytes) -> str:
@@ -78,9 +63,7 @@ def post(webhook: Webhook, message_id: str, timestamp: int, body: bytes) -> str:
     headers = {
         "content-type": "application/json",
         "user-agent": "tunekit",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(webhook.secret, message_id, timestamp, body),
+        **sign(body, secret=webhook.secret, delivery_id=message_id, now=timestamp),
     }
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -112,16 +95,3 @@ def _checked_url(url: str) -> None:
         raise SpecError(
             f"{url[:40]!r} is no address for a webhook", hint="use https://..., without a user in it"
         )
-
-
-def _key(secret: str) -> bytes:
-    try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not secret.startswith(_PREFIX) or not 16 <= len(key) <= 64:
-        raise SpecError(
-            "a webhook's secret is not 'whsec_' and 16 to 64 bytes in base64",
-            hint="take one that its receiver made, or base64 of 24 random bytes",
-        )
-    return key
