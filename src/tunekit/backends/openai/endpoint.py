@@ -53,6 +53,8 @@ class Endpoint:
         Endpoint('https://api.openai.com/v1')
     """
 
+    base_url = ""  # so that a traceback through __init__ can show what there is yet
+
     def __init__(
         self,
         base_url: str,
