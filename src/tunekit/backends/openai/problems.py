@@ -18,7 +18,8 @@ from tunekit.errors import BackendError, DeadlineError, NotFoundError, TunekitEr
 
 _SHOWN_CHARS = 300
 _TITLE = re.compile(r"<(?:title|h1)[^>]{0,100}>([^<]{1,120})", re.IGNORECASE)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Control characters, halves of pairs that no file can hold, and what turns the direction of a line around.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
 
 LASTING_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 """A 429 with one of these does not pass by waiting: there is no money."""
@@ -198,7 +199,8 @@ def _advice(refusal: Refusal, safety: Safety, backend: str) -> tuple[str, bool]:
         return f"the host asks for fewer calls: try again after {wait}", True
     if _is_uncertain(status):
         later = "try again later; if it stays so, ask whoever runs the host, naming the request"
-        return later if safety is Safety.READ else "look whether it was done before you try again", True
+        look = "look whether it was done before you try again"
+        return later if safety is Safety.READ else look, status != 303
     if problem.is_page:
         return (
             "that is a web page: check base_url, and whether a proxy or a login stands before the host",
