@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples:
         >>> main(["backends", "--names"])
         local
+        openai
         0
     """
     from tunekit.errors import TunekitError
