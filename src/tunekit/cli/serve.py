@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,15 +63,32 @@ def run(arguments: argparse.Namespace) -> Iterable[str]:
     except ImportError as error:
         raise MissingExtraError("uvicorn", extra="server") from error
     app = _app(arguments, _keys(arguments, keys), settings)
-    yield f"serving http://{_shown(arguments.host)}:{arguments.port}/v1 ({len(app.state.service.served)} base models)"
-    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", server_header=False)
+    with _listening(arguments.host, arguments.port) as listening:
+        yield f"serving http://{_shown(arguments.host)}:{listening.getsockname()[1]}/v1"
+        config = uvicorn.Config(app, log_level="warning", server_header=False, ws="none")
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _app(arguments: argparse.Namespace, keys: Keys, settings: Any) -> Any:
+    from tunekit.refs import Target
     from tunekit.server import Limits, create_app
 
     limits = Limits(python_graders=arguments.python_graders)
-    return create_app(dict(map(_model, arguments.models)), keys=keys, limits=limits, settings=settings)
+    app = create_app(dict(map(_model, arguments.models)), keys=keys, limits=limits, settings=settings)
+    for served in app.state.service.served.values():
+        app.state.service.backend(Target(served.target).backend)  # one that is not installed is said now
+    return app
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    from tunekit.errors import SpecError
+
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise SpecError(
+            f"cannot listen on {host}, port {port}: {error}", hint="take another --host or --port"
+        ) from None
 
 
 def _model(text: str) -> tuple[str, str]:

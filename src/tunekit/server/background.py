@@ -119,7 +119,7 @@ async def attend(service: Service, row: Row) -> None:
         case FileRow():
             await blocking(files.forget, service, row)
         case UploadRow():
-            await blocking(expire, service, row)
+            await service.slowly(expire, service, row)
         case ModelRow():
             await _remove_model(service, row)
         case _:
@@ -147,7 +147,7 @@ async def _deliver(service: Service, row: DeliveryRow) -> None:
             row, attempts=row.attempts + 1, due=now + webhooks.pause_s(row.attempts)
         )
     )
-    problem = await blocking(webhooks.post, webhook, row.id, int(now), row.payload.encode())
+    problem = await service.slowly(webhooks.post, webhook, row.id, int(now), row.payload.encode())
     if not problem:
         await blocking(service.ledger.remove, row)
     elif row.attempts >= webhooks.MAX_ATTEMPTS:

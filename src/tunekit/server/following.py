@@ -24,6 +24,7 @@ from tunekit.store.base import Lease
 _log = logging.getLogger(__name__)
 
 _LEASE_S = 60.0
+_LOOK_AGAIN_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _SHORTEST_PAUSE_S = 0.25
 _EVENTS_PER_LOOK = 10_000
@@ -72,7 +73,8 @@ async def _hand_in(service: Service, row: JobRow) -> JobRow:
     """Submit a job, unless a living process is at it."""
     lease = await blocking(lambda: service.store.acquire(f"hand-in:{row.id}", ttl_s=_LEASE_S))
     if lease is None:
-        return await blocking(lambda: service.ledger.change(row, due=service.now() + 1.0))
+        await asyncio.sleep(_LOOK_AGAIN_S)  # and write nothing: that would be in its way
+        return row
     beating = asyncio.create_task(_beat(service, lease))
     try:
         return await _handed_in(service, row)

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from tunekit.graders import Grade, GradeError, Grader, Sample
 from tunekit.server.reading import Body, json_body
 from tunekit.server.recipes import require_grader
-from tunekit.server.service import blocking, service_of
+from tunekit.server.service import service_of
 
 _NO_ERRORS = {
     name: False if isinstance(value, bool) else None
@@ -40,8 +40,8 @@ async def validate(request: Request) -> Response:
     """Whether a grader is one."""
     service = service_of(request)
     body = await json_body(request, ValidateGrader, service.limits)
-    grader = await blocking(require_grader, body.grader, service.limits, param="grader")
-    await blocking(grader.close)
+    grader = await service.slowly(require_grader, body.grader, service.limits, param="grader")
+    await service.slowly(grader.close)
     return JSONResponse({"grader": {**body.grader, "name": grader.name}})
 
 
@@ -49,12 +49,12 @@ async def run(request: Request) -> Response:
     """Grade one answer."""
     service = service_of(request)
     body = await json_body(request, RunGrader, service.limits)
-    grader = await blocking(require_grader, body.grader, service.limits, param="grader")
+    grader = await service.slowly(require_grader, body.grader, service.limits, param="grader")
     began = time.monotonic()
     try:
-        grade = await blocking(grader.grade, Sample(body.model_sample), body.item)
+        grade = await service.slowly(grader.grade, Sample(body.model_sample), body.item)
     finally:
-        await blocking(grader.close)
+        await service.slowly(grader.close)
     return JSONResponse(_shown(grader, body.grader, grade, time.monotonic() - began))
 
 

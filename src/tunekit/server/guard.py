@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunekit.server.problems import refused, response_of
 from tunekit.server.rows import new_id
-from tunekit.server.service import Service, blocking
+from tunekit.server.service import Service
 
 if TYPE_CHECKING:
     from tunekit.server.background import Background
@@ -44,14 +44,14 @@ class Guard:
         self._background.ensure_running()
         signed = _Signed(send)
         try:
-            scope.setdefault("state", {})["tenant"] = await self._tenant(Headers(scope=scope))
+            scope.setdefault("state", {})["tenant"] = self._tenant(Headers(scope=scope))
             await self._app(scope, receive, signed)
         except Exception as error:
             if signed.began:
                 raise
             await response_of(error)(scope, receive, signed)
 
-    async def _tenant(self, headers: Headers) -> str:
+    def _tenant(self, headers: Headers) -> str:
         keys = self._service.keys
         if not keys.are_asked and not _LOCAL_HOST.match(headers.get("host", "")):
             # A page in a browser can give this machine another name, and then read what it answers.
@@ -61,7 +61,7 @@ class Guard:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if keys.are_asked and (scheme.lower() != "bearer" or not key):
             raise refused(401, _NO_KEY, code="missing_api_key")
-        tenant = await blocking(keys.tenant_of, key.strip())
+        tenant = keys.tenant_of(key.strip())
         if tenant is None:
             raise refused(401, "Incorrect API key provided.", code="invalid_api_key")
         return tenant

@@ -47,17 +47,14 @@ async def hand_in(service: Service, row: JobRow) -> RunRecord:
         return begun
     body = recipes.CreateJob.model_validate(row.request)
     spec = await blocking(_spec, service, row, body)
-    train = await blocking(_dataset, service, row, body.training_file, "training_file")
+    train = await service.slowly(_dataset, service, row, body.training_file, "training_file")
     validation = None
     if body.validation_file is not None:
-        validation = await blocking(_dataset, service, row, body.validation_file, "validation_file")
+        validation = await service.slowly(_dataset, service, row, body.validation_file, "validation_file")
     target = Target(row.target)
 
     async def announce(run_id: str) -> None:
-        current = await blocking(service.ledger.find, JobRow, row.id)
-        if current is None or current.phase != "validating":
-            raise JobCancelledError(f"job {row.id!r} was cancelled", hint="create it again")
-        await blocking(lambda: service.ledger.change(current, run_id=run_id))
+        await blocking(_announce, service, row.id, run_id)
 
     job = await FineTuneJob.submit_async(
         train,
@@ -84,6 +81,14 @@ def error_of(error: TunekitError) -> tuple[JobError, str | None]:
     )
     message = error.message[:2000]
     return JobError(message=message, hint=error.hint, code=code, retryable=error.retryable), param
+
+
+def _announce(service: Service, job_id: str, run_id: str) -> None:
+    """Write the run's id into the job's row, unless the job was cancelled before; the one excludes the other."""
+    row = service.ledger.find(JobRow, job_id)
+    if row is None or row.phase != "validating":
+        raise JobCancelledError(f"job {job_id!r} was cancelled", hint="create it again")
+    service.ledger.change(row, run_id=run_id)
 
 
 def _closed_run(service: Service, row: JobRow) -> RunRecord | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
@@ -27,6 +29,8 @@ from tunekit.store.base import RunStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_SLOW_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class Service:
         ledger: The server's own rows.
         disk: The bytes of files.
         webhooks: Whom to tell of the end of a job.
+        slow: Threads for what takes seconds; were they those of `blocking`, a few such would hold up everybody.
     """
 
     served: Mapping[str, Served]
@@ -80,6 +85,7 @@ class Service:
     ledger: Ledger
     disk: Disk
     webhooks: tuple[Webhook, ...] = ()
+    slow: Executor = field(default_factory=lambda: ThreadPoolExecutor(_SLOW_THREADS, "tunekit-server"))
 
     def backend(self, name: str) -> Backend:
         """The backend of that name."""
@@ -113,6 +119,11 @@ class Service:
         """
         row = self.tuned(name, tenant)
         return ModelRef(row.ref if row is not None else self.base(name).target)
+
+    async def slowly(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call something that may take seconds or minutes, in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.slow, partial(function, *arguments, **named))
 
     def now(self) -> float:
         """Unix time in seconds."""

@@ -95,7 +95,7 @@ async def complete(request: Request) -> Response:
     body = await json_body(request, CompleteUpload, service.limits)
     upload = await _pending(request, or_completed=True)
     if upload.status == "pending":
-        upload = await blocking(_complete, service, upload, body)
+        upload = await service.slowly(_complete, service, upload, body)
     file = await blocking(service.ledger.find, FileRow, upload.file_id)
     return JSONResponse(_shown(upload, file))
 
