@@ -62,9 +62,9 @@ async def attempt(
     one: HttpTransport, number: int, random: Random, waiting: asyncio.Semaphore, deadline_s: float
 ) -> tuple[str, float]:
     """How one call ended, and by how much it was late."""
-    call = random_call(number, random)
-    end = streamed if random.random() < 0.2 else ended
     async with waiting:
+        call = random_call(number, random)
+        end = streamed if random.random() < 0.2 else ended
         kind, longest_s = await end(one, call)
     return kind, longest_s - deadline_s
 
