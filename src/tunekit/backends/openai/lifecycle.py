@@ -91,7 +91,7 @@ async def tuned_models(transport: Transport, host: Host, *, today: date) -> tupl
     models = await listing.everything(transport, "/models", wire.model, size=None)
     listed = {model.id: model for model in models}
     jobs = await listing.everything(transport, "/fine_tuning/jobs", wire.job)
-    made = {job.fine_tuned_model: job for job in reversed(jobs) if job.fine_tuned_model}
+    made = {job.fine_tuned_model: job for job in jobs if job.fine_tuned_model}
     ids = {*made, *(name for name in listed if base_of_id(name))}
     found = [_tuned(name, listed, made.get(name), host, today) for name in ids]
     return tuple(sorted(found, key=lambda model: (model.ends_on or date.max, model.created_at, model.id)))
