@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,11 @@ class TestRecipe:
     @given(count=st.integers(1, 100_000), epochs=st.floats(0.1, 20))
     def test_batch_sizes(self, count: int, epochs: float) -> None:
         assert auto_batch_size(count, epochs) in (4, 8, 16, 32)
+
+    def test_a_head_of_classes_learns_from_larger_batches(self) -> None:
+        few = replace(FACTS, rows=300)
+        assert resolve(TuneSpec(), few).batch_size == 4
+        assert resolve(TuneSpec(method=Classify()), few).batch_size == 8
 
     def test_what_was_given_is_kept_and_not_explained(self) -> None:
         spec = TuneSpec(

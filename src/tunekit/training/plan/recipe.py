@@ -11,6 +11,8 @@ from tunekit.training.models.families import Family, Head
 from tunekit.training.plan.batches import steps_per_epoch, total_steps
 
 _MIN_STEPS = 200
+# A head of classes is new and its gradient noisy: published recipes take 16 or 32 (Devlin et al. 2019, A.3).
+_LEAST_BATCH, _LEAST_BATCH_OF_CLASSES = 4, 8
 _PREFERENCE_SHARES = {
     "sigmoid": (1 / 40, "a 40th for DPO: 5e-7 full, 5e-6 QLoRA in the Zephyr recipes (alignment-handbook)"),
     "ipo": (1 / 40, "a 40th for IPO, as for DPO: Zephyr recipes (alignment-handbook)"),
@@ -133,8 +135,9 @@ def resolve(spec: TuneSpec, facts: Facts) -> Recipe:
     epochs, rank = _epochs(spec, facts, sources), _rank(spec, facts, sources)
     wanted = spec.batch_size
     if isinstance(wanted, str):
-        wanted = auto_batch_size(facts.rows, epochs)
-        sources["batch_size"] = f"power of two in [4, 32], with {_MIN_STEPS} steps or more if it can"
+        least = _LEAST_BATCH_OF_CLASSES if spec.method.type == "classify" else _LEAST_BATCH
+        wanted = auto_batch_size(facts.rows, epochs, least=least)
+        sources["batch_size"] = f"power of two in [{least}, 32], with {_MIN_STEPS} steps or more if it can"
     batch_size = min(wanted, facts.rows)
     micro_rows, micro_tokens = spec.micro_batch_size, 1 << 62
     if isinstance(micro_rows, str):
@@ -253,7 +256,7 @@ def preference_share(method: Method) -> tuple[float, str] | None:
     return _PREFERENCE_SHARES.get(known)
 
 
-def auto_batch_size(rows: int, epochs: float) -> int:
+def auto_batch_size(rows: int, epochs: float, *, least: int = _LEAST_BATCH) -> int:
     """Examples per step: small, because LoRA loses more than full fine-tuning when batches grow.
 
     Source: "LoRA Without Regret", Thinking Machines Lab 2025, on batch size; the step count is our own choice.
@@ -261,8 +264,10 @@ def auto_batch_size(rows: int, epochs: float) -> int:
     Examples:
         >>> auto_batch_size(320, 3), auto_batch_size(10_000, 3), auto_batch_size(10, 3)
         (4, 32, 4)
+        >>> auto_batch_size(320, 3, least=8)
+        8
     """
-    size = 4
+    size = least
     while size < 32 and rows * epochs / (size * 2) >= _MIN_STEPS:
         size *= 2
     return size
