@@ -159,7 +159,9 @@ class Exchange:
         if isinstance(error, TunekitError):
             raise error.with_traceback(None)
         if isinstance(error, Exception):
-            raise Failed(self._describe(error), reached=self.reached)
+            reason = self._describe(error)
+            # The host's certificate will be the same at the next attempt.
+            raise Failed(reason, reached=self.reached, lasting="CERTIFICATE_VERIFY_FAILED" in reason)
         raise error
 
     def close(self) -> None:

@@ -20,7 +20,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlencode
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -28,7 +27,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tunekit._clock import Clock, SystemClock
 from tunekit._version import __version__
 from tunekit.backends.openai import problems
-from tunekit.backends.openai.effort import Effort, Payload
+from tunekit.backends.openai.effort import Effort, Payload, address
 from tunekit.backends.openai.endpoint import Endpoint, KeyHeader
 from tunekit.backends.openai.exchange import Exchange, Failed, Response, settled
 from tunekit.backends.openai.inflate import OFFERED
@@ -65,6 +64,9 @@ class HttpTransport:
         quota: How much may be made again; the process's own unless told.
         clock: What it waits by.
         draw: Gives a number from 0 to 1 by chance.
+
+    Raises:
+        SpecError: `ca_file` cannot be used.
     """
 
     def __init__(
@@ -146,10 +148,9 @@ class HttpTransport:
 
     def _effort(self, call: Call) -> Effort:
         deadline_s = self._deadline_s if call.deadline_s is None else call.deadline_s
-        url = f"{self._endpoint.base_url}{call.path}{'?' if call.query else ''}{urlencode(call.query)}"
         return Effort(
             call=call,
-            url=url,
+            url=address(self._endpoint.base_url, call),
             payload=Payload(call),
             deadline_s=deadline_s,
             ends=self._clock.monotonic() + deadline_s,

@@ -72,7 +72,7 @@ async def test_errors_and_logs_do_not_show_it(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with FaultyServer(echo, [fault] * 50) as server:
-        one = HttpTransport(Endpoint(server.url, key=CANARY, key_header=header), deadline_s=0.3, drain_s=0.05)
+        one = HttpTransport(Endpoint(server.url, key=CANARY, key_header=header), deadline_s=0.1, drain_s=0.05)
         for call in (read(), once()):
             with pytest.raises(TunekitError) as caught:
                 await one.send(call)
