@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openai
@@ -27,8 +28,12 @@ ENDED = ("succeeded", "failed", "cancelled")
 
 
 @pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Described:
-    folder = tmp_path_factory.mktemp("sdk")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sdk")
+
+
+@pytest.fixture(scope="module")
+def described(folder: Path) -> Described:
     target = f"local:{make_tiny_llama(folder / 'tiny')}"
     spec = TuneSpec(method=SFT(adapter=LoRA(rank=8)))
     app = create_app(
@@ -246,9 +251,8 @@ def test_graders(client: openai.OpenAI) -> None:
         client.fine_tuning.alpha.graders.validate(grader={"type": "python", "name": "p", "source": "x"})
 
 
-def test_deleting(
-    client: openai.OpenAI, tuned: FineTuningJob
-) -> None:  # the last: nothing is left of the model
+def test_deleting(client: openai.OpenAI, tuned: FineTuningJob, folder: Path) -> None:  # the last
+    (artifact,) = folder.glob("home/runs/*/artifact")
     assert client.models.delete(str(tuned.fine_tuned_model)).deleted
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve(str(tuned.fine_tuned_model))
@@ -257,6 +261,7 @@ def test_deleting(
     assert client.files.delete(tuned.training_file).deleted
     with pytest.raises(openai.NotFoundError):
         client.files.content(tuned.training_file)
+    eventually(lambda: not artifact.parent.exists())
 
 
 def test_an_old_key_is_no_key(url: str) -> None:

@@ -54,12 +54,13 @@ uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none")).run(sockets=
 class Pair:
     """Two servers on one home; a dead one is replaced when it is next asked."""
 
-    def __init__(self, home: Path, *, first_dies_at: int) -> None:
+    def __init__(self, home: Path, *, first_dies_at: int, alone: bool = False) -> None:
         self._home = home
         self._children: list[subprocess.Popen[str] | None] = [None, None]
-        self._ports = [0, 0]
+        self.ports = [0, 0]
         self._start(0, dies_at=first_dies_at)
-        self._start(1)
+        if not alone:
+            self._start(1)
 
     def ask(self, which: int, method: str, path: str, body: object = None) -> Any:
         """What one of them answers, or None if it died before it could."""
@@ -68,7 +69,7 @@ class Pair:
             self._start(which)
         data = json.dumps(body).encode() if body is not None else None
         headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-        url = f"http://127.0.0.1:{self._ports[which]}/v1{path}"
+        url = f"http://127.0.0.1:{self.ports[which]}/v1{path}"
         try:
             request = urllib.request.Request(url, data, headers, method=method)
             with urllib.request.urlopen(request, timeout=20) as answer:
@@ -77,6 +78,10 @@ class Pair:
             raise
         except OSError:
             return None
+
+    def died(self, which: int) -> bool:
+        child = self._children[which]
+        return child is not None and child.poll() is not None
 
     def kill(self, which: int) -> None:
         child = self._children[which]
@@ -88,12 +93,12 @@ class Pair:
         self.kill(which)
         child = start_python(SERVER, self._home, dies_at)
         assert child.stdout is not None
-        self._children[which], self._ports[which] = child, int(child.stdout.readline() or 0)
+        self._children[which], self.ports[which] = child, int(child.stdout.readline() or 0)
 
 
 @contextmanager
-def pair(home: Path, *, first_dies_at: int = 0) -> Iterator[Pair]:
-    servers = Pair(home, first_dies_at=first_dies_at)
+def pair(home: Path, *, first_dies_at: int, alone: bool = False) -> Iterator[Pair]:
+    servers = Pair(home, first_dies_at=first_dies_at, alone=alone)
     try:
         yield servers
     finally:
@@ -101,8 +106,8 @@ def pair(home: Path, *, first_dies_at: int = 0) -> Iterator[Pair]:
         servers.kill(1)
 
 
-def uploaded(servers: Pair, home: Path) -> str:
-    """A training file; put there through the ledger's own directory would prove nothing, so it is posted."""
+def uploaded(servers: Pair, which: int) -> str:
+    """A training file."""
     rows = b"".join(b'{"prompt": "%d", "completion": "x"}\n' % at for at in range(4))
     form = (
         b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n'
@@ -111,7 +116,7 @@ def uploaded(servers: Pair, home: Path) -> str:
         + b"\r\n--b--\r\n"
     )
     headers = {"authorization": f"Bearer {KEY}", "content-type": "multipart/form-data; boundary=b"}
-    url = f"http://127.0.0.1:{servers._ports[1]}/v1/files"
+    url = f"http://127.0.0.1:{servers.ports[which]}/v1/files"
     with urllib.request.urlopen(urllib.request.Request(url, form, headers), timeout=20) as answer:
         return str(json.load(answer)["id"])
 
@@ -134,7 +139,7 @@ def all_jobs(servers: Pair) -> list[dict[str, Any]]:
 def survive(home: Path, *, jobs: int, kills: int, seed: int) -> None:
     chance = random.Random(seed)
     with pair(home, first_dies_at=2) as servers:
-        file = uploaded(servers, home)
+        file = uploaded(servers, 1)
         kill_at = sorted(chance.sample(range(jobs), kills))
         ids = []
         for number in range(jobs):
@@ -156,6 +161,18 @@ def survive(home: Path, *, jobs: int, kills: int, seed: int) -> None:
             said = [event["message"] for event in events]
             assert len(set(said)) == len(said), said
     assert ScriptedBackend(directory=home / "service").counters.jobs == jobs
+
+
+def test_a_job_whose_server_died_before_it_heard_of_it_is_found_again(tmp_path: Path) -> None:
+    with pair(tmp_path, first_dies_at=1, alone=True) as servers:
+        job = created(servers, 0, {"model": "base", "training_file": uploaded(servers, 0)})
+        eventually(lambda: servers.died(0))
+        eventually(
+            lambda: servers.ask(0, "GET", f"/fine_tuning/jobs/{job}")["status"] == "succeeded", every_s=0.1
+        )
+    counted = ScriptedBackend(directory=tmp_path / "service").counters
+    assert (counted.submits, counted.jobs) == (1, 1)
+    assert counted.finds > 0
 
 
 def test_no_job_is_lost_and_none_doubled(tmp_path: Path) -> None:

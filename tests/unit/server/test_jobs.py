@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -239,6 +240,18 @@ async def test_the_recipe_is_the_hosts_with_the_requests_words_over_it(
     (run,) = await FineTuneJob.list_async(settings=settings, backend=host.backend)
     wanted = {"epochs": 2.0, "batch_size": 8, "learning_rate": 5e-4, "seed": 5, "name": "s"}
     assert run.spec == spec.model_copy(update=wanted)
+
+
+async def test_a_tuned_model_is_tuned_further(serve: Serve, settings: Settings) -> None:
+    backend = ScriptedBackend()
+    backend.__dict__["capabilities"] = replace(backend.capabilities, spec_fields=frozenset({"warm_start"}))
+    host = serve(backend)
+    first = await host.ended(await host.create())
+    second = await host.ended(await host.create(model=first["fine_tuned_model"], suffix="more"))
+    assert second["fine_tuned_model"].startswith("ft:base:support:more:")
+    run, _ = await FineTuneJob.list_async(settings=settings, backend=backend)
+    assert run.spec is not None
+    assert (run.target, run.spec.warm_start) == ("scripted:base", "scripted:base-tuned-1")
 
 
 async def test_dpo_keeps_the_hosts_adapter(serve: Serve, settings: Settings) -> None:
