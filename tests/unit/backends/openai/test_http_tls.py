@@ -69,7 +69,7 @@ def server(certificate: Path) -> Iterator[Served]:
 
 
 async def test_a_certificate_that_is_named_is_trusted(server: Served, certificate: Path) -> None:
-    endpoint = Endpoint(f"https://localhost:{server.server_port}", key=CANARY), ca_file=ca_file
+    endpoint = Endpoint(f"https://localhost:{server.server_port}", key=CANARY)
     one = HttpTransport(endpoint, ca_file=str(certificate.with_name("cert.pem")))
     assert (await one.send(once())).json() == {}
     await one.aclose()
@@ -81,7 +81,7 @@ async def test_no_other_is_and_nothing_is_sent(
     server: Served, certificate: Path, host: str, named: bool
 ) -> None:
     ca_file = str(certificate.with_name("cert.pem")) if named else None
-    one = HttpTransport(Endpoint(f"https://{host}:{server.server_port}", key=CANARY))
+    one = HttpTransport(Endpoint(f"https://{host}:{server.server_port}", key=CANARY), ca_file=ca_file)
     with pytest.raises(BackendError, match="certificate verify failed") as caught:
         await one.send(read())  # not made again until the deadline either
     await one.aclose()
