@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.unit.server.conftest import Host, Serve
-from tunekit import BackendError, Message, Sampling, Usage
+from tests.processes import eventually
+from tests.unit.server.conftest import KEY, Host, Serve
+from tests.wire.serving import serving
+from tunekit import BackendError, Message, Sampling, Settings, Usage
 from tunekit.backends import GenerateRequest, Generation
-from tunekit.server import Limits
+from tunekit.server import Limits, create_app
 from tunekit.testing import ScriptedBackend
 
 ASKED = {"model": "base", "messages": [{"role": "user", "content": "2+2?"}]}
@@ -172,3 +176,32 @@ async def test_embeddings_are_of_texts(serve: Serve, body: dict[str, Any]) -> No
 async def test_a_path_of_this_machine_is_no_model(host: Host) -> None:
     for name in ("scripted:base", "/etc", "local:/etc", "../base", "ft:base:support::00000000"):
         host.refused(await host.caller.post("/chat/completions", json={**ASKED, "model": name}), 404)
+
+
+class Endless(Model):
+    """Writes until nobody reads."""
+
+    async def stream(
+        self, model: str, request: GenerateRequest, sampling: Sampling
+    ) -> AsyncIterator[str | Generation]:
+        try:
+            while True:
+                yield "and "
+                await asyncio.sleep(0.001)
+        finally:
+            self.closed += 1
+
+
+def test_a_reader_that_leaves_ends_the_computation(settings: Settings) -> None:
+    model = Endless()
+    app = create_app({"base": "scripted:base"}, keys={KEY: "a"}, backends=[model], settings=settings)
+    headers = {"authorization": f"Bearer {KEY}"}
+    with (
+        serving(app) as url,
+        httpx.stream(
+            "POST", f"{url}/chat/completions", json={**ASKED, "stream": True}, headers=headers
+        ) as answer,
+    ):
+        assert next(answer.iter_bytes())
+        answer.close()
+        eventually(lambda: model.closed == 1)
