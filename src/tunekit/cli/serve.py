@@ -83,12 +83,19 @@ def _app(arguments: argparse.Namespace, keys: Keys, settings: Any) -> Any:
 def _listening(host: str, port: int) -> socket.socket:
     from tunekit.errors import SpecError
 
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With its protocol named: asyncio sends small answers at once (TCP_NODELAY) only where it sees that this is TCP.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen()
     except (OSError, OverflowError) as error:
+        listening.close()
         raise SpecError(
             f"cannot listen on {host}, port {port}: {error}", hint="take another --host or --port"
         ) from None
+    return listening
 
 
 def _model(text: str) -> tuple[str, str]:

@@ -34,6 +34,7 @@ def test_a_key_is_printed_once_and_kept_as_a_hash(home: Path, capsys: pytest.Cap
         (["base=nowhere:x"], "no backend 'nowhere'"),
         (["base=x"], "is not a Target"),
         (["base=local:x", "--keys", "nothing.json"], "nothing.json"),
+        (["base=local:x", "--port", "70000"], "--port"),
         (["--add-key", "a/b"], "no name for a tenant"),
     ],
 )
