@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated, Any
 
@@ -10,11 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tunekit.graders import Grade, GradeError, Grader, Sample
+from tunekit.backends.base import GenerateRequest
+from tunekit.data.messages import conversation
+from tunekit.graders import Grade, GradeError, Grader, Judge, JudgeReply, JudgeRequest, Sample
 from tunekit.server.reading import Body, json_body
 from tunekit.server.recipes import require_grader
-from tunekit.server.service import service_of
+from tunekit.server.service import Service, blocking, service_of, tenant_of
+from tunekit.spec import Sampling
 
+_JUDGE_S = 300.0
 _NO_ERRORS = {
     name: False if isinstance(value, bool) else None
     for name, value in GradeError(flag="other_error", detail="").record().items()
@@ -40,7 +45,8 @@ async def validate(request: Request) -> Response:
     """Whether a grader is one."""
     service = service_of(request)
     body = await json_body(request, ValidateGrader, service.limits)
-    grader = await service.slowly(require_grader, body.grader, service.limits, param="grader")
+    judge = _judge(service, tenant_of(request))
+    grader = await service.slowly(require_grader, body.grader, service.limits, param="grader", judge=judge)
     await service.slowly(grader.close)
     return JSONResponse({"grader": {**body.grader, "name": grader.name}})
 
@@ -49,13 +55,42 @@ async def run(request: Request) -> Response:
     """Grade one answer."""
     service = service_of(request)
     body = await json_body(request, RunGrader, service.limits)
-    grader = await service.slowly(require_grader, body.grader, service.limits, param="grader")
+    judge = _judge(service, tenant_of(request))
+    grader = await service.slowly(require_grader, body.grader, service.limits, param="grader", judge=judge)
     began = time.monotonic()
     try:
         grade = await service.slowly(grader.grade, Sample(body.model_sample), body.item)
     finally:
         await service.slowly(grader.close)
     return JSONResponse(_shown(grader, body.grader, grade, time.monotonic() - began))
+
+
+def _judge(service: Service, tenant: str) -> Judge:
+    """Asks a model that the caller may use. Called in a thread; the model is asked on this event loop."""
+    loop = asyncio.get_running_loop()
+
+    def ask(request: JudgeRequest) -> JudgeReply:
+        return asyncio.run_coroutine_threadsafe(_judged(service, tenant, request), loop).result(_JUDGE_S)
+
+    return ask
+
+
+async def _judged(service: Service, tenant: str, request: JudgeRequest) -> JudgeReply:
+    """The model's words. No schema binds them; the grader says if they are not by it."""
+    reference = await blocking(service.model, request.model, tenant)
+    given, limits = request.sampling, service.limits
+    sampling = Sampling(
+        max_tokens=min(
+            int(given.get("max_completions_tokens") or limits.default_answer_tokens), limits.answer_tokens
+        ),
+        temperature=float(given.get("temperature") or 0.0),
+        top_p=float(given.get("top_p") or 1.0),
+        seed=int(given.get("seed") or 0),
+    )
+    prompt = conversation([dict(message) for message in request.messages])
+    backend = service.backend(reference.backend)
+    (answer,) = await backend.generate(reference.id, [GenerateRequest(prompt=prompt)], sampling)
+    return JudgeReply(text=answer.text)
 
 
 def _shown(grader: Grader, body: dict[str, Any], grade: Grade, seconds: float) -> dict[str, Any]:

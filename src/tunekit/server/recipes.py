@@ -119,7 +119,9 @@ def require_sense(body: CreateJob, capabilities: Capabilities, limits: Limits) -
         _require_reinforcement(body, method.reinforcement, limits)
 
 
-def require_grader(grader: Mapping[str, Any], limits: Limits, *, param: str) -> graders.Grader:
+def require_grader(
+    grader: Mapping[str, Any], limits: Limits, *, param: str, judge: graders.Judge | None = None
+) -> graders.Grader:
     """A grader that may run here.
 
     Raises:
@@ -128,7 +130,7 @@ def require_grader(grader: Mapping[str, Any], limits: Limits, *, param: str) -> 
     if not limits.python_graders and "python" in _types(grader):
         raise unsupported(param, "This server does not run python graders.")
     try:
-        return graders.parse(grader)
+        return graders.parse(grader, judge=judge)
     except TunekitError as error:
         raise invalid(f"{error.message} ({error.hint})", param=param, code=error.code) from None
 
@@ -199,7 +201,8 @@ def _require_own_child(method: MethodBody) -> None:
 
 def _require_reinforcement(body: CreateJob, given: Reinforcement, limits: Limits) -> None:
     at = "method.reinforcement"
-    require_grader(given.grader, limits, param=f"{at}.grader")
+    # Whether there is a judge is the backend's business; here nobody is asked.
+    require_grader(given.grader, limits, param=f"{at}.grader", judge=lambda request: graders.JudgeReply())
     if given.response_format is not None:
         raise unsupported(f"{at}.response_format", "Answers are not bound to a format here.")
     if body.validation_file is None:

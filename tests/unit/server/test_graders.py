@@ -9,6 +9,7 @@ import pytest
 from tests.unit.server.conftest import Host, Serve
 from tunekit import RFT, FineTuneJob, Settings
 from tunekit.server import Limits
+from tunekit.testing import ScriptedBackend
 
 EQUAL = {
     "type": "string_check",
@@ -58,14 +59,29 @@ async def test_source_runs_only_where_the_host_said_so(serve: Serve, nested: boo
     assert done["reward"] == (1.25 if nested else 0.25)
 
 
-async def test_a_grader_that_needs_a_judge(host: Host) -> None:
-    grader = {
-        "type": "score_model",
-        "name": "j",
-        "model": "base",
-        "input": [{"role": "user", "content": "?"}],
-    }
-    host.refused(await host.caller.post(f"{GRADERS}/validate", json={"grader": grader}), 400, "grader")
+@pytest.mark.parametrize(
+    ("model", "said", "reward", "flag"),
+    [
+        ("base", '{"result": 0.75}', 0.75, None),
+        ("base", "well...", 0.0, "model_grader_parse_error"),
+        ("nobody", "", 0.0, "model_grader_server_error"),
+    ],
+)
+async def test_a_judge_is_a_model_that_the_caller_may_use(
+    serve: Serve, model: str, said: str, reward: float, flag: str | None
+) -> None:
+    asked = []
+
+    def answer(prompt: object) -> str:
+        asked.append(prompt)
+        return said
+
+    host = serve(ScriptedBackend(generate=answer))
+    question = {"role": "user", "content": "How good is {{sample.output_text}}?"}
+    done = await run(host, {"type": "score_model", "name": "j", "model": model, "input": [question]}, "this")
+    assert done["reward"] == reward
+    assert {name for name, is_so in done["metadata"]["errors"].items() if is_so is True} == {flag} - {None}
+    assert bool(asked) == (model == "base")
 
 
 async def test_a_reinforcement_job(host: Host, settings: Settings) -> None:
