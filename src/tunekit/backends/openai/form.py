@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from io import FileIO
 from pathlib import Path
 
@@ -56,24 +57,26 @@ class Form:
         """Bytes of the whole form."""
         return len(self._head) + (self._file.length if self._file else 0) + len(self._tail)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The form from its beginning, each time anew.
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The form from its beginning, each time anew. Closing it closes the file.
 
         Raises:
             StorageError: The file cannot be read, is shorter than was said, or changed since it was first sent.
         """
         yield self._head
         if self._file is not None:
-            async for chunk in self._file_chunks(self._file):
-                yield chunk
+            async with aclosing(self._file_chunks(self._file)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         yield self._tail
 
-    async def _file_chunks(self, part: FilePart) -> AsyncIterator[bytes]:
+    async def _file_chunks(self, part: FilePart) -> AsyncGenerator[bytes, None]:
         if isinstance(part.source, bytes):
             for start in range(part.start, part.start + part.length, CHUNK_BYTES):
                 yield part.source[start : min(start + CHUNK_BYTES, part.start + part.length)]
             return
-        file = await asyncio.to_thread(self._opened, part.source, part.start)
+        # Not in a thread: whoever is cancelled while he waits for one would leave an open file behind.
+        file = self._opened(part.source, part.start)
         try:
             left = part.length
             while left:

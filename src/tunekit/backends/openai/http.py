@@ -16,7 +16,7 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, NoReturn, TypeVar
@@ -227,17 +227,22 @@ class HttpTransport:
 
         clients: _Clients = exchange.lane.client
         client = clients.fresh if effort.call.safety is Safety.ONCE else clients.keeping
+        content = effort.payload.content()
         request = client.build_request(
             effort.call.method,
             url,
             headers=effort.payload.headers,
-            content=effort.payload.content(),
+            content=content,
             timeout=_timeout(effort.call, self._left_s(effort)),
             extensions={"trace": note},
         )
         if exchange.secret is not None:
             _sign(request, self._endpoint.key_header, exchange.secret)
-        response = await client.send(request, stream=True)
+        try:
+            response = await client.send(request, stream=True)
+        finally:
+            if isinstance(content, AsyncGenerator):
+                await content.aclose()  # httpx does not, where it fails in the middle, and a file would stay open
         exchange.location = response.extensions.get("location", "")
         return response
 
