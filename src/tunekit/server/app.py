@@ -86,6 +86,7 @@ def create_app(
             yield
         finally:
             await background.aclose()
+            service.ledger.close()
 
     app = Starlette(
         routes=[Mount("/v1", routes=list(_ROUTES))],

@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from tunekit.backends.base import Backend, EventPage, Snapshot
-from tunekit.errors import ConflictError, NotFoundError, TunekitError
+from tunekit.errors import ConflictError, DeadlineError, NotFoundError, StorageError, TunekitError
 from tunekit.events import JobEvent, JobState
 from tunekit.jobs.job import FineTuneJob
 from tunekit.records import JobError, RunRecord
@@ -63,7 +63,7 @@ async def follow(service: Service, row: JobRow) -> JobRow:
             lost = JobError(message=error.message, hint=error.hint, code=error.code)
             return await _end(service, row, Ending(seen=_FAILED, error=lost))
         _log.warning("could not look at job %s: %r", row.id, error)
-        pause_s = min(_SHORTEST_PAUSE_S * 2.0**row.failures, _LONGEST_PAUSE_S)
+        pause_s = min(_SHORTEST_PAUSE_S * 2.0 ** min(row.failures, 10), _LONGEST_PAUSE_S)
         return await blocking(
             lambda: service.ledger.change(row, failures=row.failures + 1, due=service.now() + pause_s)
         )
@@ -88,6 +88,8 @@ async def _handed_in(service: Service, row: JobRow) -> JobRow:
     record: RunRecord | None = None
     try:
         record = await handing_in.hand_in(service, row)
+    except (StorageError, DeadlineError):
+        raise  # a full disk or a busy store: nothing was sent, and it passes
     except TunekitError as raised:
         error = raised
     current = await blocking(service.ledger.find, JobRow, row.id)
@@ -120,7 +122,7 @@ async def _look(service: Service, row: JobRow) -> JobRow:
         page = await _new_events(backend, seen.job_id, row.cursor)
     copied = [shapes.event_row(row, row.events + at, event) for at, event in enumerate(page.events)]
     if seen.state.is_terminal and not _is_full(page):
-        error = job.record.error if job.record is not None else None
+        error = (job.record.error if job.record is not None else None) or _why(seen)
         checkpoints = await _checkpoints(backend, seen)
         return await _end(
             service,
@@ -139,6 +141,16 @@ async def _look(service: Service, row: JobRow) -> JobRow:
             failures=0,
             due=service.now() + pause_s,
         )
+    )
+
+
+def _why(seen: Snapshot) -> JobError | None:
+    """What the backend said of a failure, where the store could not take it down."""
+    failure = seen.failure
+    if failure is None:
+        return None
+    return JobError(
+        message=failure.message, hint=failure.hint, code=failure.code, retryable=failure.retryable
     )
 
 

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tunekit.backends.base import Backend
 from tunekit.data.wording import brief
 from tunekit.errors import ConflictError, NotFoundError, UnsupportedError
 from tunekit.events import JobState
@@ -251,12 +250,6 @@ def _metadata_filter(request: Request) -> list[Where]:
     if len(found) > recipes.MAX_PAIRS:
         raise invalid(f"More than {recipes.MAX_PAIRS} pairs of metadata.", param="metadata")
     return found
-
-
-def require_backend(backend: Backend, verb: str) -> None:
-    """Refuse what a model's backend does not do."""
-    if not backend.capabilities.supports(verb):
-        raise unsupported("model", f"The model's backend cannot {verb}.")
 
 
 ROUTES = [

@@ -20,9 +20,11 @@ from tunekit import (
     Settings,
     StateChanged,
     Step,
+    StorageError,
     TuneSpec,
 )
 from tunekit.backends.base import Failure
+from tunekit.records import RunRecord
 from tunekit.server import Limits, Served
 from tunekit.testing import ScriptedBackend
 from tunekit.testing.scripted import training_script
@@ -211,6 +213,23 @@ async def test_a_refusal_of_the_backend_fails_the_job(serve: Serve) -> None:
     assert (job["status"], job["error"]["code"]) == ("failed", "backend")
 
 
+async def test_a_full_disk_only_delays_a_job(
+    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, failures = host.app.state.service.store, [StorageError("disk full", hint="free some space")] * 2
+    claim = store.claim
+
+    def claimed(draft: RunRecord) -> tuple[RunRecord, bool]:
+        if failures:
+            raise failures.pop()
+        found: tuple[RunRecord, bool] = claim(draft)
+        return found
+
+    monkeypatch.setattr(store, "claim", claimed)
+    assert (await host.ended(await host.create()))["status"] == "succeeded"
+    assert failures == []
+
+
 async def test_a_lost_answer_makes_no_second_job(serve: Serve) -> None:
     host = serve(ScriptedBackend(faults=["lose_reply"], read_failures=2))
     assert (await host.ended(await host.create()))["status"] == "succeeded"
@@ -269,3 +288,32 @@ async def test_dpo_keeps_the_hosts_adapter(serve: Serve, settings: Settings) -> 
     (run,) = await FineTuneJob.list_async(settings=settings, backend=host.backend)
     assert run.spec is not None
     assert run.spec.method == DPO(adapter=LoRA(rank=4), beta=0.5)
+
+
+class Saving(ScriptedBackend):
+    """A backend that keeps models of the way."""
+
+    def __init__(self) -> None:
+        super().__init__(generate=lambda prompt: "four")
+        verbs = self.capabilities.verbs | {"checkpoints"}
+        self.__dict__["capabilities"] = replace(self.capabilities, verbs=verbs)
+
+    async def checkpoints(self, job_id: str) -> tuple[str, ...]:
+        return "saved-step-1", "saved-step-2"
+
+
+async def test_checkpoints_are_models_too(serve: Serve) -> None:
+    host = serve(Saving())
+    job = await host.ended(await host.create())
+    path = f"/fine_tuning/jobs/{job['id']}/checkpoints"
+    found = (await host.get(path))["data"]
+    name = job["fine_tuned_model"]
+    shown = [(item["fine_tuned_model_checkpoint"], item["step_number"]) for item in found]
+    assert shown == [(name, 3), (f"{name}:ckpt-step-2", 2), (f"{name}:ckpt-step-1", 1)]
+    assert [item["metrics"]["train_loss"] for item in found] == [pytest.approx(1 / 3), 0.5, 1.0]
+    rest = await host.get(f"{path}?limit=1&after={found[0]['id']}")
+    assert ([item["id"] for item in rest["data"]], rest["has_more"]) == ([found[1]["id"]], True)
+    host.refused(await host.caller.get(f"{path}?after=ftckpt_of_nobody"), 404)
+    body = {"model": f"{name}:ckpt-step-1", "messages": [{"role": "user", "content": "hi"}]}
+    host.good(await host.caller.post("/chat/completions", json=body))
+    assert [model["id"] for model in (await host.get("/models"))["data"]] == ["base", name]
