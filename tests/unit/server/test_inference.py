@@ -205,3 +205,16 @@ def test_a_reader_that_leaves_ends_the_computation(settings: Settings) -> None:
         assert next(answer.iter_bytes())
         answer.close()
         eventually(lambda: model.closed == 1)
+
+
+async def test_what_nobody_expected_is_logged_and_tells_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*arguments: object) -> list[Generation]:
+        raise RuntimeError("/srv/secret/path")
+
+    monkeypatch.setattr(host.backend, "generate", broken)
+    answer = await host.caller.post("/chat/completions", json=ASKED)
+    assert "secret" not in host.refused(answer, 500)
+    assert answer.headers["x-request-id"]
+    assert "/srv/secret/path" in caplog.text
