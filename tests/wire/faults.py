@@ -30,7 +30,7 @@ class Fault:
 
     Attributes:
         name: For the messages of a failed test.
-        refuse_s: Nobody listens for so long before the request can come. Idle connections are closed.
+        refuse_s: Nobody listens for so long after the request before this one has come. Idle connections are closed.
         read: How many bytes of the request's body are read before the connection is reset, or before `instead` is
             answered; None reads it all. Unless it is None, the handler does not run.
         runs: Whether the handler runs: whether the call takes effect.
@@ -283,13 +283,10 @@ class FaultyServer:
         if refuse_s:
             self._deafen()
             self._drop_idle()
+            self._loop.call_later(refuse_s, self._listen)
         request = _parsed(head)
         last = refuse_s > 0 or request.headers.get("connection") == "close"
-        try:
-            return await self._misbehave(connection, request, fault, last=last) and not last
-        finally:
-            if refuse_s:
-                self._loop.call_later(refuse_s, self._listen)
+        return await self._misbehave(connection, request, fault, last=last) and not last
 
     async def _misbehave(self, connection: Connection, request: Request, fault: Fault, *, last: bool) -> bool:
         reader, writer = connection
@@ -308,7 +305,7 @@ class FaultyServer:
         data = fault.raw or _rendered(response or Response(), fault.length, last=last)
         await _write(writer, data[: fault.cut], fault.drip_s)
         if fault.cut is not None and fault.ending == "hang":
-            await asyncio.Event().wait()
+            await reader.read()  # until the client has had enough
         whole = fault.cut is None and fault.read is None and fault.raw is None
         return whole or _end(writer, fault.ending if fault.cut is not None else "close")
 
