@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from tunekit.backends.openai.inflate import Inflater
@@ -37,35 +38,63 @@ class Response(Protocol):
     async def aclose(self) -> None: ...  # noqa: D102 (frees the connection)
 
 
-class Failed(Exception):
-    """An attempt that did not go well. Holds words and numbers, nothing of a client: its frames know the key."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """How an attempt did not go well. Words and numbers, nothing of a client: its frames know the key.
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        reached: bool,
-        late: bool = False,
-        lasting: bool = False,
-        refusal: Refusal | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.late = late
-        self.refusal = refusal
-        self.outcome = Outcome(
-            reached=reached,
-            status=refusal.status if refusal else None,
-            headers=refusal.headers if refusal else {},
-            lasting=lasting,
+    Attributes:
+        reason: What happened.
+        reached: Whether a byte of the request may have left this machine.
+        late: Whether the call's time is up.
+        lasting: Whether another attempt cannot help.
+        refusal: The answer, if a whole one came.
+    """
+
+    reason: str
+    reached: bool
+    late: bool = False
+    lasting: bool = False
+    refusal: Refusal | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is decided upon."""
+        if self.refusal is None:
+            return Outcome(reached=self.reached, lasting=self.lasting)
+        return Outcome(
+            reached=self.reached,
+            status=self.refusal.status,
+            headers=self.refusal.headers,
+            lasting=self.lasting,
         )
 
 
-async def settled(work: Awaitable[T]) -> tuple[T | None, Failed | None]:
+class _Failed(Exception):
+    """Carries a failure to whoever calls `settled`."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+def failed(
+    reason: str,
+    *,
+    reached: bool,
+    late: bool = False,
+    lasting: bool = False,
+    refusal: Refusal | None = None,
+) -> Exception:
+    """What to raise where an attempt fails; `settled` gives it back as a `Failure`."""
+    return _Failed(Failure(reason=reason, reached=reached, late=late, lasting=lasting, refusal=refusal))
+
+
+async def settled(work: Awaitable[T]) -> tuple[T | None, Failure | None]:
     """What it gives, or how it failed: so an error that is made of that has no context to show."""
     try:
         return await work, None
-    except Failed as failed:
-        return None, failed
+    except _Failed as error:
+        return None, error.failure
 
 
 class Exchange:
@@ -106,7 +135,7 @@ class Exchange:
         """Send the request and wait for the head of the answer.
 
         Raises:
-            Failed: None came.
+            Exception: None came (`settled`).
             TunekitError: What was to be sent could not be read.
         """
         self._response = response = await self._waited(sending, left_s)
@@ -118,13 +147,13 @@ class Exchange:
         try:
             self._inflater = Inflater(self.headers.get("content-encoding", ""))
         except ValueError as error:
-            raise Failed(str(error), reached=True) from None
+            raise failed(str(error), reached=True) from None
 
     async def piece(self, left_s: float) -> bytes | None:
         """The next bytes of the body, at most 256 KiB, unpacked; None at its end.
 
         Raises:
-            Failed: The rest does not come, or is damaged.
+            Exception: The rest does not come, or is damaged (`settled`).
         """
         damage = ""
         try:
@@ -138,7 +167,7 @@ class Exchange:
             return piece
         except ValueError as error:
             damage = str(error)
-        raise Failed(damage, reached=True)
+        raise failed(damage, reached=True)
 
     async def _next(self) -> bytes | None:
         assert self._raw is not None, "begin comes first"
@@ -149,10 +178,10 @@ class Exchange:
         task.add_done_callback(_heard)
         await asyncio.wait({task}, timeout=left_s)  # which leaves the task alone, whatever becomes of us
         if not task.done():
-            raise Failed("the time was up", reached=self.reached, late=True)
+            raise failed("the time was up", reached=self.reached, late=True)
         self._pending = None
         if task.cancelled():
-            raise Failed("the event loop ends", reached=self.reached)
+            raise failed("the event loop ends", reached=self.reached)
         error = task.exception()
         if error is None:
             return task.result()
@@ -161,7 +190,7 @@ class Exchange:
         if isinstance(error, Exception):
             reason = self._describe(error)
             # The host's certificate will be the same at the next attempt.
-            raise Failed(reason, reached=self.reached, lasting="CERTIFICATE_VERIFY_FAILED" in reason)
+            raise failed(reason, reached=self.reached, lasting="CERTIFICATE_VERIFY_FAILED" in reason)
         raise error
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ from tunekit._version import __version__
 from tunekit.backends.openai import problems
 from tunekit.backends.openai.effort import Effort, Payload, address
 from tunekit.backends.openai.endpoint import Endpoint, KeyHeader
-from tunekit.backends.openai.exchange import Exchange, Failed, Response, settled
+from tunekit.backends.openai.exchange import Exchange, Failure, Response, failed, settled
 from tunekit.backends.openai.inflate import OFFERED
 from tunekit.backends.openai.lanes import Lanes
 from tunekit.backends.openai.quota import PROCESS_QUOTA, RetryQuota
@@ -115,9 +115,9 @@ class HttpTransport:
             while piece is not None:
                 yield piece
                 effort.ends = self._clock.monotonic() + effort.deadline_s
-                piece, failed = await settled(exchange.piece(self._left_s(effort)))
-                if failed is not None:
-                    raise self._error(effort, failed, Verdict(wait_s=None))
+                piece, failure = await settled(exchange.piece(self._left_s(effort)))
+                if failure is not None:
+                    raise self._error(effort, failure, Verdict(wait_s=None))
         finally:
             exchange.close()
 
@@ -169,12 +169,12 @@ class HttpTransport:
 
     async def _attempt(self, effort: Effort, use: Callable[[Effort, Exchange], Awaitable[T]]) -> T:
         effort.tries += 1
-        result, failed = await settled(self._exchanged(effort, use))
-        if failed is None:
+        result, failure = await settled(self._exchanged(effort, use))
+        if failure is None:
             self._quota.give_back(effort.cost)
             return result  # type: ignore[return-value]  # a T, which may be None
         verdict = decide(
-            failed.outcome,
+            failure.outcome,
             safety=effort.call.safety,
             tries=effort.tries,
             left_s=self._left_s(effort),
@@ -185,9 +185,9 @@ class HttpTransport:
             why = "this process has made too many calls again lately"
             verdict = Verdict(wait_s=None, told_s=verdict.told_s, why=why)
         if verdict.wait_s is None:
-            raise self._error(effort, failed, verdict)
+            raise self._error(effort, failure, verdict)
         effort.cost = verdict.cost
-        _log.info("%s: %s; again in %.2f s", effort, failed, verdict.wait_s)
+        _log.info("%s: %s; again in %.2f s", effort, failure, verdict.wait_s)
         raise _Again(verdict.wait_s)
 
     async def _exchanged(self, effort: Effort, use: Callable[[Effort, Exchange], Awaitable[T]]) -> T:
@@ -205,7 +205,7 @@ class HttpTransport:
                 exchange.close()
                 raise
             exchange.close()
-        raise Failed("it sends the call in a circle", reached=True, lasting=True)
+        raise failed("it sends the call in a circle", reached=True, lasting=True)
 
     async def _begun(self, effort: Effort, url: str) -> Exchange:
         exchange = await self._admitted(effort)
@@ -242,7 +242,9 @@ class HttpTransport:
             response = await client.send(request, stream=True)
         finally:
             if isinstance(content, AsyncGenerator):
-                await content.aclose()  # httpx does not, where it fails in the middle, and a file would stay open
+                await (
+                    content.aclose()
+                )  # httpx does not, where it fails in the middle, and a file would stay open
         exchange.location = response.extensions.get("location", "")
         return response
 
@@ -256,7 +258,7 @@ class HttpTransport:
                 return Exchange(lane, secret, _described)
         except TimeoutError:
             pass
-        raise Failed("no connection became free, or the key did not come", reached=False, late=True)
+        raise failed("no connection became free, or the key did not come", reached=False, late=True)
 
     async def _whole(self, effort: Effort, exchange: Exchange) -> Reply:
         body = bytearray()
@@ -272,7 +274,7 @@ class HttpTransport:
     async def _first(self, effort: Effort, exchange: Exchange) -> tuple[Exchange, bytes | None]:
         return exchange, await exchange.piece(self._left_s(effort))
 
-    async def _refusal(self, effort: Effort, exchange: Exchange) -> Failed:
+    async def _refusal(self, effort: Effort, exchange: Exchange) -> Exception:
         """What an answer says that is no good one; as much of it as came."""
         body = bytearray()
         while len(body) < _MOST_OF_A_PROBLEM:
@@ -284,24 +286,24 @@ class HttpTransport:
         if exchange.status in _REDIRECTS and exchange.location:
             found = problems.Problem(message=f"go to {problems.shown(exchange.location, 100)}")
         refusal = problems.Refusal(status=exchange.status, headers=exchange.headers, problem=found)
-        return Failed(
+        return failed(
             f"it answered {exchange.status}", reached=True, lasting=found.is_lasting, refusal=refusal
         )
 
-    def _error(self, effort: Effort, failed: Failed, verdict: Verdict) -> TunekitError:
+    def _error(self, effort: Effort, failure: Failure, verdict: Verdict) -> TunekitError:
         """What the caller is told in the end."""
         tried = f"; tried {effort.tries} times" if effort.tries > 1 else ""
         notes = tried + (f"; {verdict.why}" if verdict.why else "")
         facts: dict[str, Any] = {"host": self._endpoint.host, "backend": self._backend}
-        if failed.refusal is not None:
-            told = failed.refusal.told(verdict.told_s, notes)
+        if failure.refusal is not None:
+            told = failure.refusal.told(verdict.told_s, notes)
             return problems.refused(told, effort.call, **facts)
-        facts["reached"] = failed.outcome.reached
-        if failed.late:
+        facts["reached"] = failure.outcome.reached
+        if failure.late:
             return problems.overdue(
-                effort.call, deadline_s=effort.deadline_s, reason=f"{failed}{tried}", **facts
+                effort.call, deadline_s=effort.deadline_s, reason=f"{failure.reason}{tried}", **facts
             )
-        return problems.lost(effort.call, reason=f"{failed}{notes}", **facts)
+        return problems.lost(effort.call, reason=f"{failure.reason}{notes}", **facts)
 
 
 class _Again(Exception):
