@@ -106,7 +106,7 @@ class Reply:
         """
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BackendError(
                 f"the host answered {self.status} with something that is not JSON: {self.body[:40]!r}",
                 ambiguous=True,
