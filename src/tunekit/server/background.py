@@ -12,13 +12,16 @@ import logging
 from tunekit.errors import ConflictError, NotFoundError, TunekitError, UnsupportedError
 from tunekit.refs import ModelRef
 from tunekit.server import files, following, webhooks
+from tunekit.server.ledger import field_is
 from tunekit.server.rows import DeliveryRow, FileRow, JobRow, ModelRow, PartRow, Row, UploadRow
 from tunekit.server.service import Service, blocking
 
 _log = logging.getLogger(__name__)
 
 _PAUSE_S = 0.25
-_ROWS_PER_LOOK = 64
+_ROWS_PER_LOOK = 512
+_HAND_IN_AT_ONCE = 4
+"""Jobs whose files are read at once: a large one takes gigabytes."""
 _SWEEP_S = 3600.0
 _AGAIN_S = 60.0
 
@@ -35,13 +38,15 @@ class Background:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._handing_in: set[str] = set()
         self._nudge = asyncio.Event()
 
     def ensure_running(self) -> None:
         """Begin, if nothing runs on this event loop yet."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop or self._main is None or self._main.done():
-            self._loop, self._busy, self._nudge = loop, {}, asyncio.Event()
+            self._loop, self._nudge = loop, asyncio.Event()
+            self._busy, self._handing_in = {}, set()
             self._main = loop.create_task(self._run())
 
     def nudge(self) -> None:
@@ -75,8 +80,17 @@ class Background:
 
     async def _start_due(self) -> None:
         for row in await blocking(self._service.ledger.due, self._service.now(), limit=_ROWS_PER_LOOK):
-            if row.id not in self._busy:
+            if row.id not in self._busy and self._has_turn(row):
                 self._busy[row.id] = asyncio.create_task(self._attend(row))
+
+    def _has_turn(self, row: Row) -> bool:
+        """Whether there is room for this one now; of jobs to be handed in there is for a few."""
+        if not isinstance(row, JobRow) or row.phase != "validating":
+            return True
+        if len(self._handing_in) >= _HAND_IN_AT_ONCE:
+            return False
+        self._handing_in.add(row.id)
+        return True
 
     async def _attend(self, row: Row) -> None:
         try:
@@ -89,6 +103,7 @@ class Background:
             await self._put_off(row)
         finally:
             self._busy.pop(row.id, None)
+            self._handing_in.discard(row.id)
 
     async def _put_off(self, row: Row) -> None:
         try:
@@ -158,7 +173,10 @@ async def _deliver(service: Service, row: DeliveryRow) -> None:
 
 
 async def _remove_model(service: Service, row: ModelRow) -> None:
-    """Remove what the job of a deleted model left at its backend."""
+    """Remove what the job of a deleted model left at its backend, once no model that was tuned from it is left."""
+    if await blocking(_is_needed, service, row):
+        await blocking(lambda: service.ledger.change(row, due=service.now() + _AGAIN_S))
+        return
     reference = ModelRef(row.ref)
     job = await blocking(service.ledger.find, JobRow, row.parent)
     if job is not None and job.run_id and not row.is_checkpoint:
@@ -168,3 +186,11 @@ async def _remove_model(service: Service, row: ModelRow) -> None:
         except (NotFoundError, UnsupportedError):
             pass  # nothing is left, or nothing can be done
     await blocking(service.ledger.remove, row)
+
+
+def _is_needed(service: Service, row: ModelRow) -> bool:
+    """Whether a model that was tuned further from this one is there, or still to come: it may lie on top of it."""
+    further = service.ledger.page(
+        JobRow, tenant=row.tenant, limit=_ROWS_PER_LOOK, where=[field_is("request.model", row.id)]
+    )
+    return any(job.phase != "ended" or (job.model and not job.model_deleted) for job in further.rows)

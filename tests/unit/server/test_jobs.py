@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.server.conftest import LINE, Host, Serve
+from tests.unit.server.conftest import LINE, Host, Serve, soon
 from tunekit import (
     DPO,
     SFT,
@@ -26,6 +27,7 @@ from tunekit import (
 from tunekit.backends.base import Failure
 from tunekit.records import RunRecord
 from tunekit.server import Limits, Served
+from tunekit.server.rows import ModelRow
 from tunekit.testing import ScriptedBackend
 from tunekit.testing.scripted import training_script
 
@@ -271,6 +273,11 @@ async def test_a_tuned_model_is_tuned_further(serve: Serve, settings: Settings) 
     run, _ = await FineTuneJob.list_async(settings=settings, backend=backend)
     assert run.spec is not None
     assert (run.target, run.spec.warm_start) == ("scripted:base", "scripted:base-tuned-1")
+    host.good(await host.caller.delete(f"/models/{first['fine_tuned_model']}"))
+    ledger = host.app.state.service.ledger
+    # Gone for its owner; what it left behind stays as long as what was tuned from it.
+    await soon(lambda: ledger.find(ModelRow, first["fine_tuned_model"]).due > time.time() + 30)
+    host.refused(await host.caller.get(f"/models/{first['fine_tuned_model']}"), 404)
 
 
 async def test_dpo_keeps_the_hosts_adapter(serve: Serve, settings: Settings) -> None:
