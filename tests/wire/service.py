@@ -45,6 +45,7 @@ class Service(Jobs):
         super().__init__(script=script, reveal=reveal, page_size=page_size)
         self.described, self.answer = described, answer
         self.uploads: dict[str, Json] = {}
+        self.batches: dict[str, Json] = {}
         self.requests: list[Request] = []
         self.problems: list[str] = []
         self._lock = threading.RLock()
@@ -168,6 +169,58 @@ class Service(Jobs):
         said = self.answer(body["messages"])
         return chat_stream(body, said) if body.get("stream") else chat_completion(body, said)
 
+    def create_batch(self, request: Request) -> Json:
+        body = json.loads(request.body)
+        lines = self.contents[body["input_file_id"]].splitlines()
+        answers = [self._answered(json.loads(line)) for line in lines][::-1]  # in any order
+        good = b"".join(json.dumps(item).encode() + b"\n" for item in answers if not item["error"])
+        bad = b"".join(json.dumps(item).encode() + b"\n" for item in answers if item["error"])
+        batch = {
+            "id": f"batch_{self.number()}",
+            "object": "batch",
+            "endpoint": body["endpoint"],
+            "input_file_id": body["input_file_id"],
+            "completion_window": body["completion_window"],
+            "status": "completed",
+            "output_file_id": self.keep("output.jsonl", good, "batch_output")["id"],
+            "created_at": STARTED_AT,
+            "request_counts": {
+                "total": len(lines),
+                "completed": good.count(b"\n"),
+                "failed": bad.count(b"\n"),
+            },
+            "metadata": body.get("metadata"),
+        }
+        if bad:
+            batch["error_file_id"] = self.keep("errors.jsonl", bad, "batch_output")["id"]
+        self.batches[str(batch["id"])] = batch
+        return batch
+
+    def _answered(self, question: Json) -> Json:
+        body, response = question["body"], None
+        if self.described is not None:
+            self.problems += self.described.request_problems("POST", "/chat/completions", body)
+        said = self.answer(body["messages"])
+        error = {"code": "blocked", "message": "the question is blocked"} if said == "BLOCKED" else None
+        if error is None:
+            whole = json.loads(chat_completion(body, said).body)
+            response = {"status_code": 200, "request_id": "req_1", "body": whole}
+        return {
+            "id": "batch_req_1",
+            "custom_id": question["custom_id"],
+            "response": response,
+            "error": error,
+        }
+
+    def list_batches(self, request: Request) -> Json:
+        return self.page(list(self.batches.values())[::-1], request)
+
+    def batch(self, request: Request, batch_id: str) -> Json:
+        return known(self.batches, batch_id, "batch")
+
+    def cancel_batch(self, request: Request, batch_id: str) -> Json:
+        return known(self.batches, batch_id, "batch") | {"status": "cancelling"}
+
     def embed(self, request: Request) -> Response:
         return embeddings(json.loads(request.body))
 
@@ -195,6 +248,10 @@ _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("DELETE", r"/models/([^/]+)", Service.delete_model),
     ("POST", r"/chat/completions", Service.chat),
     ("POST", r"/embeddings", Service.embed),
+    ("POST", r"/batches", Service.create_batch),
+    ("GET", r"/batches", Service.list_batches),
+    ("GET", r"/batches/([^/]+)", Service.batch),
+    ("POST", r"/batches/([^/]+)/cancel", Service.cancel_batch),
 ]
 
 

@@ -30,6 +30,7 @@ from tunekit.backends.openai import (
     wire,
 )
 from tunekit.backends.openai.account import Permission
+from tunekit.backends.openai.batches import Batches
 from tunekit.backends.openai.files import Files
 from tunekit.backends.openai.jobs import Jobs, oldest_live
 from tunekit.backends.openai.lifecycle import TunedModel
@@ -102,7 +103,7 @@ class OpenAIBackend(Backend):
         settings: Settings | None = None,
     ) -> None:
         key, api_key = api_key, None  # a traceback may show what the variables of its frames hold
-        _check(files_expire_after_s, requests_at_once)
+        connecting.check_numbers(files_expire_after_s, requests_at_once)
         given = base_url or connecting.base_url_from_environment(host)
         self._host = hosts.serving(host, given)
         self._base_url = hosts.address(self._host, given)
@@ -289,6 +290,11 @@ class OpenAIBackend(Backend):
         """One vector per text, in order."""
         return await inference.embed(self._transport, model, texts, at_once=self._at_once)
 
+    @property
+    def batches(self) -> Batches:
+        """Questions by the thousand at half the price, answered within a day."""
+        return Batches(files=self._files, max_tokens_field=self._host.max_tokens_field)
+
     async def models(self) -> tuple[RemoteModel, ...]:
         """Every model that the account sees, with the day on which it stops answering where one is announced."""
         return tuple(await account.models(self._transport))
@@ -388,13 +394,3 @@ class OpenAIBackend(Backend):
     def _claim(self, verb: str) -> None:
         if not self.capabilities.supports(verb):
             self._unsupported(verb)
-
-
-def _check(files_expire_after_s: int | None, requests_at_once: int) -> None:
-    if files_expire_after_s is not None and not 3600 <= files_expire_after_s <= 2_592_000:
-        raise SpecError(
-            f"files_expire_after_s is {files_expire_after_s}",
-            hint="use 3600 (an hour) to 2592000 (30 days), or None",
-        )
-    if requests_at_once < 1:
-        raise SpecError(f"requests_at_once is {requests_at_once}", hint="use 1 or more")

@@ -17,6 +17,21 @@ BASE_URL_VARIABLES = ("TUNEKIT_OPENAI_BASE_URL", "OPENAI_BASE_URL")
 """Read for the host "openai" alone: a key of another host must not follow them."""
 
 
+def check_numbers(files_expire_after_s: int | None, requests_at_once: int) -> None:
+    """Refuse what no host takes.
+
+    Raises:
+        SpecError: A number is out of its range.
+    """
+    if files_expire_after_s is not None and not 3600 <= files_expire_after_s <= 2_592_000:
+        raise SpecError(
+            f"files_expire_after_s is {files_expire_after_s}",
+            hint="use 3600 (an hour) to 2592000 (30 days), or None",
+        )
+    if requests_at_once < 1:
+        raise SpecError(f"requests_at_once is {requests_at_once}", hint="use 1 or more")
+
+
 def base_url_from_environment(host: str) -> str:
     """Where the environment says that the host is; "" where it does not say."""
     names = BASE_URL_VARIABLES if host == "openai" else ()

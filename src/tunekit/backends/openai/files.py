@@ -15,6 +15,7 @@ from tunekit.backends.openai.wire import RemoteFile
 from tunekit.errors import BackendError, DeadlineError, NotFoundError
 
 FINE_TUNE = "fine-tune"
+BATCH = "batch"
 PAGE_SIZE = 1000
 LISTING_DELAYS_S = (0.0, 1.0, 3.0, 8.0)
 """Pauses before each of the looks after which a file that was not seen is not there."""
@@ -46,25 +47,29 @@ class Files:
     expire_after_s: int | None = None
     part_bytes: int = uploads.PART_BYTES
 
-    async def ensure(self, file: DataFile) -> str:
+    async def ensure(self, file: DataFile, purpose: str = FINE_TUNE) -> str:
         """The id of this file at the host: of one that is there, else of one that is uploaded now.
 
         An upload whose outcome nobody knows is looked for before it is made again.
+
+        Args:
+            file: The file here.
+            purpose: What it is for there.
 
         Raises:
             BackendError: It could not be uploaded.
             DeadlineError: A call took too long; what was uploaded is found by the next call.
         """
-        found = await self._find(file)
+        found = await self._find(file, purpose)
         for attempt in range(MAX_ATTEMPTS):
             if found:
                 break
             try:
-                return await self._upload(file)
+                return await self._upload(file, purpose)
             except (BackendError, DeadlineError) as error:
                 if not getattr(error, "ambiguous", True):
                     raise
-                found = await self._look_again(file)
+                found = await self._look_again(file, purpose)
                 if not found and attempt == MAX_ATTEMPTS - 1:
                     raise
         return found
@@ -94,15 +99,15 @@ class Files:
         with suppress(NotFoundError):
             await self.transport.send(call)
 
-    async def _look_again(self, file: DataFile) -> str:
+    async def _look_again(self, file: DataFile, purpose: str) -> str:
         for delay_s in LISTING_DELAYS_S:
             await self.clock.sleep(delay_s)
-            if found := await self._find(file):
+            if found := await self._find(file, purpose):
                 return found
         return ""
 
-    async def _find(self, file: DataFile) -> str:
-        query: Query = (("purpose", FINE_TUNE),)
+    async def _find(self, file: DataFile, purpose: str) -> str:
+        query: Query = (("purpose", purpose),)
         async for page in listing.pages(self.transport, "/files", wire.file, query=query, size=PAGE_SIZE):
             for item in page.items:
                 if self._is(item, file):
@@ -114,20 +119,20 @@ class Files:
         same = item.filename == file.filename and item.size_bytes in (file.size_bytes, -1)
         return same and lasts and item.status not in _UNUSABLE
 
-    async def _upload(self, file: DataFile) -> str:
+    async def _upload(self, file: DataFile, purpose: str) -> str:
         if self.takes_parts and file.size_bytes > self.part_bytes:
             return await uploads.in_parts(
                 self.transport,
                 file,
-                purpose=FINE_TUNE,
+                purpose=purpose,
                 expires_after=self._expires_after(),
                 part_bytes=self.part_bytes,
                 deadline_s=_deadline_s(self.part_bytes),
             )
-        return await self._whole(file)
+        return await self._whole(file, purpose)
 
-    async def _whole(self, file: DataFile) -> str:
-        form = [("purpose", FINE_TUNE)]
+    async def _whole(self, file: DataFile, purpose: str) -> str:
+        form = [("purpose", purpose)]
         form += [(f"expires_after[{name}]", str(value)) for name, value in self._expires_after().items()]
         call = Call(
             method="POST",
