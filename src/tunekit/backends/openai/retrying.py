@@ -6,7 +6,6 @@ seconds or as a date. What differs: a call that is ONCE is only made again when 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -22,6 +21,7 @@ LONGEST_TOLD_S = 120.0
 CONFLICT_TRIES = 3
 """A 409 may be a lock that is soon free, or a conflict that stays."""
 
+_EVER = 1e9  # "inf" is no number of JSON, in which errors may be kept
 _LASTING = {501, 505}  # "not implemented" and "HTTP version not supported" do not pass
 
 
@@ -136,7 +136,7 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if value >= 0 and not math.isnan(value) else None
+    return min(value, _EVER) if value >= 0 else None  # which leaves out what is not a number
 
 
 def _until(date: str, now_s: float) -> float | None:
