@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -58,15 +59,16 @@ async def create(request: Request) -> Response:
         raise invalid(f"The file is larger than {service.limits.upload_bytes} bytes.", param="bytes")
     await files.require_room(service, tenant, body.bytes)
     now = service.now()
+    expires_at = math.ceil(now) + service.limits.upload_s
     row = UploadRow(
         id=new_id("upload_"),
         tenant=tenant,
         created_at=now,
-        due=now + service.limits.upload_s,
+        due=expires_at,
         bytes=body.bytes,
         filename=body.filename.replace("\\", "/").rpartition("/")[2],
         purpose=body.purpose,
-        expires_at=int(now) + service.limits.upload_s,
+        expires_at=expires_at,
         keep_s=body.expires_after.seconds if body.expires_after is not None else None,
     )
     await blocking(service.ledger.add, row)

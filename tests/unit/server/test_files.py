@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import time
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from tests.unit.server.conftest import Host, Serve, soon
 from tunekit import Settings
 from tunekit.server import Limits
 from tunekit.server.forms import Form, read_form
+from tunekit.server.service import Service
 
 
 def on_disk(settings: Settings) -> list[str]:
@@ -130,13 +132,13 @@ async def test_parts_that_do_not_add_up(host: Host) -> None:
 
 
 async def test_an_upload_that_is_cancelled_or_expired_takes_no_parts(
-    serve: Serve, settings: Settings
+    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = serve(limits=Limits(upload_s=1))
     upload_id, parts = await upload(host, [b"hello"])
     assert host.good(await host.caller.post(f"/uploads/{upload_id}/cancel"))["status"] == "cancelled"
     host.refused(await host.caller.post(f"/uploads/{upload_id}/complete", json={"part_ids": parts}), 409)
     upload_id, parts = await upload(host, [b"world"])
+    monkeypatch.setattr(Service, "now", lambda service: time.time() + 3602)
     await soon(lambda: not on_disk(settings))
     answer = await host.caller.post(f"/uploads/{upload_id}/complete", json={"part_ids": parts})
     assert "expired" in host.refused(answer, 409)
