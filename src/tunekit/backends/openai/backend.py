@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tunekit._clock import Clock, SystemClock
@@ -32,13 +29,14 @@ from tunekit.backends.openai import (
 from tunekit.backends.openai.account import Permission
 from tunekit.backends.openai.batches import Batches
 from tunekit.backends.openai.files import Files
+from tunekit.backends.openai.handover import Handover
 from tunekit.backends.openai.jobs import Jobs, oldest_live
 from tunekit.backends.openai.lifecycle import TunedModel
 from tunekit.backends.openai.secret import Key
 from tunekit.backends.openai.transport import Transport
 from tunekit.backends.openai.wire import RemoteJob, RemoteModel
 from tunekit.data.wording import brief
-from tunekit.errors import BackendError, DeadlineError, NotFoundError, SpecError
+from tunekit.errors import NotFoundError, SpecError
 from tunekit.events import JobState
 from tunekit.spec import Sampling, TuneSpec
 
@@ -128,6 +126,7 @@ class OpenAIBackend(Backend):
             takes_parts=self._host.uploads,
             expire_after_s=files_expire_after_s,
         )
+        self._handover = Handover(host=self._host, files=self._files, backend=name)
         # Claims are of a class; here each instance may speak to another host.
         self.__dict__.update(name=name, capabilities=self._host.capabilities())
 
@@ -159,7 +158,7 @@ class OpenAIBackend(Backend):
             today=today,
             backend=self.name,
         )
-        training_file, validation_file = await self._uploaded(request)
+        training_file, validation_file = await self._handover.ids(request)
         body = translate.create_body(
             request, self._host, training_file=training_file, validation_file=validation_file
         )
@@ -324,38 +323,11 @@ class OpenAIBackend(Backend):
         await account.forbid(self._transport, checkpoint, permission_id)
 
     async def aclose(self) -> None:
-        """Let go of the connections. Jobs go on."""
+        """Let go of the connections and of uploads that nobody waits for. Jobs go on."""
+        await self._handover.aclose()
         await self._transport.aclose()
 
     # --- inside ---------------------------------------------------------------------------------------
-
-    async def _uploaded(self, request: SubmitRequest) -> tuple[str, str]:
-        """Ids of the files with the data. Whatever goes wrong here, there is no job yet."""
-        with tempfile.TemporaryDirectory(prefix="tunekit-") as directory:
-            written = await asyncio.to_thread(self._written, request, Path(directory))
-            try:
-                ids = [await self._files.ensure(file) for file in written]
-            except (BackendError, DeadlineError) as error:
-                raise BackendError(
-                    f"the data could not be uploaded, so no job was made: {error.message}",
-                    hint=error.hint,
-                    backend=self.name,
-                    retryable=error.retryable,
-                    details=error.details,
-                ) from error
-        return ids[0], ids[1] if len(ids) > 1 else ""
-
-    def _written(self, request: SubmitRequest, directory: Path) -> list[datafiles.DataFile]:
-        tag = datafiles.tag_of(request.idempotency_key) if self._host.finds_by == "file" else ""
-        data = [
-            (request.train, tag),
-            *(((request.validation, ""),) if request.validation is not None else ()),
-        ]
-        model = translate.base_of(request)
-        return [
-            datafiles.written(rows, directory, self._host, model=model, backend=self.name, tag=its_tag)
-            for rows, its_tag in data
-        ]
 
     async def _of_file_for(self, key: str) -> list[RemoteJob]:
         """Jobs whose training file bears the key in its name, or that are tagged with it all the same."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ from tests.wire.account import Refusal
 from tests.wire.exchange import Request, Response
 from tests.wire.inprocess import InProcess
 from tests.wire.service import Service
+from tunekit import Settings
 from tunekit.backends.openai.backend import OpenAIBackend
+from tunekit.backends.openai.transport import Call, Reply
 from tunekit.errors import BackendError, UnknownOutcomeError
 from tunekit.events import JobState
 
@@ -123,3 +127,30 @@ def test_reply_that_names_no_job_is_looked_up(transport: InProcess, service: Ser
     transport.handler = odd
     job = submit(backend_of(transport))
     assert [f"openai:{job_id}" for job_id in service.jobs] == [job.ref]
+
+
+class SlowUpload(InProcess):
+    """A host to which an upload takes longer than a submission may."""
+
+    async def send(self, call: Call) -> Reply:
+        if (call.method, call.path) == ("POST", "/files"):
+            await asyncio.sleep(0.5)
+        return await InProcess.send(self, call)
+
+
+def test_upload_that_takes_longer_than_a_submission_may_is_joined_and_not_begun_again(
+    service: Service, tmp_path: Path
+) -> None:
+    transport = SlowUpload(handler=service)
+    job = submit(backend_of(transport), settings=Settings(home=tmp_path, submit_timeout_s=0.3))
+    assert [f"openai:{job_id}" for job_id in service.jobs] == [job.ref]
+    assert sum((call.method, call.path) == ("POST", "/files") for call in transport.calls) == 1
+
+
+async def test_upload_that_nobody_waits_for_ends_with_the_backend(service: Service) -> None:
+    transport = SlowUpload(handler=service)
+    backend = backend_of(transport)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(submitted(backend), timeout=0.1)
+    await backend.aclose()
+    assert service.files == {} and transport.at_once == 0
