@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from tests.unit.server.conftest import Host, Serve, soon
+from tests.unit.server.hosting import Host, Serve, soon
 from tunekit import Settings
 from tunekit.server import Limits
 from tunekit.server.forms import Form, read_form

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.server.conftest import KEY, LINE
+from tests.unit.server.hosting import KEY, LINE
 from tests.wire.serving import Described
 from tunekit import Settings
 from tunekit.server import create_app

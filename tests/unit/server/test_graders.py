@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.server.conftest import Host, Serve
+from tests.unit.server.hosting import Host, Serve
 from tunekit import RFT, FineTuneJob, Settings
 from tunekit.server import Limits
 from tunekit.testing import ScriptedBackend

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.processes import eventually
-from tests.unit.server.conftest import KEY, Host, Serve
+from tests.unit.server.hosting import KEY, Host, Serve
 from tests.wire.serving import serving
 from tunekit import BackendError, Message, Sampling, Settings, Usage
 from tunekit.backends import GenerateRequest, Generation

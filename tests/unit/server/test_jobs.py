@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.server.conftest import LINE, Host, Serve, soon
+from tests.unit.server.hosting import LINE, Host, Serve, soon
 from tunekit import (
     DPO,
     SFT,

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.server.conftest import KEY, Host
+from tests.unit.server.hosting import KEY, Host
 from tunekit import Settings, SpecError, StorageError
 from tunekit.server import Keys, add_key, create_app, hashed, read_keys
 from tunekit.testing import ScriptedBackend

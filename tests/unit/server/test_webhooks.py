@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.unit.server.conftest import Serve, soon
+from tests.unit.server.hosting import Serve, soon
 from tunekit import JobState, SpecError
 from tunekit.backends.openai.webhooks import receive
 from tunekit.server import Webhook
