@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,14 @@ async def test_the_same_request_is_the_same_job(host: Host) -> None:
     assert again["id"] == first["id"]
     await host.ended(first)
     assert (await host.create(training_file=file))["status"] == "succeeded"
+    assert host.backend.counters.jobs == 1
+
+
+async def test_the_same_request_at_once_is_the_same_job(host: Host) -> None:
+    file = (await host.upload())["id"]
+    jobs = await asyncio.gather(*(host.create(training_file=file) for _ in range(10)))
+    assert len({job["id"] for job in jobs}) == 1
+    await host.ended(jobs[0])
     assert host.backend.counters.jobs == 1
 
 
