@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -169,8 +170,15 @@ class OpenAIBackend(Backend):
         return money.price_at(self._host, model)
 
     async def snapshot(self, job_id: str) -> Snapshot:
-        """Where the job stands; a state that is not known here is RUNNING."""
-        return translate.snapshot_of(await self._jobs.of(job_id))
+        """Where the job stands; a state that is not known here is RUNNING.
+
+        Of a host that only keeps checkpoints, the model is the last of these, as its deploy step takes it.
+        """
+        seen = translate.snapshot_of(await self._jobs.of(job_id))
+        is_nameless = seen.state is JobState.SUCCEEDED and not seen.model
+        if is_nameless and self._host.deploy and self.capabilities.supports("checkpoints"):
+            return replace(seen, model=next(reversed(await self.checkpoints(job_id)), None))
+        return seen
 
     async def events(self, job_id: str, cursor: str | None) -> EventPage:
         """The job's log behind the cursor, with the changes of its state; the end comes last."""

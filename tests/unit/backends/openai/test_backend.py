@@ -231,6 +231,21 @@ async def test_model_that_needs_a_deployment_says_so(transport: InProcess) -> No
     assert "deployment" in caught.value.hint
 
 
+async def test_host_that_keeps_checkpoints_alone_names_the_last_of_them(
+    transport: InProcess, service: Service
+) -> None:
+    service.described = None
+    backend = backend_of(transport, host="nebius")
+    job_id = await submitted(backend, model="meta-llama/Llama-3.3-70B-Instruct")
+    assert service.jobs[job_id].body["training_file"] in service.files
+    await backend.snapshot(job_id)
+    service.jobs[job_id].body["fine_tuned_model"] = None
+    for checkpoint in service.jobs[job_id].checkpoints:
+        checkpoint["fine_tuned_model_checkpoint"] = None
+    last = service.jobs[job_id].checkpoints[-1]["id"]
+    assert (await backend.snapshot(job_id)).model == f"{job_id}:{last}"
+
+
 async def test_verbs_that_a_host_lacks_are_refused(transport: InProcess) -> None:
     backend = backend_of(transport, host="bedrock", base_url="https://bedrock-mantle.us-west-2.api.aws/v1")
     with pytest.raises(UnsupportedError, match="pause"):
