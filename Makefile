@@ -50,6 +50,7 @@ bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(DEV) ## measure tunekit aga
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/read_excel.py
+	$(BIN)/python benchmarks/client.py
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/probe.py
 	$(BIN)/python benchmarks/defaults.py
