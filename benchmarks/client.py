@@ -1,6 +1,6 @@
 """Our client of OpenAI's API beside the official package: a large upload, and many jobs polled at once.
 
-    python benchmarks/client.py [--megabytes 2000] [--jobs 1000] [--polls 10] [--quick]
+    python benchmarks/client.py [--megabytes 2000] [--jobs 1000] [--polls 3] [--quick]
 
 Both talk to one server on the loopback, a process of its own that throws away what it is sent. Each measurement is a
 process of its own too; the clients take turns, and the tables show every turn. Each client is as its makers ship it:
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--megabytes", type=int, default=2000)
     parser.add_argument("--jobs", type=int, default=1000)
-    parser.add_argument("--polls", type=int, default=10, help="how often each job is polled")
+    parser.add_argument("--polls", type=int, default=3, help="how often each job is polled")
     parser.add_argument("--quick", action="store_true", help="200 MB, 100 jobs, 3 polls: shows that it works")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", nargs=3, metavar=("CLIENT", "TASK", "URL"), help=argparse.SUPPRESS)
