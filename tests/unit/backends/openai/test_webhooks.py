@@ -165,7 +165,7 @@ def test_a_body_that_was_parsed_already_is_the_hosts_mistake() -> None:
         "whsec_",
         "whsec_AAAA",
         "whsec_***",
-        SECRET[6:],
+        pytest.param(SECRET[6:], id="without its prefix"),
         [],
         [SECRET, "x"],
         None,
