@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 import tunekit as tk
-from tunekit.backends.openai.backend import OpenAIBackend
+from tunekit.backends.openai import OpenAIBackend
 from tunekit.backends.openai.lifecycle import TunedModel
 
 MOST_DIFFERENCES = 20
