@@ -19,6 +19,11 @@ from tunekit.backends.openai.http import HttpTransport
 from tunekit.backends.openai.transport import Call, FilePart, Safety
 from tunekit.errors import BackendError, DeadlineError, TunekitError
 
+pytestmark = [
+    pytest.mark.usefixtures("torn"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 OVERRUN_S = 1.0
 
 

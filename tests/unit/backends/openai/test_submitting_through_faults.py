@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -28,8 +27,10 @@ from tunekit.events import JobState
 from tunekit.store.memory import MemoryStore
 from tunekit.testing import tiny_dataset
 
-# Of a connection that breaks in the middle of a call, the garbage collector may be the first to hear.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.usefixtures("torn"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 CREATE = ("POST", "/v1/fine_tuning/jobs")
 LATEST_S = 20.0
@@ -112,7 +113,6 @@ async def through_faults(home: Path, count: int, random: Random, *, finds_by_tag
             await calm.backend.models()
         jobs = [await calm.submit(number) for number in range(count)]
         await calm.http.aclose()
-    gc.collect()  # what was torn in the middle ends here, and not in somebody else's test
     assert max(Counter(job.body["metadata"]["tunekit_run"] for job in service.jobs.values()).values()) == 1
     assert max(Counter(file["filename"] for file in service.files.values()).values()) == 1
     assert len(service.jobs) == count, (
