@@ -20,7 +20,7 @@ from pathlib import Path
 
 import tunekit as tk
 from tunekit.backends.openai import OpenAIBackend
-from tunekit.backends.openai.lifecycle import TunedModel
+from tunekit.backends.openai.lifecycle import Inventory, TunedModel
 
 MOST_DIFFERENCES = 20
 
@@ -28,7 +28,8 @@ MOST_DIFFERENCES = 20
 def main() -> int:
     arguments = parse_arguments(sys.argv[1:])
     try:
-        leave(arguments, OpenAIBackend(host=arguments.host, base_url=arguments.base_url))
+        query = dict(pair.split("=", 1) for pair in arguments.query)
+        leave(arguments, OpenAIBackend(host=arguments.host, base_url=arguments.base_url, query=query))
     except tk.TunekitError as error:
         say(f"\n{type(error).__name__}: {error}")
         return 1
@@ -41,6 +42,8 @@ def leave(arguments: argparse.Namespace, account: OpenAIBackend) -> None:
     models = asyncio.run(inventory(account))
     for model in models:
         say(f"{model.id}  from {model.base or 'an unknown base'}  {remaining(model)}")
+    for missing in models.missing:
+        say(f"warning: {missing}")
     if not arguments.model:
         say(f"{len(models)} tuned models; name one with --model to go on")
         return
@@ -74,7 +77,7 @@ def leave(arguments: argparse.Namespace, account: OpenAIBackend) -> None:
     say(f"report    {report}")
 
 
-async def inventory(account: OpenAIBackend) -> tuple[TunedModel, ...]:
+async def inventory(account: OpenAIBackend) -> Inventory:
     """Every tuned model of the account, those that stop answering soonest first."""
     try:
         return await account.tuned_models()
@@ -85,18 +88,48 @@ async def inventory(account: OpenAIBackend) -> tuple[TunedModel, ...]:
 def recorded(evaluator: tk.Evaluator, model: str, account: OpenAIBackend, directory: Path) -> tk.Evaluation:
     """The old model's answers and scores: as they were recorded, or else asked for now and recorded."""
     path = directory / f"{re.sub('[^A-Za-z0-9.-]', '_', model)}.json"
-    if path.is_file():
+    before = stored(evaluator, path) if path.is_file() else None
+    if before and not unanswered(before):
         say(f"recorded  {path}, which is taken as it is")
-        return tk.Evaluation.from_json(path.read_bytes())
-    evaluation = evaluator.run(f"{account.name}:{model}", backend=account)
-    path.write_text(evaluation.to_json(indent=1), encoding="utf-8")
-    say(f"recorded  {len(evaluation.items)} answers in {path}")
-    failed = sum(item.answer is None for item in evaluation.items)
-    if failed:
+        return before
+    try:
+        evaluation = evaluator.run(f"{account.name}:{model}", backend=account)
+    except tk.TunekitError as error:
+        if before is None:
+            raise
         say(
-            f"  warning: {failed} were not answered; remove the file and run this again while the model answers"
+            f"  warning: {unanswered(before)} of the answers in {path} are missing, and cannot be had now: {error}"
+        )
+        return before
+    if before is None or unanswered(evaluation) < unanswered(before):
+        partial = path.with_suffix(".partial")  # a recording that was cut off must not be taken for one
+        partial.write_text(evaluation.to_json(indent=1), encoding="utf-8")
+        partial.replace(path)
+        before = evaluation
+    say(f"recorded  {len(before.items) - unanswered(before)} answers in {path}")
+    if unanswered(before):
+        say(f"  warning: {unanswered(before)} were not answered; run this again while the model answers")
+    return before
+
+
+def stored(evaluator: tk.Evaluator, path: Path) -> tk.Evaluation:
+    """A recording made earlier, if it is one of these questions."""
+    try:
+        evaluation = tk.Evaluation.from_json(path.read_bytes())
+    except tk.SpecError as error:
+        raise tk.EvaluationError(
+            f"{path} is no recording: {error}", hint="move it away and record again"
+        ) from error
+    if differences := evaluator.provenance.differences(evaluation.provenance):
+        raise tk.EvaluationError(
+            f"{path} is a recording of something else: {'; '.join(differences)}",
+            hint="pass the --test and --max-tokens that it was made with, or another --directory",
         )
     return evaluation
+
+
+def unanswered(evaluation: tk.Evaluation) -> int:
+    return sum(item.answer is None for item in evaluation.items)
 
 
 def told(
@@ -133,13 +166,14 @@ def told(
 
 def remaining(model: TunedModel) -> str:
     if model.days_left is None:
-        return "no end announced"
+        return model.ends_by or "no end announced"
     return f"{model.days_left} days left, until {model.ends_on} ({model.ends_by})"
 
 
 def say(text: str) -> None:
-    """Write a line at once, also into a pipe."""
-    sys.stdout.write(text + "\n")
+    """Write a line at once, also into a pipe; what a host named oddly cannot steer the terminal."""
+    shown = (char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+    sys.stdout.write("".join(shown) + "\n")
     sys.stdout.flush()
 
 
@@ -150,6 +184,9 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="openai", help="whose account it is")
     parser.add_argument(
         "--base-url", default=None, help="address of the API, where the host has more than one"
+    )
+    parser.add_argument(
+        "--query", action="append", default=[], metavar="NAME=VALUE", help="sent with every call, for proxies"
     )
     parser.add_argument("--model", default="", help="tuned model to replace, as the inventory names it")
     parser.add_argument("--test", default="", help="evaluation set, in any shape that Dataset.load reads")

@@ -1,4 +1,4 @@
-"""The page about hosts says what the profiles say: each has its section, with its dates, key and address."""
+"""The pages about hosts say what the profiles say: each host has its row and its page, with its facts and dates."""
 
 from __future__ import annotations
 
@@ -7,35 +7,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.host_pages import PAGES, page_of, with_table
 from tunekit.backends.openai import hosts
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "hosts.md").read_text(encoding="utf-8")
-ALL_SECTIONS = dict(
-    re.findall(r"^## [^\n]*\{ #(\w+) \}\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL)
-)
-
-SECTIONS = {name: text for name, text in ALL_SECTIONS.items() if name != "money"}
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "hosts.md").read_text(encoding="utf-8")
+ROWS = dict(re.findall(r"^\| \[`(\w+)`\]\(\.\./hosts/\1\.md\) (.*)$", GUIDE, flags=re.MULTILINE))
 
 
-def test_each_host_has_its_section_and_its_row() -> None:
-    assert list(SECTIONS) == list(hosts.NAMES)
-    assert re.findall(r"^\| \[`(\w+)`\]\(#\w+\)", PAGE, flags=re.MULTILINE) == list(hosts.NAMES)
+def test_each_host_has_its_row_and_its_page() -> None:
+    assert list(ROWS) == list(hosts.NAMES)
+    assert {page.stem for page in PAGES.glob("*.md")} == set(hosts.NAMES)
 
 
 @pytest.mark.parametrize("name", hosts.NAMES)
-def test_its_facts_are_on_the_page(name: str) -> None:
-    host, section = hosts.host_of(name), SECTIONS[name]
-    facts = [
-        host.base_url,
-        host.training_ends,
-        *host.key_variables,
-        *host.fields,
-        *host.hyperparameters,
-        *host.needs_query,
-    ]
-    assert [fact for fact in facts if fact and fact not in section and fact != host_address(host)] == []
-    assert host.as_of in PAGE
-    row = next(line for line in PAGE.splitlines() if line.startswith(f"| [`{name}`]"))
+def test_its_page_has_the_facts_of_the_profile(name: str) -> None:
+    text = page_of(name).read_text(encoding="utf-8")
+    assert text == with_table(text, hosts.host_of(name)), "run: python -m tests.docs.host_pages"
+
+
+@pytest.mark.parametrize("name", hosts.NAMES)
+def test_its_row_has_what_one_must_know_first(name: str) -> None:
+    host, row = hosts.host_of(name), ROWS[name]
     if host.key_header != "authorization":
         assert f"`{host.key_header}`" in row
     assert ("its tag" in row) == (host.finds_by == "metadata" or name == "generic")
@@ -43,14 +35,10 @@ def test_its_facts_are_on_the_page(name: str) -> None:
         assert method.upper() in row
 
 
-def host_address(host: hosts.Host) -> str:
-    """OpenAI's own address is told by nobody, because everybody has it."""
-    return host.base_url if host.name == "openai" else ""
-
-
-@pytest.mark.parametrize("name", ["openai", "foundry"])
-def test_dates_of_models_are_those_of_the_profile(name: str) -> None:
+@pytest.mark.parametrize("name", hosts.NAMES)
+def test_dates_in_the_text_are_those_of_the_profile(name: str) -> None:
     host = hosts.host_of(name)
-    of_models = {day for facts in host.models.values() for day in (facts.training_ends, facts.answers_end)}
-    told = set(re.findall(r"\d{4}-\d\d-\d\d", SECTIONS[name]))
-    assert told <= of_models | {host.training_ends, host.as_of}
+    known = {day for facts in host.models.values() for day in (facts.training_ends, facts.answers_end)}
+    known |= {host.training_ends, host.as_of, *re.findall(r"\d{4}-\d\d-\d\d", " ".join(host.notes))}
+    text, _, _ = page_of(name).read_text(encoding="utf-8").partition("<!-- host:")
+    assert set(re.findall(r"\d{4}-\d\d-\d\d", text)) <= known

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.wire.account import Refusal
 from tests.wire.faults import FaultyServer
 from tests.wire.service import Service
 from tunekit import Evaluation
@@ -93,7 +94,7 @@ def test_from_a_recording_to_a_report_and_again_without_the_old_model(
     assert recorded.returncode == 0, recorded.stdout + recorded.stderr
     (path,) = (tmp_path / "leaving").glob("*.json")
     evaluation = Evaluation.from_json(path.read_bytes())
-    assert len(evaluation.items) == 20 and evaluation["exact_match"].mean.estimate == 0.95
+    assert len(evaluation.items) == 20 and evaluation["exact_match"].value.estimate == 0.95
 
     service.answer = None  # type: ignore[assignment]  # the day has come: asking it now would break
     for _ in range(2):
@@ -104,6 +105,41 @@ def test_from_a_recording_to_a_report_and_again_without_the_old_model(
     assert f"# From openai:{TUNED} to acme:small-tuned-1" in report
     assert "19 of 20 answers are the same" in report
     assert "'What is 39 + 1?': 'forty-two' became '40'" in report
+
+
+def test_a_recording_of_other_questions_is_refused_before_anything_is_trained(leave: Leave) -> None:
+    assert leave("--model", TUNED, "--test", "test.jsonl").returncode == 0
+    done = leave("--model", TUNED, "--test", "train.jsonl", "--train", "test.jsonl", "--to", "acme:small")
+    assert done.returncode == 1 and "is a recording of something else: test set" in done.stdout
+    assert "job " not in done.stdout
+
+
+def test_answers_that_are_missing_are_asked_for_again(leave: Leave, service: Service, tmp_path: Path) -> None:
+    busy = [True] * 200
+
+    def sometimes(messages: list[dict[str, str]]) -> str:
+        if busy and int(messages[-1]["content"].split()[2]) % 4 == 0:
+            raise Refusal(400, "not now", "busy")
+        return wrong_once(messages)
+
+    steps = ["--model", TUNED, "--test", "test.jsonl"]
+    service.answer = sometimes
+    first = leave(*steps)
+    assert first.returncode == 0 and "5 were not answered; run this again" in first.stdout, first.stdout
+    busy.clear()
+    again = leave(*steps)
+    assert again.returncode == 0 and "recorded  20 answers" in again.stdout
+    (path,) = (tmp_path / "leaving").iterdir()
+    path.write_text(path.read_text()[:500])
+    cut = leave(*steps)
+    assert cut.returncode == 1 and f"{path.name} is no recording" in cut.stdout
+
+
+def test_names_cannot_steer_the_terminal(leave: Leave, service: Service) -> None:
+    odd = "ft:gpt-4.1-mini-2025-04-14:acme:\u202eevil\x9b:A1"
+    service.models[odd] = {"id": odd, "object": "model", "created": 1, "owned_by": "acme"}
+    done = leave()
+    assert done.returncode == 0 and "\\u202eevil" in done.stdout and "\u202e" not in done.stdout
 
 
 def test_what_is_missing_is_said(leave: Leave) -> None:

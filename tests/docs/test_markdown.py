@@ -21,8 +21,8 @@ ROWS = 80
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the pages take for granted: the examples of a checkout, with a shorter ticket file."""
+def checkout(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the pages take for granted: the examples of a checkout, with a shorter ticket file for those that train."""
     examples = tmp_path / "examples"
     (examples / "data").mkdir(parents=True)
     if (ROOT / "examples" / "models").is_dir():
@@ -30,7 +30,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tickets = ROOT / "examples" / "data" / "support_tickets.csv"
     if tickets.is_file():
         lines = tickets.read_text(encoding="utf-8").splitlines(keepends=True)
-        (examples / "data" / tickets.name).write_text("".join(lines[: ROWS + 1]), encoding="utf-8")
+        rows = ROWS if NANO in page.read_text(encoding="utf-8") else len(lines)
+        (examples / "data" / tickets.name).write_text("".join(lines[: rows + 1]), encoding="utf-8")
         shutil.copy(examples / "data" / tickets.name, tmp_path / "tickets.csv")
     monkeypatch.chdir(tmp_path)
     return tmp_path

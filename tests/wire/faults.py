@@ -76,11 +76,27 @@ HUGE_HEADER = Fault(
     name="a huge header",
     raw=b"HTTP/1.1 200 OK\r\nx-big: " + b"a" * 300_000 + b"\r\ncontent-length: 2\r\n\r\n{}",
 )
+BROKEN = (
+    RESET_BEFORE_BODY,
+    RESET_IN_BODY,
+    RESET_UNSEEN,
+    LOST_REPLY,
+    CLOSED_REPLY,
+    RESET_IN_REPLY,
+    TRUNCATED,
+    TOO_LONG,
+    GARBAGE,
+    BAD_CHUNK,
+    HUGE_HEADER,
+)
+"""No whole answer comes, and nobody has to wait for that."""
 HTML = Response(
     status=502,
     headers={"content-type": "text/html"},
     body=b"<html><head><title>502 Bad Gateway</title></head><body><h1>nginx</h1></body></html>",
 )
+PAGE = replace(HTML, status=200)
+"""What a proxy says while it has maintenance, as if it were the answer."""
 
 
 def refused(seconds: float = 0.05) -> Fault:
@@ -195,6 +211,11 @@ class FaultyServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def connected(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
 
     @property
     def runs(self) -> list[Request]:

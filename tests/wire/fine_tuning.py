@@ -58,6 +58,7 @@ class Jobs(Account):
         super().__init__(page_size=page_size)
         self.script, self.reveal = script, reveal
         self.jobs: dict[str, Job] = {}
+        self.bill: object = 1234  # trained tokens of a job that has ended
         self.permissions: dict[str, list[Json]] = {}
         self.refusals: list[Refusal] = []  # raised by the next creations of a job, first come first served
 
@@ -136,7 +137,7 @@ class Jobs(Account):
         )
         table = b"step,train_loss,valid_loss\n1,1.0,\n2,0.5,0.75\n"
         results = self.keep("step_metrics.csv", table, "fine-tune-results")
-        job.body |= {"fine_tuned_model": model, "trained_tokens": 1234, "result_files": [results["id"]]}
+        job.body |= {"fine_tuned_model": model, "trained_tokens": self.bill, "result_files": [results["id"]]}
         self.models[model] = {"id": model, "object": "model", "created": STARTED_AT, "owned_by": "acme"}
 
     def log(self, job: Job, event: Json) -> None:

@@ -177,6 +177,9 @@ def _amend(schemas: dict[str, Any]) -> None:
         "nullable": True,
         "enum": ["stop", "length", "content_filter", None],
     }
+    # Of the first token of a text that is echoed nobody can tell how likely it is: null, at OpenAI once and at vLLM.
+    logprobs = schemas["CreateCompletionResponse"]["properties"]["choices"]["items"]["properties"]["logprobs"]
+    logprobs["anyOf"][0]["properties"]["token_logprobs"]["items"] = {"type": ["number", "null"]}
     # With encoding_format base64, which the official package asks for unless told otherwise.
     numbers = schemas["Embedding"]["properties"]["embedding"]
     schemas["Embedding"]["properties"]["embedding"] = {"anyOf": [numbers, {"type": "string"}]}

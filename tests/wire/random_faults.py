@@ -10,17 +10,7 @@ from tests.wire.faults import Fault, answer
 
 SIMPLE = (
     faults.NONE,
-    faults.RESET_BEFORE_BODY,
-    faults.RESET_IN_BODY,
-    faults.RESET_UNSEEN,
-    faults.LOST_REPLY,
-    faults.CLOSED_REPLY,
-    faults.RESET_IN_REPLY,
-    faults.TRUNCATED,
-    faults.TOO_LONG,
-    faults.GARBAGE,
-    faults.BAD_CHUNK,
-    faults.HUGE_HEADER,
+    *faults.BROKEN,
     faults.STALL,
     faults.STALL_IN_REPLY,
     faults.STALL_UNSEEN,

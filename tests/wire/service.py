@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tests.wire.account import STARTED_AT, Json, Refusal, known
-from tests.wire.answers import chat_completion, chat_stream, embeddings
+from tests.wire.answers import chat_completion, chat_stream, echo, embeddings, text_completion, text_stream
 from tests.wire.exchange import Request, Response
 from tests.wire.fine_tuning import Jobs, training
 from tests.wire.forms import form_of
@@ -46,6 +46,8 @@ class Service(Jobs):
         self.described, self.answer = described, answer
         self.uploads: dict[str, Json] = {}
         self.batches: dict[str, Json] = {}
+        self.slow_looks = 0  # at batches, before one is seen to have ended
+        self.refuses: Callable[[str], bool] = lambda path: False  # paths at which nothing is deployed
         self.requests: list[Request] = []
         self.problems: list[str] = []
         self._lock = threading.RLock()
@@ -88,6 +90,8 @@ class Service(Jobs):
     # --- routes ---------------------------------------------------------------------------------------
 
     def _routed(self, request: Request, path: str) -> Response:
+        if self.refuses(path):
+            raise Refusal(404, "DeploymentNotFound: there is none of this name", "DeploymentNotFound")
         for method, pattern, function in _ROUTES:
             matched = re.fullmatch(pattern, path)
             if matched and method == request.method:
@@ -169,6 +173,13 @@ class Service(Jobs):
         said = self.answer(body["messages"])
         return chat_stream(body, said) if body.get("stream") else chat_completion(body, said)
 
+    def go_on(self, request: Request) -> Response:
+        body = json.loads(request.body)
+        if body.get("echo"):
+            return echo(body)
+        said = self.answer([{"content": body["prompt"]}])
+        return text_stream(body, said) if body.get("stream") else text_completion(body, said)
+
     def create_batch(self, request: Request) -> Json:
         body = json.loads(request.body)
         lines = self.contents[body["input_file_id"]].splitlines()
@@ -197,13 +208,14 @@ class Service(Jobs):
         return batch
 
     def _answered(self, question: Json) -> Json:
-        body, response = question["body"], None
+        path, sent = question["url"].removeprefix("/v1"), json.dumps(question["body"]).encode()
         if self.described is not None:
-            self.problems += self.described.request_problems("POST", "/chat/completions", body)
-        said = self.answer(body["messages"])
-        error = {"code": "blocked", "message": "the question is blocked"} if said == "BLOCKED" else None
-        if error is None:
-            whole = json.loads(chat_completion(body, said).body)
+            self.problems += self.described.request_problems("POST", path, question["body"])
+        response, error = None, None
+        if b"BLOCK" in sent:
+            error = {"code": "blocked", "message": "the question is blocked"}
+        else:
+            whole = json.loads(self._routed(Request(method="POST", path=path, body=sent), path).body)
             response = {"status_code": 200, "request_id": "req_1", "body": whole}
         return {
             "id": "batch_req_1",
@@ -216,7 +228,9 @@ class Service(Jobs):
         return self.page(list(self.batches.values())[::-1], request)
 
     def batch(self, request: Request, batch_id: str) -> Json:
-        return known(self.batches, batch_id, "batch")
+        self.slow_looks -= 1
+        going = {"status": "in_progress"} if self.slow_looks >= 0 else {}
+        return known(self.batches, batch_id, "batch") | going
 
     def cancel_batch(self, request: Request, batch_id: str) -> Json:
         return known(self.batches, batch_id, "batch") | {"status": "cancelling"}
@@ -247,6 +261,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("GET", r"/models", Service.list_models),
     ("DELETE", r"/models/([^/]+)", Service.delete_model),
     ("POST", r"/chat/completions", Service.chat),
+    ("POST", r"/completions", Service.go_on),
     ("POST", r"/embeddings", Service.embed),
     ("POST", r"/batches", Service.create_batch),
     ("GET", r"/batches", Service.list_batches),

@@ -102,6 +102,21 @@ def test_nobody_listens_for_a_while_and_then_the_same_port_answers() -> None:
     assert len(server.seen) == 2
 
 
+def test_it_listens_again_though_the_exchange_before_hangs() -> None:
+    with (
+        FaultyServer(echo, [faults.STALL, faults.refused(0.2)]) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=5.0) as hanging,
+    ):
+        hanging.sendall(REQUEST)
+        while not server.seen:
+            time.sleep(0.01)
+        with pytest.raises(ConnectionRefusedError):
+            said(server)
+        time.sleep(0.3)  # what is tested is that the time passes
+        assert said(server).endswith(b"hello")
+        assert server.connected == 1  # the one that hangs
+
+
 def test_random_faults_are_the_same_for_the_same_seed() -> None:
     first, second = Random(1), Random(1)
     drawn = [any_fault(first) for _ in range(200)]

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunekit.backends.openai import listing, wire
+from tunekit.backends.openai.remote import RemoteModel
 from tunekit.backends.openai.transport import Call, Safety, Transport
-from tunekit.backends.openai.wire import RemoteModel
+from tunekit.data.wording import brief
+from tunekit.errors import NotFoundError, SpecError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +30,21 @@ class Permission:
 
 async def models(transport: Transport) -> list[RemoteModel]:
     """Every model that the account sees."""
-    return await listing.everything(transport, "/models", wire.model, size=None)
+    return await listing.everything(transport, "/models", wire.listed_model, size=None)
 
 
-async def delete_model(transport: Transport, model: str) -> None:
+async def model(transport: Transport, name: str) -> RemoteModel | None:
+    """What the host says of a model; None if it does not know it by this name."""
+    try:
+        reply = await transport.send(Call(method="GET", path=_model_path(name), safety=Safety.READ))
+    except NotFoundError:
+        return None
+    return wire.model(reply.json())
+
+
+async def delete_model(transport: Transport, name: str) -> None:
     """Remove a tuned model."""
-    await transport.send(
-        Call(method="DELETE", path=f"/models/{wire.quoted(model)}", safety=Safety.REPEATABLE)
-    )
+    await transport.send(Call(method="DELETE", path=_model_path(name), safety=Safety.REPEATABLE))
 
 
 async def permissions(transport: Transport, checkpoint: str) -> list[Permission]:
@@ -44,7 +53,13 @@ async def permissions(transport: Transport, checkpoint: str) -> list[Permission]
 
 
 async def permit(transport: Transport, checkpoint: str, project_ids: Sequence[str]) -> list[Permission]:
-    """Let projects use a checkpoint. Needs an admin's key."""
+    """Let projects use a checkpoint. Needs an admin's key.
+
+    Raises:
+        SpecError: The projects are not a list: a text would be taken for one project a letter.
+    """
+    if isinstance(project_ids, str):
+        raise SpecError(f"project_ids is {brief(project_ids)}", hint=f"write [{brief(project_ids)}]")
     body = {"project_ids": list(project_ids)}
     call = Call(method="POST", path=_path(checkpoint), safety=Safety.REPEATABLE, body=body)
     return list(wire.page((await transport.send(call)).json(), _permission).items)
@@ -54,6 +69,10 @@ async def forbid(transport: Transport, checkpoint: str, permission_id: str) -> N
     """Withdraw the leave. Needs an admin's key."""
     path = f"{_path(checkpoint)}/{wire.quoted(permission_id)}"
     await transport.send(Call(method="DELETE", path=path, safety=Safety.REPEATABLE))
+
+
+def _model_path(name: str) -> str:
+    return f"/models/{wire.quoted(name)}"
 
 
 def _path(checkpoint: str) -> str:

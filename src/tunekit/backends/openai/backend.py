@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from tunekit._clock import Clock, SystemClock
 from tunekit._settings import Settings
-from tunekit.backends.base import Backend, EventPage, GenerateRequest, Generation, Snapshot, SubmitRequest
+from tunekit.backends.base import (
+    Backend,
+    EventPage,
+    GenerateRequest,
+    Generation,
+    ScoreRequest,
+    Scores,
+    Snapshot,
+    SubmitRequest,
+    all_answered,
+)
 from tunekit.backends.capabilities import Capabilities
 from tunekit.backends.openai import (
     account,
+    by_batch,
     connecting,
-    datafiles,
+    embeddings,
     events,
     fitting,
     hosts,
@@ -24,6 +35,7 @@ from tunekit.backends.openai import (
     lifecycle,
     money,
     results,
+    scoring,
     translate,
     wire,
 )
@@ -32,12 +44,13 @@ from tunekit.backends.openai.batches import Batches
 from tunekit.backends.openai.files import Files
 from tunekit.backends.openai.handover import Handover
 from tunekit.backends.openai.jobs import Jobs, oldest_live
-from tunekit.backends.openai.lifecycle import TunedModel
+from tunekit.backends.openai.lifecycle import Inventory
+from tunekit.backends.openai.questions import Asking, PlainText
+from tunekit.backends.openai.remote import RemoteJob, RemoteModel
 from tunekit.backends.openai.secret import Key
 from tunekit.backends.openai.transport import Transport
-from tunekit.backends.openai.wire import RemoteJob, RemoteModel
 from tunekit.data.wording import brief
-from tunekit.errors import NotFoundError, SpecError
+from tunekit.errors import NotFoundError, SpecError, TunekitError, UnsupportedError
 from tunekit.events import JobState
 from tunekit.spec import Sampling, TuneSpec
 
@@ -51,8 +64,8 @@ class OpenAIBackend(Backend):
     """Fine-tunes at OpenAI, or at another host that speaks its API.
 
     Args:
-        host: Whose rules hold: "openai", "foundry", "bedrock", "nebius", "crusoe", "litellm", "portkey", or "generic"
-            for any other. "openai" with a `base_url` that is not OpenAI's is "generic".
+        host: Whose rules hold: "openai", "foundry", "bedrock", "nebius", "crusoe", "litellm", "portkey", "vllm", or
+            "generic" for any other. "openai" with a `base_url` that is not OpenAI's is "generic".
         api_key: The key, or a function that gives it; None reads the environment, for OpenAI `TUNEKIT_OPENAI_API_KEY`
             and then `OPENAI_API_KEY`. It is kept secret.
         base_url: Address of the API; None takes the host's, for OpenAI after `TUNEKIT_OPENAI_BASE_URL` and
@@ -65,6 +78,11 @@ class OpenAIBackend(Backend):
         min_days_left: Refuse a job whose base stops answering in fewer days, by what the host says or else its
             profile; None only warns where the profile knows of fewer than 60.
         requests_at_once: How many questions of one `generate` are asked at a time.
+        plain_text: What a prompt that is a plain text is: something that a user says in a "chat", or a text to go on
+            with, as base models do ("completion"); "auto" goes by the name of the model.
+        batch_from: From how many questions on a `generate` hands them in as a batch, for half the price and an answer
+            within a day; None never does.
+        answer_timeout_s: How long an answer of a model may take; of a stream, until its next piece.
         name: The part before the colon in a target, for products that use several hosts.
         transport: Carries the calls in place of one that is made of the above.
         clock: What core waits by.
@@ -96,13 +114,16 @@ class OpenAIBackend(Backend):
         files_expire_after_s: int | None = None,
         min_days_left: int | None = None,
         requests_at_once: int = 8,
+        plain_text: PlainText = "auto",
+        batch_from: int | None = None,
+        answer_timeout_s: float = connecting.ANSWER_TIMEOUT_S,
         name: str = "openai",
         transport: Transport | None = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
     ) -> None:
         key, api_key = api_key, None  # a traceback may show what the variables of its frames hold
-        connecting.check_numbers(files_expire_after_s, requests_at_once)
+        connecting.check_values(files_expire_after_s, requests_at_once, plain_text, batch_from)
         given = base_url or connecting.base_url_from_environment(host)
         self._host = hosts.serving(host, given)
         self._base_url = hosts.address(self._host, given)
@@ -118,8 +139,10 @@ class OpenAIBackend(Backend):
                 query=query or {},
             )
         del key
-        self.clock = clock or SystemClock()
-        self._transport, self._at_once, self._min_days_left = transport, requests_at_once, min_days_left
+        self.clock, self.place = clock or SystemClock(), self._base_url
+        self._transport, self._answering = transport, connecting.patient(transport, answer_timeout_s)
+        self._at_once, self._min_days_left = requests_at_once, min_days_left
+        self._asking, self._batch_from = Asking(host=self._host, plain_text=plain_text), batch_from
         self._jobs = Jobs(transport=transport)
         self._files = Files(
             transport=transport,
@@ -135,10 +158,6 @@ class OpenAIBackend(Backend):
         return f"<OpenAIBackend {self._host.name} at {self._base_url}>"
 
     # --- jobs -----------------------------------------------------------------------------------------
-
-    async def identify(self, model: str) -> str:
-        """The model's name with the address of its host: two hosts call different things alike."""
-        return f"{self._base_url}/models/{model}"
 
     async def submit(self, request: SubmitRequest) -> str:
         """Upload the data, unless they are there already, and start one job.
@@ -172,26 +191,30 @@ class OpenAIBackend(Backend):
     async def snapshot(self, job_id: str) -> Snapshot:
         """Where the job stands; a state that is not known here is RUNNING.
 
-        Of a host that only keeps checkpoints, the model is the last of these, as its deploy step takes it.
+        Of a host that only keeps checkpoints, the model is the last of these, as its deploy step takes it. What a job
+        will have cost is projected nowhere: no host tells how much is left, or when it began to bill.
         """
         seen = translate.snapshot_of(await self._jobs.of(job_id))
-        is_nameless = seen.state is JobState.SUCCEEDED and not seen.model
-        if is_nameless and self._host.deploy and self.capabilities.supports("checkpoints"):
-            return replace(seen, model=next(reversed(await self.checkpoints(job_id)), None))
-        return seen
+        if seen.state is not JobState.SUCCEEDED or not self._host.deploy:
+            return seen
+        model = seen.model
+        if not model and self.capabilities.supports("checkpoints"):
+            model = next(reversed(await self.checkpoints(job_id)), None)
+        return replace(seen, model=model, deploy=self._host.deploy)
 
     async def events(self, job_id: str, cursor: str | None) -> EventPage:
         """The job's log behind the cursor, with the changes of its state; the end comes last."""
         job = await self._jobs.of(job_id)  # first: of a job that has ended, the log is whole by then
         path = self._jobs.events_path(job_id) if self._host.lists_events else ""
-        return await events.read(self._transport, job, path, cursor)
+        newest_first, deploy = self._host.lists_newest_first, self._host.deploy
+        return await events.read(self._transport, job, path, cursor, newest_first=newest_first, deploy=deploy)
 
     async def find(self, idempotency_key: str) -> str | None:
         """The job with this key, by its tag; where a host cannot look for that, by the name of its training file."""
         if self._host.finds_by == "metadata":
             found = await self._jobs.tagged(idempotency_key)
         else:
-            found = await self._of_file_for(idempotency_key)
+            found = await self._handover.jobs_with(idempotency_key, await self._jobs.all())
         if len(found) > 1:
             ids = ", ".join(job.id for job in found)
             _log.warning(
@@ -199,6 +222,10 @@ class OpenAIBackend(Backend):
             )
         job = oldest_live(found)
         return job.id if job else None
+
+    async def jobs(self) -> tuple[RemoteJob, ...]:
+        """Every job of the account as the host tells it, in its order; whoever made them."""
+        return tuple(await self._jobs.all())
 
     async def cancel(self, job_id: str) -> None:
         """Ask the host to stop the job. One that has ended is left as it is."""
@@ -258,7 +285,8 @@ class OpenAIBackend(Backend):
         if job.fine_tuned_model:
             with suppress(NotFoundError):
                 await account.delete_model(self._transport, job.fine_tuned_model)
-        for file_id in (*job.result_files, *await self._unneeded(job)):
+        unneeded = await self._handover.unneeded(job, await self._jobs.all())
+        for file_id in (*job.result_files, *unneeded):
             await self._files.delete(file_id)
 
     # --- models ---------------------------------------------------------------------------------------
@@ -266,47 +294,62 @@ class OpenAIBackend(Backend):
     async def generate(
         self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
     ) -> list[Generation]:
-        """Chat completions, some at a time. Plain text is what a user says."""
-        try:
-            return await inference.generate(
-                self._transport,
-                model,
-                requests,
-                sampling,
-                max_tokens_field=self._host.max_tokens_field,
-                at_once=self._at_once,
+        """Answers of the model, some at a time or as a batch.
+
+        Raises:
+            PartialError: Some of several questions have no answer; those of the others are in it.
+        """
+
+        async def one_by_one(some: Sequence[GenerateRequest]) -> list[Generation | TunekitError]:
+            return await inference.outcomes(
+                self._answering, model, some, sampling, asking=self._asking, at_once=self._at_once
             )
-        except NotFoundError as error:
-            raise self._absent(error) from error
+
+        with self._explained():
+            if self._batch_from is None or len(requests) < self._batch_from:
+                return all_answered(await one_by_one(requests))
+            return await by_batch.generate(self.batches, model, requests, sampling, instead=one_by_one)
 
     async def stream(
         self, model: str, request: GenerateRequest, sampling: Sampling
     ) -> AsyncIterator[str | Generation]:
-        """A chat completion as it is written."""
-        pieces = inference.stream(
-            self._transport, model, request, sampling, max_tokens_field=self._host.max_tokens_field
-        )
-        try:
+        """An answer as it is written."""
+        pieces = inference.stream(self._answering, model, request, sampling, asking=self._asking)
+        with self._explained():
             async with aclosing(pieces):
                 async for piece in pieces:
                     yield piece
-        except NotFoundError as error:
-            raise self._absent(error) from error
+
+    async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
+        """Log-probabilities of choices behind a plain text, where the host echoes one with them.
+
+        Raises:
+            UnsupportedError: It does not.
+        """
+        if not self.capabilities.supports("score"):
+            raise UnsupportedError(
+                f"backend {self.name!r} cannot score: {scoring.WHY_NOT}",
+                hint="serve the model with vLLM (host='vllm'), or let it generate and compare the answers",
+                backend=self.name,
+            )
+        with self._explained():
+            return await scoring.score(self._answering, model, requests, at_once=self._at_once)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector per text, in order."""
-        return await inference.embed(self._transport, model, texts, at_once=self._at_once)
+        with self._explained():
+            return await embeddings.embed(self._answering, model, texts, at_once=self._at_once)
 
     @property
     def batches(self) -> Batches:
         """Questions by the thousand at half the price, answered within a day."""
-        return Batches(files=self._files, max_tokens_field=self._host.max_tokens_field)
+        return Batches(files=self._files, asking=self._asking)
 
     async def models(self) -> tuple[RemoteModel, ...]:
         """Every model that the account sees, with the day on which it stops answering where one is announced."""
         return tuple(await account.models(self._transport))
 
-    async def tuned_models(self) -> tuple[TunedModel, ...]:
+    async def tuned_models(self) -> Inventory:
         """Every tuned model of the account with its base and its days, those that stop answering soonest first."""
         return await lifecycle.tuned_models(self._transport, self._host, today=self._today())
 
@@ -337,36 +380,17 @@ class OpenAIBackend(Backend):
 
     # --- inside ---------------------------------------------------------------------------------------
 
-    async def _of_file_for(self, key: str) -> list[RemoteJob]:
-        """Jobs whose training file bears the key in its name, or that are tagged with it all the same."""
-        files = {file.id for file in await self._files.listed() if datafiles.bears(file.filename, key)}
-        return [
-            job
-            for job in await self._jobs.all()
-            if job.training_file in files or job.metadata.get(translate.RUN_KEY) == key
-        ]
-
-    async def _unneeded(self, job: RemoteJob) -> list[str]:
-        """The job's data files that we uploaded and that no job needs that still goes on."""
-        needed = {
-            file_id
-            for other in await self._jobs.all()
-            if not translate.state_of(other).is_terminal
-            for file_id in (other.training_file, other.validation_file)
-        }
-        found = []
-        for file_id in sorted({job.training_file, job.validation_file} - needed - {""}):
-            with suppress(NotFoundError):
-                if (await self._files.of(file_id)).filename.startswith(datafiles.PREFIX):
-                    found.append(file_id)
-        return found
-
-    def _absent(self, error: NotFoundError) -> NotFoundError:
-        """The error for a model that does not answer, with what this host needs before one does."""
-        hint = self._host.deploy or (
-            f"{error.hint}; a model that was just trained may need some minutes, and answers its own project alone"
-        )
-        return NotFoundError(error.message, hint=hint, backend=self.name, details=error.details)
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Says of a model that does not answer what this host needs before one does."""
+        try:
+            yield
+        except NotFoundError as error:
+            hint = self._host.deploy or (
+                f"{error.hint}; a model that was just trained may need some minutes, and answers its own project alone"
+            )
+            details = {**error.details, "deploy": self._host.deploy}
+            raise NotFoundError(error.message, hint=hint, backend=self.name, details=details) from error
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self.clock.now(), tz=UTC).date()

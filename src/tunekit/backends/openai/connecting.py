@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tunekit.backends.openai.endpoint import Endpoint, KeyHeader
 from tunekit.backends.openai.hosts import Host
+from tunekit.backends.openai.questions import PLAIN_TEXT
 from tunekit.backends.openai.secret import Key, Secret, unsendable
 from tunekit.backends.openai.transport import Call, Query, Reply, Transport
-from tunekit.data.wording import listed
+from tunekit.data.wording import brief, listed
 from tunekit.errors import SpecError
 
 BASE_URL_VARIABLES = ("TUNEKIT_OPENAI_BASE_URL", "OPENAI_BASE_URL")
 """Read for the host "openai" alone: a key of another host must not follow them."""
+ANSWER_TIMEOUT_S = 600.0
+"""As long as openai-python waits."""
+LONGEST_ANSWER_S = 86_400.0
 
 
-def check_numbers(files_expire_after_s: int | None, requests_at_once: int) -> None:
+def check_values(
+    files_expire_after_s: int | None, requests_at_once: int, plain_text: str, batch_from: int | None
+) -> None:
     """Refuse what no host takes.
 
     Raises:
-        SpecError: A number is out of its range.
+        SpecError: A number is out of its range, or a word is none of those there are.
     """
     if files_expire_after_s is not None and not 3600 <= files_expire_after_s <= 2_592_000:
         raise SpecError(
@@ -30,6 +36,10 @@ def check_numbers(files_expire_after_s: int | None, requests_at_once: int) -> No
         )
     if requests_at_once < 1:
         raise SpecError(f"requests_at_once is {requests_at_once}", hint="use 1 or more")
+    if batch_from is not None and batch_from < 1:
+        raise SpecError(f"batch_from is {batch_from}", hint="use 1 or more, or None")
+    if plain_text not in PLAIN_TEXT:
+        raise SpecError(f"plain_text is {brief(plain_text)}", hint=f"use {listed(PLAIN_TEXT)}")
 
 
 def base_url_from_environment(host: str) -> str:
@@ -82,7 +92,7 @@ def connected(
         headers=headers,
     )
     del key  # a traceback may show what the variables of its frames hold
-    if not has_key and host.name != "generic" and not endpoint.is_loopback:
+    if not has_key and host.needs_key and not endpoint.is_loopback:
         raise SpecError(
             f"there is no API key for {host.title}",
             hint=f"set one of {listed(host.key_variables)}, or pass api_key=",
@@ -94,32 +104,52 @@ def connected(
             hint=f"pass query={{{missing[0]!r}: ...}}",
         )
     transport = HttpTransport(endpoint, backend=backend)
-    return WithQuery(inner=transport, query=tuple(query.items())) if query else transport
+    return with_query(transport, tuple(query.items())) if query else transport
+
+
+def with_query(transport: Transport, query: Query) -> Transport:
+    """The transport, with parameters added to every call."""
+    return _Changed(inner=transport, change=lambda call: replace(call, query=(*call.query, *query)))
+
+
+def patient(transport: Transport, answer_timeout_s: float) -> Transport:
+    """The transport, with the time that questions to a model get: an answer may be long, and its host slow.
+
+    Raises:
+        SpecError: That is no time.
+    """
+    if not 0 < answer_timeout_s <= LONGEST_ANSWER_S:
+        raise SpecError(
+            f"answer_timeout_s is {answer_timeout_s}", hint=f"use seconds, such as {ANSWER_TIMEOUT_S:g}"
+        )
+    hint = (
+        "ask for fewer tokens, or give OpenAIBackend a longer answer_timeout_s; it may be billed all the same"
+    )
+    return _Changed(
+        inner=transport, change=lambda call: replace(call, deadline_s=answer_timeout_s, late_hint=hint)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithQuery:
-    """A transport that adds parameters to every call.
+class _Changed:
+    """A transport that changes every call.
 
     Attributes:
         inner: Carries the calls.
-        query: What is added.
+        change: Makes another of each.
     """
 
     inner: Transport
-    query: Query
+    change: Callable[[Call], Call]
 
     async def send(self, call: Call) -> Reply:
         """As `Transport.send`."""
-        return await self.inner.send(self._asked(call))
+        return await self.inner.send(self.change(call))
 
     def stream(self, call: Call) -> AsyncIterator[bytes]:
         """As `Transport.stream`."""
-        return self.inner.stream(self._asked(call))
+        return self.inner.stream(self.change(call))
 
     async def aclose(self) -> None:
         """As `Transport.aclose`."""
         await self.inner.aclose()
-
-    def _asked(self, call: Call) -> Call:
-        return replace(call, query=(*call.query, *self.query))

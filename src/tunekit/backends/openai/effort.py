@@ -7,10 +7,12 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from tunekit.backends.openai.endpoint import check_headers
 from tunekit.backends.openai.form import Form
+from tunekit.backends.openai.lanes import Lane
 from tunekit.backends.openai.transport import Call
 from tunekit.data.wording import brief
 from tunekit.errors import SpecError
@@ -93,15 +95,29 @@ def _json(call: Call) -> bytes:
 
 @dataclass(slots=True, kw_only=True)
 class Effort:
-    """A call, and what has been done about it so far."""
+    """A call, and what has been done about it so far.
+
+    Attributes:
+        call: What is asked.
+        url: Where.
+        payload: The body.
+        lane: Where it is done; once that is closed, it is not tried again.
+        deadline_s: How long all of it may take.
+        ends: When that is over, in seconds of the transport's clock.
+        tries: How many attempts there were.
+        cost: What the last of them cost of the quota.
+        before: How the last but one ended; empty where there was none.
+    """
 
     call: Call
     url: str
     payload: Payload
+    lane: Lane[Any]
     deadline_s: float
     ends: float
     tries: int = 0
     cost: int = 1
+    before: str = ""
 
     def __str__(self) -> str:
         return f"{self.call.method} {self.call.path}"

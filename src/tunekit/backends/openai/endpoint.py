@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeAlias
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from tunekit._loopback import is_loopback
 from tunekit.backends.openai.secret import Key, KeySource, key_source, unsendable
 from tunekit.data.wording import brief
-from tunekit.errors import BackendError, SpecError
+from tunekit.errors import SpecError
 
 # Stricter than any parser of addresses, so that no two of them can see different hosts in one.
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -87,26 +87,17 @@ class Endpoint:
     @property
     def is_loopback(self) -> bool:
         """Whether the host is this machine."""
-        return _is_loopback(urlsplit(self.base_url).hostname or "")
+        return is_loopback(urlsplit(self.base_url).hostname or "")
 
     def follow(self, url: str, location: str) -> str:
-        """Where a redirect leads.
-
-        Raises:
-            BackendError: To another host, to which the key must not go.
-        """
+        """Where a redirect leads; "" to another host, to which the key must not go, or nowhere."""
         target, there = "", None
         try:
             target = urljoin(url, location)
             there = origin(urlsplit(target))
         except ValueError:
             pass  # not an address at all
-        if there != origin(urlsplit(url)) or not _VALUE.fullmatch(target):
-            raise BackendError(
-                f"{self.host} sends the call on to {brief(location)}, and a key goes to no other host",
-                hint="if that is the right place, give it as base_url",
-            )
-        return target
+        return target if there == origin(urlsplit(url)) and _VALUE.fullmatch(target) else ""
 
 
 def origin(parts: SplitResult) -> Origin:
@@ -143,7 +134,7 @@ def _checked(url: str) -> str:
         raise _refused(url, reason, "for example https://api.openai.com/v1")
     if parts.query or parts.fragment or not _VALUE.fullmatch(parts.path) or "\\" in url:
         raise _refused(url, "has more than a host and a path", "leave away what follows a ? or a #")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise _refused(
             url, "would send the key in the clear", "use https; plain http is for 127.0.0.1 and localhost"
         )
@@ -152,10 +143,3 @@ def _checked(url: str) -> str:
 
 def _refused(url: str, reason: str, hint: str) -> SpecError:
     return SpecError(f"base_url {brief(url)} {reason}", hint=hint)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -1,5 +1,7 @@
 """One request and its answer, from which anybody may walk away. Knows tasks; knows HTTP only as status and bytes.
 
+Everything that a host says comes in here, and leaves without the key that was sent.
+
 Each wait for the network is a task of its own. Whoever is cancelled, or has no more time, leaves it behind; it is
 drained and the connection put in order, so that no client is cut off at a moment that it does not expect.
 """
@@ -12,13 +14,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from tunekit.backends.openai.inflate import Inflater
-from tunekit.backends.openai.lanes import Lane
-from tunekit.backends.openai.problems import Refusal
+from tunekit.backends.openai.lanes import Lane, Seat
+from tunekit.backends.openai.masking import Mask
+from tunekit.backends.openai.problems import Refusal, shown
 from tunekit.backends.openai.retrying import Outcome
 from tunekit.backends.openai.secret import Secret
+from tunekit.backends.openai.transport import request_id
 from tunekit.errors import TunekitError
 
 T = TypeVar("T")
+CLOSED = "the transport was closed"
+_LONGEST_REASON = 140
 
 
 class Response(Protocol):
@@ -98,38 +104,44 @@ async def settled(work: Awaitable[T]) -> tuple[T | None, Failure | None]:
 
 
 class Exchange:
-    """One request on a lane, of which a slot is held until `close`.
+    """One request on a lane, of which a seat is held until `close`.
 
     Args:
         lane: Where it takes place.
+        seat: What it takes there.
         secret: The key that goes with it.
         describe: Says in words what an exception of the client means.
 
     Attributes:
-        lane: Where it takes place.
+        seat: What it has for itself until then.
+        secret: The key that goes with it.
         reached: Whether a byte of the request may have left this machine; for the client to note.
-        location: Where a redirect leads; for the client to note.
+        location: Where a redirect leads, as it is; for the client to note, and for nobody to show.
     """
 
-    def __init__(self, lane: Lane[Any], secret: Secret | None, describe: Callable[[Exception], str]) -> None:
+    def __init__(
+        self, lane: Lane[Any], seat: Seat[Any], secret: Secret | None, describe: Callable[[Exception], str]
+    ) -> None:
+        self.seat = seat
         self.secret = secret
         self.reached = False
         self.location = ""
         self.status = 0
         self.headers: Mapping[str, str] = {}
-        self.lane = lane
+        self._lane = lane
         self._describe = describe
         self._pending: asyncio.Task[Any] | None = None
         self._response: Response | None = None
         self._raw: AsyncIterator[bytes] | None = None
         self._unpacked: Iterator[bytes] = iter(())
+        self._mask = Mask(secret)
+        self._ended = False
         self._closed = False
-        lane.enter()
 
     @property
     def request_id(self) -> str:
         """What the host calls this exchange; empty where it does not say."""
-        return self.headers.get("x-request-id") or self.headers.get("apim-request-id", "")
+        return request_id(self.headers)
 
     async def begin(self, sending: Coroutine[Any, Any, Response], left_s: float) -> None:
         """Send the request and wait for the head of the answer.
@@ -140,87 +152,99 @@ class Exchange:
         """
         self._response = response = await self._waited(sending, left_s)
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
-        if self.location:
-            self.headers = {**self.headers, "location": self.location}
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers |= {"location": self.location} if self.location else {}
+        self.headers = {name: self._masked(value) for name, value in headers.items()}
         self._raw = response.aiter_raw()
         try:
             self._inflater = Inflater(self.headers.get("content-encoding", ""))
         except ValueError as error:
-            raise failed(str(error), reached=True) from None
+            raise failed(str(error), reached=True, lasting=True) from None
 
     async def piece(self, left_s: float) -> bytes | None:
-        """The next bytes of the body, at most 256 KiB, unpacked; None at its end.
+        """The next bytes of the body, some 256 KiB at most, unpacked and masked; None at its end.
+
+        Args:
+            left_s: How long to wait for them, however many packed bytes come that hold nothing.
 
         Raises:
             Exception: The rest does not come, or is damaged (`settled`).
         """
         damage = ""
+        ends_s = self._lane.loop.time() + left_s
         try:
-            while (piece := next(self._unpacked, None)) is None:
-                raw = await self._waited(self._next(), left_s)
-                if raw is None:
-                    self._inflater.finish()
-                    return None
-                self._unpacked = self._inflater.pieces(raw)
-            await asyncio.sleep(0)  # a small body may hold a large one: others come in between its pieces
-            return piece
+            while not self._ended:
+                for unpacked in self._unpacked:
+                    await asyncio.sleep(
+                        0
+                    )  # a small body may hold a large one: others come in between its pieces
+                    if piece := self._mask.feed(unpacked):
+                        return piece
+                raw = await self._waited(self._next(), max(0.0, ends_s - self._lane.loop.time()))
+                if raw is not None:
+                    self._unpacked = self._inflater.pieces(raw)
+                    continue
+                self._inflater.finish()
+                self._ended = True
+            return self._mask.end() or None
         except ValueError as error:
             damage = str(error)
         raise failed(damage, reached=True)
+
+    def _masked(self, text: str) -> str:
+        return text if self.secret is None else self.secret.masked(text)
 
     async def _next(self) -> bytes | None:
         assert self._raw is not None, "begin comes first"
         return await anext(self._raw, None)
 
     async def _waited(self, work: Coroutine[Any, Any, T], left_s: float) -> T:
-        self._pending = task = asyncio.create_task(work)
-        task.add_done_callback(_heard)
+        self._pending = task = self._lane.work(work)
         await asyncio.wait({task}, timeout=left_s)  # which leaves the task alone, whatever becomes of us
         if not task.done():
             raise failed("the time was up", reached=self.reached, late=True)
         self._pending = None
+        if not _went_well(task):
+            self.seat.spoilt = True
         if task.cancelled():
-            raise failed("the event loop ends", reached=self.reached)
+            reason = CLOSED if self._lane.closed else "the event loop ends"
+            raise failed(reason, reached=self.reached, lasting=self._lane.closed)
         error = task.exception()
         if error is None:
             return task.result()
         if isinstance(error, TunekitError):
             raise error.with_traceback(None)
         if isinstance(error, Exception):
-            reason = self._describe(error)
+            reason = shown(self._masked(self._describe(error)), _LONGEST_REASON)
             # The host's certificate will be the same at the next attempt.
             raise failed(reason, reached=self.reached, lasting="CERTIFICATE_VERIFY_FAILED" in reason)
         raise error
 
     def close(self) -> None:
-        """Walk away. What is still under way is put in order behind the scenes, and then the slot is free."""
+        """Walk away. What is still under way is put in order behind the scenes, and then the seat is free."""
         if self._closed:
             return
         self._closed = True
         if self._pending is None and (self._response is None or self._response.is_closed):
-            self.lane.leave()
+            self._lane.give_back(self.seat)
         else:
-            self.lane.background(self._wind_up())
+            self._lane.background(self._wind_up())
 
     async def _wind_up(self) -> None:
         try:
             if self._pending is not None:
-                await self.lane.drain(self._pending)
-                self._response = self._response or _given(self._pending)
+                await self._lane.drain(self._pending)
+                self.seat.spoilt = self.seat.spoilt or not _went_well(self._pending)
+                if self._response is None and not self.seat.spoilt:
+                    self._response = self._pending.result()  # it came after all, and nobody waits for it
             if self._response is not None:
                 await self._response.aclose()
+        except BaseException:
+            self.seat.spoilt = True
+            raise
         finally:
-            self.lane.leave()
+            self._lane.give_back(self.seat)
 
 
-def _heard(task: asyncio.Task[Any]) -> None:
-    """Of a task that was left behind nobody asks how it ended, which asyncio would log."""
-    if not task.cancelled():
-        task.exception()
-
-
-def _given(task: asyncio.Task[Any]) -> Response | None:
-    """The answer that came after all to a request that nobody waits for."""
-    failed = not task.done() or task.cancelled() or task.exception() is not None
-    return None if failed else task.result()
+def _went_well(task: asyncio.Task[Any]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None

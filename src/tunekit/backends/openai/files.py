@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from tunekit._clock import Clock
+from tunekit.backends.base import LISTING_DELAYS_S
 from tunekit.backends.openai import listing, uploads, wire
 from tunekit.backends.openai.datafiles import DataFile
+from tunekit.backends.openai.remote import RemoteFile
 from tunekit.backends.openai.transport import Call, FilePart, Query, Safety, Transport
-from tunekit.backends.openai.wire import RemoteFile
 from tunekit.errors import BackendError, DeadlineError, NotFoundError
 
 FINE_TUNE = "fine-tune"
 BATCH = "batch"
 PAGE_SIZE = 1000
-LISTING_DELAYS_S = (0.0, 1.0, 3.0, 8.0)
-"""Pauses before each of the looks after which a file that was not seen is not there."""
-
 MAX_ATTEMPTS = 3
 LONGEST_WAIT_S = 24 * 3600.0
-"""A file that expires sooner than this is not counted on: a job may wait in the queue before it reads it."""
+"""A file that expires sooner than this is not counted on: a job may wait in the queue before it reads it. Where the
+caller lets files expire sooner, half of that time is enough."""
 
 SLOWEST_BYTES_PER_S = 1_000_000
 LEAST_DEADLINE_S = 300.0
@@ -69,7 +68,7 @@ class Files:
             except (BackendError, DeadlineError) as error:
                 if not getattr(error, "ambiguous", True):
                     raise
-                found = await self._look_again(file, purpose)
+                found = await look_again(self.clock, lambda: self._find(file, purpose))
                 if not found and attempt == MAX_ATTEMPTS - 1:
                     raise
         return found
@@ -90,7 +89,8 @@ class Files:
 
     async def content(self, file_id: str) -> bytes:
         """What is in one file."""
-        call = Call(method="GET", path=f"/files/{wire.quoted(file_id)}/content", safety=Safety.READ)
+        path = f"/files/{wire.quoted(file_id)}/content"
+        call = Call(method="GET", path=path, safety=Safety.READ, takes_bytes=True)
         return (await self.transport.send(call)).body
 
     async def delete(self, file_id: str) -> None:
@@ -98,13 +98,6 @@ class Files:
         call = Call(method="DELETE", path=f"/files/{wire.quoted(file_id)}", safety=Safety.REPEATABLE)
         with suppress(NotFoundError):
             await self.transport.send(call)
-
-    async def _look_again(self, file: DataFile, purpose: str) -> str:
-        for delay_s in LISTING_DELAYS_S:
-            await self.clock.sleep(delay_s)
-            if found := await self._find(file, purpose):
-                return found
-        return ""
 
     async def _find(self, file: DataFile, purpose: str) -> str:
         query: Query = (("purpose", purpose),)
@@ -115,9 +108,14 @@ class Files:
         return ""
 
     def _is(self, item: RemoteFile, file: DataFile) -> bool:
-        lasts = not item.expires_at or item.expires_at > self.clock.now() + LONGEST_WAIT_S
+        lasts = not item.expires_at or item.expires_at > self.clock.now() + self._long_enough_s
         same = item.filename == file.filename and item.size_bytes in (file.size_bytes, -1)
         return same and lasts and item.status not in _UNUSABLE
+
+    @property
+    def _long_enough_s(self) -> float:
+        """How long a file must be there yet."""
+        return LONGEST_WAIT_S if self.expire_after_s is None else min(LONGEST_WAIT_S, self.expire_after_s / 2)
 
     async def _upload(self, file: DataFile, purpose: str) -> str:
         if self.takes_parts and file.size_bytes > self.part_bytes:
@@ -155,6 +153,15 @@ class Files:
         if self.expire_after_s is None:
             return {}
         return {"anchor": "created_at", "seconds": self.expire_after_s}
+
+
+async def look_again(clock: Clock, look: Callable[[], Awaitable[str]]) -> str:
+    """The id that a look finds, after a call whose outcome nobody knows: what hosts list lags behind. "" for none."""
+    for delay_s in LISTING_DELAYS_S:
+        await clock.sleep(delay_s)
+        if found := await look():
+            return found
+    return ""
 
 
 def _deadline_s(size_bytes: int) -> float:

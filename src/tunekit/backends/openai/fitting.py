@@ -47,8 +47,7 @@ def check(request: SubmitRequest, host: Host, *, backend: str, today: date) -> N
     """
     problems = tuple(_problems(request, host, today))
     if problems:
-        hint = f"{host.title} as of {host.as_of}: {host.source}"
-        raise PreflightError(problems, backend=backend, hint=hint)
+        raise PreflightError(problems, backend=backend, hint=host.dated)
 
 
 def _problems(request: SubmitRequest, host: Host, today: date) -> Iterator[str]:
@@ -88,7 +87,9 @@ def _of_numbers(spec: TuneSpec, host: Host) -> Iterator[str]:
         yield f"batch_size is {spec.batch_size}, more than {MAX_BATCH_SIZE}"
     if host.seed and spec.seed > MAX_SEED:
         yield f"seed is {spec.seed}, more than {MAX_SEED}"
-    if host.suffix_max_chars and len(spec.name) > host.suffix_max_chars:
+    if spec.name and not host.suffix_max_chars:
+        yield "name would be ignored there, which takes no suffix (leave it empty)"
+    elif len(spec.name) > host.suffix_max_chars:
         yield f"name has {len(spec.name)} characters, more than {host.suffix_max_chars}"
     if host.learning_rate == "multiplier" and isinstance(spec.learning_rate, float):
         yield (
@@ -150,6 +151,9 @@ def _of_options(spec: TuneSpec, host: Host) -> Iterator[str]:
             yield f"option {name!r} says nothing of method {spec.method.type!r}"
         elif (trouble := _CHECKS[name](spec.options[name])) is not None:
             yield f"option {name!r} is {trouble}"
+    for name, methods in host.hyperparameters.items():
+        if name in spec.options and spec.method.type not in methods:
+            yield f"option {name!r} says nothing of method {spec.method.type!r}"
     for name, field in host.fields.items():
         value = spec.options.get(name)
         if value is None and field.required:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -16,7 +18,10 @@ from tunekit.backends.base import SubmitRequest
 from tunekit.backends.openai import datafiles, translate
 from tunekit.backends.openai.files import Files
 from tunekit.backends.openai.hosts import Host
-from tunekit.errors import BackendError, DeadlineError
+from tunekit.backends.openai.ownership import Submission
+from tunekit.backends.openai.remote import RemoteJob
+from tunekit.data.wording import listed
+from tunekit.errors import BackendError, DeadlineError, NotFoundError
 
 _Task = asyncio.Task[tuple[str, str]]
 
@@ -54,6 +59,44 @@ class Handover:
             going[key] = task = asyncio.create_task(self._uploaded(request))
             task.add_done_callback(lambda done: self._forget(going, key, done))
         return await asyncio.shield(going[key])
+
+    async def jobs_with(self, key: str, jobs: Sequence[RemoteJob]) -> list[RemoteJob]:
+        """Of jobs, those whose training file bears the key in its name, or that are tagged with it all the same.
+
+        Raises:
+            BackendError: There are none, and nothing proves of some job that it is another's.
+        """
+        # Only now, behind the jobs: the file of a job is there before the job is.
+        submission = Submission.among(await self.files.listed(), key)
+        if found := [job for job in jobs if submission.has_made(job)]:
+            return found
+        if unclear := [job for job in jobs if submission.may_have_made(job)]:
+            raise self._unclear(unclear)
+        return []
+
+    def _unclear(self, jobs: Sequence[RemoteJob]) -> BackendError:
+        return BackendError(
+            f"{self.host.title} lists {listed([job.id for job in jobs])}, and neither a tag nor a file shows whose"
+            f" {'it is' if len(jobs) == 1 else 'they are'}",
+            hint="look there whether one of them is this submission's before you send it again",
+            backend=self.backend,
+            retryable=True,
+        )
+
+    async def unneeded(self, job: RemoteJob, jobs: Sequence[RemoteJob]) -> list[str]:
+        """Of a job's data files, those that we uploaded and that none of these jobs needs that still goes on."""
+        needed = {
+            file_id
+            for other in jobs
+            if not translate.state_of(other).is_terminal
+            for file_id in (other.training_file, other.validation_file)
+        }
+        found = []
+        for file_id in sorted({job.training_file, job.validation_file} - needed - {""}):
+            with suppress(NotFoundError):
+                if (await self.files.of(file_id)).filename.startswith(datafiles.PREFIX):
+                    found.append(file_id)
+        return found
 
     async def aclose(self) -> None:
         """End the uploads of this event loop that nobody waits for any more."""

@@ -19,7 +19,7 @@ from tunekit.data.profiles.profile import base_model
 from tunekit.data.wording import brief, listed, nearest
 from tunekit.errors import SpecError
 
-NAMES = ("openai", "foundry", "bedrock", "nebius", "crusoe", "litellm", "portkey", "generic")
+NAMES = ("openai", "foundry", "bedrock", "nebius", "crusoe", "litellm", "portkey", "vllm", "generic")
 """Hosts with a profile; "generic" is any other."""
 
 
@@ -66,6 +66,7 @@ class Host(_Facts, frozen=True, kw_only=True):
         domains: Names of machines that are certainly this host.
         key_header: Header of the API key; "authorization" takes it as a bearer token.
         key_variables: Environment variables that hold the key, first come first served.
+        needs_key: Whether a call off this machine needs one.
         needs_query: Query parameters that every call needs.
         data_rules: Whose rules of `tunekit.data.profiles` its files follow.
         methods: What it trains: "sft", "dpo", "rft".
@@ -82,15 +83,17 @@ class Host(_Facts, frozen=True, kw_only=True):
         finds_by: How a job is found again: by its tag, or by the name of its training file.
         seed: Whether a job takes one.
         hyperparameters_in: Where they stand in the create call: in "method", or at the "top" as in OpenAI's old way.
-        hyperparameters: Names it takes beyond OpenAI's, each an option of the spec.
+        hyperparameters: Names it takes beyond OpenAI's, each an option of the spec, with the methods that have it.
         learning_rate: Whether its `learning_rate_multiplier` is one, or an absolute rate.
         spec_fields: Fields of the spec that it takes as hyperparameters, with their names there.
         lora_fields: Likewise for a LoRA adapter.
         fields: Fields of the create call that only it has.
         warm_start: Whether a tuned model can be trained further.
         lists_events: Whether it has a log of events.
+        lists_newest_first: Whether that log certainly begins with the newest; where it may not, all of it is read.
         verbs: Optional methods of `Backend` that work there.
-        max_tokens_field: What it calls the longest answer.
+        max_tokens_field: What it calls the longest answer of a chat.
+        text_models: Families of models that have no chat, but go on with a plain text.
         deploy: What must be done before a tuned model answers; "" for nothing.
         notes: What is uncertain, for people.
     """
@@ -104,6 +107,7 @@ class Host(_Facts, frozen=True, kw_only=True):
     domains: tuple[str, ...] = ()
     key_header: str = "authorization"
     key_variables: tuple[str, ...] = ()
+    needs_key: bool = True
     needs_query: tuple[str, ...] = ()
     data_rules: str = "openai"
     methods: frozenset[str]
@@ -120,17 +124,24 @@ class Host(_Facts, frozen=True, kw_only=True):
     finds_by: Literal["metadata", "file"] = "file"
     seed: bool = True
     hyperparameters_in: Literal["method", "top"] = "method"
-    hyperparameters: tuple[str, ...] = ()
+    hyperparameters: Mapping[str, frozenset[str]] = {}
     learning_rate: Literal["multiplier", "absolute"] = "multiplier"
     spec_fields: Mapping[str, str] = {}
     lora_fields: Mapping[str, str] = {}
     fields: Mapping[str, Field] = {}
     warm_start: bool = False
     lists_events: bool = True
+    lists_newest_first: bool = False
     verbs: frozenset[str]
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
+    text_models: tuple[str, ...] = ()
     deploy: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def dated(self) -> str:
+        """Who says all this, and when it was looked up."""
+        return f"{self.title} as of {self.as_of}: {self.source}"
 
     def model(self, name: str) -> ModelFacts:
         """What is known of a base model, or of one that was tuned from it.
@@ -141,9 +152,17 @@ class Host(_Facts, frozen=True, kw_only=True):
             >>> host_of("openai").model("gpt-9").answers_end
             ''
         """
-        base = base_model(name)
-        rows = [row for row in self.models if base == row or base.startswith(f"{row}-")]
+        rows = [row for row in self.models if _is_of(name, row)]
         return self.models[max(rows, key=len)] if rows else ModelFacts()
+
+    def goes_on_with_text(self, name: str) -> bool:
+        """Whether a model has no chat.
+
+        Examples:
+            >>> host_of("openai").goes_on_with_text("ft:davinci-002:acme::x")
+            True
+        """
+        return any(_is_of(name, family) for family in self.text_models)
 
     def capabilities(self) -> Capabilities:
         """What the backend claims when it is used with this host."""
@@ -156,7 +175,14 @@ class Host(_Facts, frozen=True, kw_only=True):
             options=frozenset({*options_of(self), *self.fields, *self.hyperparameters}),
             spec_fields=frozenset({"warm_start"}) if self.warm_start else frozenset(),
             sunset=date.fromisoformat(self.training_ends) if self.training_ends else None,
+            source=self.dated,
         )
+
+
+def _is_of(name: str, family: str) -> bool:
+    """Whether a model, or what it was tuned from, belongs to a family."""
+    base = base_model(name)
+    return base == family or base.startswith(f"{family}-")
 
 
 _OPTIONS: Mapping[str, frozenset[str]] = {
@@ -241,6 +267,8 @@ def address(host: Host, base_url: str) -> str:
     parts: Any = urlsplit(found)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SpecError(f"base_url is {brief(found)}", hint="write it whole: https://api.openai.com/v1")
+    if "@" in parts.netloc:  # shown in messages, and stored with every run
+        raise SpecError("base_url names a user or a password", hint="send it in headers=, or as api_key=")
     return found
 
 

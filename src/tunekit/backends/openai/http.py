@@ -1,12 +1,8 @@
-"""Calls over HTTP, made again where that is safe. The one file that knows httpx and tenacity; knows no API.
+"""Calls over HTTP, made again where that is safe. The one file that knows tenacity; knows no API, and no HTTP library.
 
-Each event loop has a client of its own (a "lane"), because connections belong to loops. What a lane has begun it ends:
-whoever stops waiting leaves a task behind that is drained, so that no cancellation reaches httpcore 1.0.9, whose pool
-loses a connection for good to each one that comes at the wrong moment (encode/httpcore #830, #961, #1093). What cannot
-be drained in `drain_s` is cancelled after all, and its lane is given up for a new one.
-
-Proxies are taken from the environment (HTTPS_PROXY, NO_PROXY) except for hosts on the loopback: a proxy would be sent
-the key of a plain http call.
+Each event loop has clients of its own (a "lane" with "seats"), because connections belong to loops. What has begun is
+let end: whoever stops waiting leaves a task behind that is drained, so that its connection can be used again. What
+cannot be drained in `drain_s` is cancelled after all, and its seat gets a new client.
 """
 
 from __future__ import annotations
@@ -14,37 +10,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
-import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from tunekit._clock import Clock, SystemClock
-from tunekit._version import __version__
 from tunekit.backends.openai import problems
+from tunekit.backends.openai.clients import CONNECT_S, Clients, described, trust
 from tunekit.backends.openai.effort import Effort, Payload, address
-from tunekit.backends.openai.endpoint import Endpoint, KeyHeader
-from tunekit.backends.openai.exchange import Exchange, Failure, Response, failed, settled
-from tunekit.backends.openai.inflate import OFFERED
+from tunekit.backends.openai.endpoint import Endpoint
+from tunekit.backends.openai.exchange import CLOSED, Exchange, Failure, failed, settled
 from tunekit.backends.openai.lanes import Lanes
 from tunekit.backends.openai.quota import PROCESS_QUOTA, RetryQuota
 from tunekit.backends.openai.retrying import Verdict, decide
-from tunekit.backends.openai.secret import Secret
-from tunekit.backends.openai.transport import Call, Reply, Safety
-from tunekit.errors import SpecError, TunekitError, UnsupportedError
+from tunekit.backends.openai.transport import LARGE_BYTES, Call, Reply, Safety
+from tunekit.errors import TunekitError, UnsupportedError
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-CONNECT_S = 10.0
-SILENCE_S = 60.0
-"""How long a GET waits for the next byte; what answers anything else may be computing."""
-IDLE_S = 30.0
+CONNECTIONS = 100
+"""As many as httpx opens. A call costs the same with 16 and with 100 of them, so that more only shortens the queue at a
+slow host (docs/performance.md); many thousands of jobs share them."""
 _MOST_OF_A_PROBLEM = 1 << 16
 _MOST_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -60,6 +51,7 @@ class HttpTransport:
         most_bytes: The largest reply that is read whole, after unpacking.
         connections: How many calls may be under way at once in one event loop; more wait their turn.
         drain_s: How long a call goes on that nobody waits for any more.
+        idle_s: How long a connection is kept that nobody uses.
         ca_file: Certificates to trust in place of the public ones. There is no way not to check them.
         quota: How much may be made again; the process's own unless told.
         clock: What it waits by.
@@ -76,8 +68,9 @@ class HttpTransport:
         backend: str = "openai",
         deadline_s: float = 120.0,
         most_bytes: int = 128 << 20,
-        connections: int = 100,
+        connections: int = CONNECTIONS,
         drain_s: float = 5.0,
+        idle_s: float = 30.0,
         ca_file: str | None = None,
         quota: RetryQuota = PROCESS_QUOTA,
         clock: Clock | None = None,
@@ -89,10 +82,11 @@ class HttpTransport:
         self._most_bytes = most_bytes
         self._quota = quota
         self._clock = clock or SystemClock()
-        self._draw = draw or random.Random().random
-        self._connections = connections
-        self._tls = _tls(endpoint, ca_file)
-        self._lanes = Lanes(self._clients, connections=connections, drain_s=drain_s)
+        self._draw = draw or random.SystemRandom().random  # which a fork does not double
+        make = partial(Clients, endpoint, trust(endpoint, ca_file), idle_s=idle_s)
+        self._lanes = Lanes(make, connections=connections, drain_s=drain_s, idle_s=idle_s)
+        # Where nobody closes it, what it has opened is closed all the same, by the loops that it was opened in.
+        weakref.finalize(self, self._lanes.let_go).atexit = False
 
     def __repr__(self) -> str:
         return f"HttpTransport({self._endpoint!r})"
@@ -105,11 +99,11 @@ class HttpTransport:
 
     async def send(self, call: Call) -> Reply:
         """Make a call and wait for the whole answer. Raises what `Transport.send` does, and `SpecError`."""
-        return await self._insist(self._effort(call), self._whole)
+        return await self._insist(await self._effort(call), self._whole)
 
     async def stream(self, call: Call) -> AsyncIterator[bytes]:
         """Make a call and give its body in pieces as it comes. Raises what `send` does."""
-        effort = self._effort(call)
+        effort = await self._effort(call)
         exchange, piece = await self._insist(effort, self._first)
         try:
             while piece is not None:
@@ -125,33 +119,13 @@ class HttpTransport:
         """Let go of the connections of every loop."""
         await self._lanes.aclose()
 
-    def _clients(self) -> _Clients:
-        return _Clients(self._client(keep=self._connections), self._client(keep=0))
-
-    def _client(self, *, keep: int) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            verify=self._tls,
-            trust_env=not self._endpoint.is_loopback,
-            headers={
-                "user-agent": f"tunekit/{__version__}",
-                "accept": "*/*",
-                "accept-encoding": OFFERED,
-                **self._endpoint.headers,
-            },
-            # An API has no use for cookies, and they would tie calls together that nobody tied.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            limits=httpx.Limits(
-                max_connections=self._connections, max_keepalive_connections=keep, keepalive_expiry=IDLE_S
-            ),
-            event_hooks={"response": [_keep_location]},
-        )
-
-    def _effort(self, call: Call) -> Effort:
+    async def _effort(self, call: Call) -> Effort:
         deadline_s = self._deadline_s if call.deadline_s is None else call.deadline_s
         return Effort(
             call=call,
             url=address(self._endpoint.base_url, call),
             payload=Payload(call),
+            lane=await self._lanes.here(),
             deadline_s=deadline_s,
             ends=self._clock.monotonic() + deadline_s,
         )
@@ -161,6 +135,9 @@ class HttpTransport:
 
     async def _insist(self, effort: Effort, use: Callable[[Effort, Exchange], Awaitable[T]]) -> T:
         """Make attempts until one goes well or there must be no more."""
+        await asyncio.sleep(
+            0
+        )  # where a thousand calls are begun at once, others come in between their two halves
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_Again), wait=_pause_s, sleep=self._clock.sleep, reraise=True
         )
@@ -186,7 +163,7 @@ class HttpTransport:
             verdict = Verdict(wait_s=None, told_s=verdict.told_s, why=why)
         if verdict.wait_s is None:
             raise self._error(effort, failure, verdict)
-        effort.cost = verdict.cost
+        effort.cost, effort.before = verdict.cost, failure.reason
         _log.info("%s: %s; again in %.2f s", effort, failure, verdict.wait_s)
         raise _Again(verdict.wait_s)
 
@@ -200,7 +177,7 @@ class HttpTransport:
                     return await use(effort, exchange)
                 if effort.call.method != "GET" or not exchange.location:
                     raise await self._refusal(effort, exchange)
-                url = self._endpoint.follow(url, exchange.location)
+                url = self._endpoint.follow(url, exchange.location) or self._elsewhere(exchange)
             except BaseException:
                 exchange.close()
                 raise
@@ -211,7 +188,8 @@ class HttpTransport:
         exchange = await self._admitted(effort)
         begun_s = time.monotonic()
         try:
-            await exchange.begin(self._sending(exchange, effort, url), self._left_s(effort))
+            left_s = self._left_s(effort)
+            await exchange.begin(exchange.seat.client.send(exchange, effort, url, left_s), left_s)
         except BaseException:
             exchange.close()
             raise
@@ -219,57 +197,35 @@ class HttpTransport:
         _log.debug("%s: %d in %.3f s, request %s", effort, exchange.status, took_s, exchange.request_id)
         return exchange
 
-    async def _sending(self, exchange: Exchange, effort: Effort, url: str) -> Response:
-        async def note(event: str, facts: dict[str, Any]) -> None:
-            # What a proxy is asked first (CONNECT) is no byte of the call.
-            if event.endswith("send_request_headers.started") and facts["request"].method != b"CONNECT":
-                exchange.reached = True
-
-        clients: _Clients = exchange.lane.client
-        client = clients.fresh if effort.call.safety is Safety.ONCE else clients.keeping
-        content = effort.payload.content()
-        request = client.build_request(
-            effort.call.method,
-            url,
-            headers=effort.payload.headers,
-            content=content,
-            timeout=_timeout(effort.call, self._left_s(effort)),
-            extensions={"trace": note},
-        )
-        if exchange.secret is not None:
-            _sign(request, self._endpoint.key_header, exchange.secret)
-        try:
-            response = await client.send(request, stream=True)
-        finally:
-            if isinstance(content, AsyncGenerator):
-                await (
-                    content.aclose()
-                )  # httpx does not, where it fails in the middle, and a file would stay open
-        exchange.location = response.extensions.get("location", "")
-        return response
-
     async def _admitted(self, effort: Effort) -> Exchange:
         """The key, and one of the connections."""
-        lane = await self._lanes.here()
         try:
             async with asyncio.timeout(self._left_s(effort)):
                 secret = await self._endpoint.source()
-                await lane.slots.acquire()
-                return Exchange(lane, secret, _described)
+                if (seat := await effort.lane.take()) is not None:
+                    return Exchange(effort.lane, seat, secret, described)
         except TimeoutError:
-            pass
-        raise failed("no connection became free, or the key did not come", reached=False, late=True)
+            failure = failed("no connection became free, or the key did not come", reached=False, late=True)
+        else:
+            failure = failed(CLOSED, reached=False, lasting=True)
+        raise failure
 
     async def _whole(self, effort: Effort, exchange: Exchange) -> Reply:
-        body = bytearray()
+        pieces, size = [], 0
         while (piece := await exchange.piece(self._left_s(effort))) is not None:
-            body += piece
-            if len(body) > self._most_bytes:
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._most_bytes:
                 raise problems.too_large(
                     effort.call, self._most_bytes, host=self._endpoint.host, backend=self._backend
                 )
+        # To put many megabytes together takes longer than others may have to wait, and needs no lock of Python's.
+        body = b"".join(pieces) if size < LARGE_BYTES else await asyncio.to_thread(b"".join, pieces)
+        reply = Reply(status=exchange.status, headers=exchange.headers, body=body)
+        if effort.call.safety is Safety.READ and not effort.call.takes_bytes and not reply.may_be_json:
+            raise self._page(exchange, reply.body)
         exchange.close()
-        return Reply(status=exchange.status, headers=exchange.headers, body=bytes(body))
+        return reply
 
     async def _first(self, effort: Effort, exchange: Exchange) -> tuple[Exchange, bytes | None]:
         return exchange, await exchange.piece(self._left_s(effort))
@@ -282,17 +238,26 @@ class HttpTransport:
             if piece is None:
                 break
             body += piece
-        found = problems.read_problem(exchange.headers, bytes(body[:_MOST_OF_A_PROBLEM]), exchange.secret)
+        found = problems.read_problem(exchange.headers, bytes(body[:_MOST_OF_A_PROBLEM]))
         if exchange.status in _REDIRECTS and exchange.location:
-            found = problems.Problem(message=f"go to {problems.shown(exchange.location, 100)}")
-        refusal = problems.Refusal(status=exchange.status, headers=exchange.headers, problem=found)
-        return failed(
-            f"it answered {exchange.status}", reached=True, lasting=found.is_lasting, refusal=refusal
+            found = problems.Problem(message=f"go to {problems.shown(exchange.headers['location'], 100)}")
+        return _refused(exchange, found)
+
+    def _page(self, exchange: Exchange, body: bytes) -> Exception:
+        """What a good status says whose body is none: often a proxy's page for the moment."""
+        found = problems.read_problem(exchange.headers, body[:_MOST_OF_A_PROBLEM])
+        return _refused(exchange, found if found.message else problems.Problem(message="nothing"))
+
+    def _elsewhere(self, exchange: Exchange) -> NoReturn:
+        raise problems.elsewhere(
+            exchange.headers["location"], host=self._endpoint.host, backend=self._backend
         )
 
     def _error(self, effort: Effort, failure: Failure, verdict: Verdict) -> TunekitError:
         """What the caller is told in the end."""
         tried = f"; tried {effort.tries} times" if effort.tries > 1 else ""
+        if failure.late and effort.before:
+            tried += f", and before that: {effort.before}"
         notes = tried + (f"; {verdict.why}" if verdict.why else "")
         facts: dict[str, Any] = {"host": self._endpoint.host, "backend": self._backend}
         if failure.refusal is not None:
@@ -306,6 +271,11 @@ class HttpTransport:
         return problems.lost(effort.call, reason=f"{failure.reason}{notes}", **facts)
 
 
+def _refused(exchange: Exchange, problem: problems.Problem) -> Exception:
+    refusal = problems.Refusal(status=exchange.status, headers=exchange.headers, problem=problem)
+    return failed(f"it answered {exchange.status}", reached=True, lasting=problem.is_lasting, refusal=refusal)
+
+
 class _Again(Exception):
     """The last attempt failed, and there may be another."""
 
@@ -317,68 +287,3 @@ class _Again(Exception):
 def _pause_s(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     return error.wait_s if isinstance(error, _Again) else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Clients:
-    """A client that keeps connections, and one that opens a new one for each call.
-
-    A kept connection may be closed by the host at the moment that a call goes out on it, and nobody can tell then
-    whether the call was seen. Calls that are ONCE do not run into that doubt.
-    """
-
-    keeping: httpx.AsyncClient
-    fresh: httpx.AsyncClient
-
-    async def aclose(self) -> None:
-        await self.keeping.aclose()
-        await self.fresh.aclose()
-
-
-def _timeout(call: Call, left_s: float) -> httpx.Timeout:
-    """Of single steps. The deadline of the whole is kept outside; these let what was left behind end a little later."""
-    last_s = left_s + 1.0
-    silence_s = min(last_s, SILENCE_S)
-    read_s = silence_s if call.method == "GET" else last_s
-    return httpx.Timeout(connect=min(last_s, CONNECT_S), read=read_s, write=silence_s, pool=last_s)
-
-
-def _sign(request: httpx.Request, header: KeyHeader, secret: Secret) -> None:
-    """Put the key where it goes, and into no variable, which a traceback could show."""
-    before = "Bearer " if header is KeyHeader.BEARER else ""
-    request.headers[header.value] = before + secret.reveal()
-
-
-def _tls(endpoint: Endpoint, ca_file: str | None) -> ssl.SSLContext:
-    if not endpoint.base_url.startswith("https:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody: it is not to be used
-    try:
-        return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
-    except (OSError, ssl.SSLError) as error:
-        raise SpecError(
-            f"ca_file={ca_file!r} cannot be used: {error}", hint="give the path of certificates in PEM format"
-        ) from None
-
-
-async def _keep_location(response: httpx.Response) -> None:
-    """Hide where a redirect leads from httpx, which would build the next request and fail on what is no address."""
-    response.extensions["location"] = response.headers.pop("location", "")
-
-
-def _described(error: Exception) -> str:
-    """What went wrong, for a person; many of httpx's own messages are empty."""
-    words = _WORDS.get(type(error), type(error).__name__)
-    return f"{words} ({problems.shown(str(error), 100)})" if str(error) else words
-
-
-_WORDS: dict[type[Exception], str] = {
-    httpx.ConnectError: "no connection",
-    httpx.ConnectTimeout: "no connection in time",
-    httpx.PoolTimeout: "no connection became free",
-    httpx.ProxyError: "the proxy refused",
-    httpx.ReadError: "the connection broke",
-    httpx.ReadTimeout: "silence",
-    httpx.WriteError: "the connection broke",
-    httpx.WriteTimeout: "it took nothing more",
-    httpx.RemoteProtocolError: "it broke off, or spoke no HTTP",
-}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunekit.backends.openai import listing, wire
+from tunekit.backends.openai.remote import RemoteCheckpoint, RemoteJob
 from tunekit.backends.openai.translate import RUN_KEY, state_of
 from tunekit.backends.openai.transport import Call, Query, Safety, Transport
-from tunekit.backends.openai.wire import RemoteCheckpoint, RemoteJob
 from tunekit.errors import BackendError
 from tunekit.events import JobState
 
@@ -42,8 +42,16 @@ class Jobs:
 
         Raises:
             NotFoundError: The host does not know it.
+            BackendError: It answers for another job.
         """
-        return wire.job((await self.transport.send(self._call("GET", job_id, Safety.READ))).json())
+        found = wire.job((await self.transport.send(self._call("GET", job_id, Safety.READ))).json())
+        if found.id != job_id:
+            raise BackendError(
+                f"asked for job {job_id!r}, the host answers for {found.id!r}",
+                hint="check the proxy before it; a cache there may mix up its answers",
+                retryable=True,
+            )
+        return found
 
     async def tagged(self, key: str) -> list[RemoteJob]:
         """Jobs with this tag, where the host can look for it."""

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from tunekit.backends.openai import listing, wire
+from tunekit.backends.openai import account
 from tunekit.backends.openai.hosts import Host
-from tunekit.backends.openai.transport import Call, Safety, Transport
-from tunekit.backends.openai.wire import RemoteJob, RemoteModel
+from tunekit.backends.openai.jobs import Jobs
+from tunekit.backends.openai.remote import RemoteJob, RemoteModel
+from tunekit.backends.openai.transport import Transport
 from tunekit.backends.registry import others
 from tunekit.data.wording import brief
-from tunekit.errors import NotFoundError, PreflightError
+from tunekit.errors import BackendError, NotFoundError, PreflightError, TunekitError
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FEW_DAYS = 60
 """Fewer than these are worth a warning: what is trained now has to be replaced within two months."""
@@ -41,7 +44,7 @@ class TunedModel:
         job_id: The job that made it; empty where that is no longer listed.
         is_listed: Whether the host still shows it among its models.
         ends_on: First day on which it no longer answers; None where none is announced.
-        ends_by: Who says so.
+        ends_by: Who says so; where the host names a day that cannot be read, what it says.
         days_left: Days until then; 0 where it answers no more, None where no end is announced.
     """
 
@@ -60,6 +63,28 @@ class TunedModel:
         return body | {"ends_on": self.ends_on.isoformat() if self.ends_on else None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """The tuned models of an account, to be gone through, and what could not be looked at.
+
+    Attributes:
+        models: Those that stop answering soonest first.
+        missing: In words, what the host did not let us see; empty where this is all.
+    """
+
+    models: tuple[TunedModel, ...]
+    missing: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[TunedModel]:
+        return iter(self.models)
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def __getitem__(self, position: int) -> TunedModel:
+        return self.models[position]
+
+
 def base_of_id(model: str) -> str:
     """The base that the name of a tuned model tells; empty if it tells none.
 
@@ -75,10 +100,11 @@ def base_of_id(model: str) -> str:
     return found["base"] if found else ""
 
 
-async def tuned_models(transport: Transport, host: Host, *, today: date) -> tuple[TunedModel, ...]:
-    """Every tuned model of the account, those that stop answering soonest first.
+async def tuned_models(transport: Transport, host: Host, *, today: date) -> Inventory:
+    """Every tuned model of the account.
 
-    Models that the host no longer lists, but whose jobs it does, are among them.
+    Models that the host no longer lists, but whose jobs it does, are among them. Either list may be closed to this key,
+    or missing at this host: the other one is still worth having.
 
     Args:
         transport: Carries the calls.
@@ -86,15 +112,31 @@ async def tuned_models(transport: Transport, host: Host, *, today: date) -> tupl
         today: The day to count from.
 
     Raises:
-        BackendError: The host refused, or its lists cannot be read.
+        BackendError: The host refused both lists, or neither can be read.
     """
-    models = await listing.everything(transport, "/models", wire.model, size=None)
+    failures: dict[str, TunekitError] = {}
+    models = await _listed("models", account.models(transport), failures)
+    jobs = await _listed("fine-tuning jobs", Jobs(transport=transport).all(), failures)
+    if len(failures) == 2:
+        raise next(iter(failures.values()))
     listed = {model.id: model for model in models}
-    jobs = await listing.everything(transport, "/fine_tuning/jobs", wire.job)
     made = {job.fine_tuned_model: job for job in jobs if job.fine_tuned_model}
     ids = {*made, *(name for name in listed if base_of_id(name))}
     found = [_tuned(name, listed, made.get(name), host, today) for name in ids]
-    return tuple(sorted(found, key=lambda model: (model.ends_on or date.max, model.created_at, model.id)))
+    return Inventory(
+        models=tuple(
+            sorted(found, key=lambda model: (model.ends_on or date.max, model.created_at, model.id))
+        ),
+        missing=tuple(f"the {what} could not be listed: {error.message}" for what, error in failures.items()),
+    )
+
+
+async def _listed(what: str, reading: Awaitable[list[T]], failures: dict[str, TunekitError]) -> list[T]:
+    try:
+        return await reading
+    except (BackendError, NotFoundError) as error:
+        failures[what] = error
+        return []
 
 
 async def check_days(
@@ -111,18 +153,23 @@ async def check_days(
         backend: Name of the backend, for the message.
 
     Raises:
-        PreflightError: It has fewer days.
+        PreflightError: It has fewer days, or the host's date cannot be read.
         BackendError: The host cannot be asked.
     """
     base = base_of_id(model) or model
-    told = await _model(transport, base) if at_least is not None else None
+    told = await account.model(transport, base) if at_least is not None else None
+    if told and told.shutdown_date and not _day(told.shutdown_date):
+        fact = f"the host says that {brief(base)} ends {brief(told.shutdown_date)}, which is no date that can be read"
+        hint = "look the date up, and leave out min_days_left if it is far enough"
+        raise PreflightError((fact,), backend=backend, hint=hint)
     ends_on, ends_by = _end({base: told}, base, base, host)
-    left = None if ends_on is None else max(0, (ends_on - today).days)
+    left = _days_left(ends_on, today)
     if left is None or left >= (FEW_DAYS if at_least is None else at_least):
         return
     fact = f"{brief(base)} and all that is tuned from it answer for {left} more days, until {ends_on} ({ends_by})"
     if at_least is not None:
-        elsewhere = f"; other installed backends: {', '.join(others(backend))}" if others(backend) else ""
+        installed = ", ".join(others(backend))
+        elsewhere = f"; other installed backends: {installed}" if installed else ""
         hint = f"ask for fewer days, or train a model that lasts longer{elsewhere}"
         raise PreflightError((f"{fact}, and {at_least} are asked for",), backend=backend, hint=hint)
     _log.warning("%s", fact)
@@ -144,8 +191,12 @@ def _tuned(
         is_listed=model is not None,
         ends_on=ends_on,
         ends_by=ends_by,
-        days_left=None if ends_on is None else max(0, (ends_on - today).days),
+        days_left=_days_left(ends_on, today),
     )
+
+
+def _days_left(ends_on: date | None, today: date) -> int | None:
+    return None if ends_on is None else max(0, (ends_on - today).days)
 
 
 def _end(
@@ -155,6 +206,10 @@ def _end(
     told = [_day(model.shutdown_date) for model in (listed.get(name), listed.get(base)) if model]
     if days := [day for day in told if day]:
         return min(days), "the host says"
+    if said := [
+        model.shutdown_date for model in (listed.get(name), listed.get(base)) if model and model.shutdown_date
+    ]:
+        return None, f"the host says {brief(said[0])}"
     known = _day(host.model(base).answers_end) if base else None
     return known, f"{host.title}, as of {host.as_of}" if known else ""
 
@@ -167,17 +222,6 @@ def _day(text: str) -> date | None:
         if text:
             _log.warning("the host sent a date that is none: %s", brief(text))
         return None
-
-
-async def _model(transport: Transport, name: str) -> RemoteModel | None:
-    """What the host says of a model; None if it does not know it by this name."""
-    try:
-        reply = await transport.send(
-            Call(method="GET", path=f"/models/{wire.quoted(name)}", safety=Safety.READ)
-        )
-    except NotFoundError:
-        return None
-    return wire.model(reply.json())
 
 
 def lines(models: Iterable[TunedModel]) -> list[tuple[str, ...]]:
@@ -193,5 +237,5 @@ def _made_on(model: TunedModel) -> str:
 
 def _left(model: TunedModel) -> str:
     if model.days_left is None:
-        return "no end announced"
+        return model.ends_by or "no end announced"
     return f"{model.days_left}" if model.is_listed else f"{model.days_left} (no longer listed)"

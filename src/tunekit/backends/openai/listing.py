@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
 
 from tunekit.backends.openai import wire
@@ -22,7 +22,7 @@ async def pages(
     *,
     query: Query = (),
     size: int | None = PAGE_SIZE,
-) -> AsyncIterator[wire.Page[T]]:
+) -> AsyncGenerator[wire.Page[T], None]:
     """The pages of a listing, one call for each.
 
     An item may come twice where the list grows while it is read; whoever reads must expect that.
@@ -37,17 +37,22 @@ async def pages(
     Raises:
         BackendError: A page is none, or there are more of them and no way on: what is missing nobody would know.
     """
-    after = ""
+    after, seen = "", {""}
     for _ in range(MAX_PAGES):
         asked = (*query, *((("limit", str(size)),) if size else ()), *((("after", after),) if after else ()))
         reply = await transport.send(Call(method="GET", path=path, safety=Safety.READ, query=asked))
-        page = wire.page(reply.json(), read)
+        page = await reply.read(lambda body: wire.page(body, read))
         yield page
-        if not page.has_more:
+        if page.has_more is None:  # a full page of a host that never says so may not be the last
+            has_more = bool(size) and len(page.items) == size and page.last_id not in seen
+        else:
+            has_more = page.has_more
+        if not has_more:
             return
-        if page.last_id in ("", after):
+        if page.last_id in seen:
             raise wire.unreadable(f"the list {path}", "there is more of it, and no id to go on from")
         after = page.last_id
+        seen.add(after)
     raise wire.unreadable(f"the list {path}", f"it has more than {MAX_PAGES} pages")
 
 

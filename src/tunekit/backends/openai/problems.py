@@ -12,9 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tunekit.backends import registry
-from tunekit.backends.openai.secret import Secret
-from tunekit.backends.openai.transport import Call, Safety
-from tunekit.errors import BackendError, DeadlineError, NotFoundError, TunekitError
+from tunekit.backends.openai.transport import Call, Safety, request_id
+from tunekit.data.wording import brief
+from tunekit.errors import (
+    TOO_LONG,
+    BackendError,
+    DeadlineError,
+    InvalidError,
+    NotFoundError,
+    TunekitError,
+)
 
 _SHOWN_CHARS = 300
 _TITLE = re.compile(r"<(?:title|h1)[^>]{0,100}>([^<]{1,120})", re.IGNORECASE)
@@ -75,20 +82,19 @@ class Refusal:
     @property
     def request_id(self) -> str:
         """What the host calls this exchange."""
-        return shown(self.headers.get("x-request-id") or self.headers.get("apim-request-id", ""), 100)
+        return shown(request_id(self.headers), 100)
 
     def told(self, told_s: float | None, notes: str) -> Refusal:
         """The same, with what became of it."""
         return replace(self, told_s=told_s, notes=notes)
 
 
-def read_problem(headers: Mapping[str, str], body: bytes, secret: Secret | None = None) -> Problem:
+def read_problem(headers: Mapping[str, str], body: bytes) -> Problem:
     """What the body of an error says.
 
     Args:
         headers: Of the answer.
         body: Its first 64 KiB.
-        secret: The key that was sent, which must not come back in a message.
 
     Examples:
         >>> read_problem({}, b'{"error": {"message": "no such file", "code": "missing"}}').message
@@ -97,7 +103,6 @@ def read_problem(headers: Mapping[str, str], body: bytes, secret: Secret | None 
         'a web page "502 Bad Gateway"'
     """
     text = body.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
-    text = secret.masked(text) if secret else text
     if text[:1] == "<" or "html" in headers.get("content-type", ""):
         title = _TITLE.search(text)
         return Problem(message=f'a web page "{shown(title[1], 80)}"' if title else "a web page", is_page=True)
@@ -157,8 +162,11 @@ def refused(refusal: Refusal, call: Call, *, host: str, backend: str) -> Tunekit
     message = f"{host} answered {status} to {call.method} {call.path}{said}{about}{request}{refusal.notes}"
     hint, retryable = _advice(refusal, call.safety, backend)
     details = _details(refusal, call)
-    if status == 404 or problem.code in _ABSENT_CODES:
+    # A page of 404 is a proxy's, which knows nothing of what was asked for; nor does a host that has broken.
+    if (status == 404 and not problem.is_page) or (problem.code in _ABSENT_CODES and 400 <= status < 500):
         return NotFoundError(message, hint=hint, backend=backend, details=details)
+    if problem.code == TOO_LONG:
+        return InvalidError(message, hint="shorten the prompt", backend=backend, details=details)
     return BackendError(
         message,
         ambiguous=_is_uncertain(status) and call.safety is not Safety.READ,
@@ -195,16 +203,18 @@ def _advice(refusal: Refusal, safety: Safety, backend: str) -> tuple[str, bool]:
             False,
         )
     if status == 429:
-        wait = "a while" if refusal.told_s is None else f"{refusal.told_s:.0f} s"
+        wait = f"{refusal.told_s:.0f} s" if refusal.told_s else "a while"
         return f"the host asks for fewer calls: try again after {wait}", True
     if _is_uncertain(status):
         later = "try again later; if it stays so, ask whoever runs the host, naming the request"
         look = "look whether it was done before you try again"
-        return later if safety is Safety.READ else look, status != 303
-    if problem.is_page:
+        return look if safety is Safety.ONCE else later, status != 303
+    if problem.is_page or status < 300:
+        what = "a web page" if problem.is_page else "no JSON"
+        # In place of a good answer it may be there for the moment alone.
         return (
-            "that is a web page: check base_url, and whether a proxy or a login stands before the host",
-            False,
+            f"that is {what}: check base_url, and whether a proxy or a login stands before the host",
+            status < 300 or (status == 404 and safety is Safety.READ),
         )
     return _REFUSALS.get(status, "change what the message names; the same call would be refused again"), False
 
@@ -213,6 +223,7 @@ def _is_uncertain(status: int) -> bool:
     return status in _UNCERTAIN or status >= 500
 
 
+_LOOK = "it may have taken effect all the same: look before you try again"
 _REFUSALS = {
     401: "the key was not accepted: check that it is whole, not expired and meant for this host",
     403: "the key may not do that: check its project, its role and the model",
@@ -240,11 +251,12 @@ def lost(call: Call, *, reached: bool, reason: str, host: str, backend: str) -> 
         backend: The name that the error bears.
     """
     is_open = reached and call.safety is not Safety.READ
-    hint = "check the address, the network and any proxy"
     return BackendError(
         f"{host} gave no whole answer to {call.method} {call.path}: {reason}",
         ambiguous=is_open,
-        hint="it may have taken effect all the same: look before you try again" if is_open else hint,
+        hint=_LOOK
+        if reached and call.safety is Safety.ONCE
+        else "check the address, the network and any proxy",
         backend=backend,
         retryable=not is_open or call.safety is not Safety.ONCE,
         details={"method": call.method, "path": call.path, "reached": reached},
@@ -255,15 +267,22 @@ def overdue(
     call: Call, *, reached: bool, deadline_s: float, reason: str, host: str, backend: str
 ) -> DeadlineError:
     """The error for a call whose time was up before a whole answer came. Takes what `lost` takes, and the time."""
-    is_open = reached and call.safety is not Safety.READ
+    is_open = reached and call.safety is Safety.ONCE
     return DeadlineError(
         f"{host} gave no whole answer to {call.method} {call.path} within {deadline_s:g} s: {reason}",
-        hint="it may have taken effect all the same: look before you try again"
-        if is_open
-        else "allow it more time",
+        hint=_LOOK if is_open else call.late_hint or "allow it more time, or try again later",
         backend=backend,
-        retryable=not is_open or call.safety is not Safety.ONCE,
+        retryable=not is_open,
         details={"method": call.method, "path": call.path, "reached": reached, "deadline_s": deadline_s},
+    )
+
+
+def elsewhere(location: str, *, host: str, backend: str) -> BackendError:
+    """The error for a redirect to where the key must not go."""
+    return BackendError(
+        f"{host} sends the call on to {brief(location)}, and a key goes to no other host",
+        hint="if that is the right place, give it as base_url",
+        backend=backend,
     )
 
 

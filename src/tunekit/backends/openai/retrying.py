@@ -1,7 +1,8 @@
 """Whether a call that went wrong is made again, and when. A pure decision: knows no socket, no clock, no chance.
 
 The order of hints is that of OpenAI's own clients: `x-should-retry`, then `retry-after-ms`, then `retry-after` in
-seconds or as a date. What differs: a call that is ONCE is only made again when nothing of it can have taken effect.
+seconds or as a date. What differs: a call that is ONCE is only made again when nothing of it can have taken effect, and
+a host that asks to wait for less than we would (0 s, say) does not make us hurry.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ LONGEST_TOLD_S = 120.0
 """What a host may ask to wait; of more, the caller is told."""
 CONFLICT_TRIES = 3
 """A 409 may be a lock that is soon free, or a conflict that stays."""
+PAGE_TRIES = 5
+"""A page in place of a good answer may be a proxy's for the moment, or what a wrong address has to say; this many tries
+last for some seconds. Whoever waits for a job tries longer."""
 
 _EVER = 1e9  # "inf" is no number of JSON, in which errors may be kept
 _LASTING = {501, 505}  # "not implemented" and "HTTP version not supported" do not pass
@@ -86,7 +90,7 @@ def decide(
         return Verdict(
             wait_s=None, told_s=told_s, why=f"it asks to wait {told_s:.0f} s, which is too long here"
         )
-    wait_s = _backoff_s(tries, draw) if told_s is None else told_s * (1 + draw / 10)
+    wait_s = max(_backoff_s(tries, draw), (told_s or 0.0) * (1 + draw / 10))
     if wait_s >= left_s:
         why = f"the next attempt would be in {wait_s:.1f} s, after the deadline"
         return Verdict(wait_s=None, told_s=told_s, why=why)
@@ -106,6 +110,8 @@ def _may_repeat(outcome: Outcome, safety: Safety, tries: int) -> bool:
         return True
     if outcome.status == 409:
         return tries < CONFLICT_TRIES
+    if outcome.status < 300:
+        return safety is Safety.READ and tries < PAGE_TRIES
     return outcome.status in (408, 425, 429) or (outcome.status >= 500 and outcome.status not in _LASTING)
 
 

@@ -10,13 +10,20 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol, TypeAlias
+from urllib.parse import quote
 
 from tunekit.errors import BackendError, SpecError, UnsupportedError
 
 # What RFC 9110 allows in a field value, less blanks: no key has those, and one at an end is a slip of copying.
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 _LEAST_MASKED = 8
-"""Shorter keys are placeholders ("test", "none"), which may be words of any message."""
+_WORDS = re.compile(r"[A-Za-z]+(?:[-_.][A-Za-z]+)*")
+_LONGEST_WORDS = 19
+"""Placeholders are short, or a few words ("not-needed"), which may stand in any message and any model's answer."""
+
+_SHOWN = "[key]"
+# A JSON text may write any character as an escape; hosts do so with some.
+_ESCAPE = re.compile(rb'\\(?:u00[2-7]|["\\/])')
 
 
 class Secret:
@@ -29,17 +36,18 @@ class Secret:
         SpecError: It cannot stand in a header. The message does not show it.
 
     Examples:
-        >>> Secret("sk-very-secret")
+        >>> Secret("sk-very-secret-1")
         Secret('**********')
-        >>> Secret("sk-very-secret").masked("no such key: sk-very-secret")
+        >>> Secret("sk-very-secret-1").masked("no such key: sk-very-secret-1")
         'no such key: [key]'
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_in_json", "_value")
 
     def __init__(self, value: str) -> None:
         sendable = _is_sendable(value)
         self._value = value if sendable else ""
+        self._in_json: re.Pattern[bytes] | None = None
         del value  # a traceback may show what the variables of its frames hold
         if not sendable:
             raise unsendable()
@@ -53,9 +61,38 @@ class Secret:
         """The key itself, for the one place that sends it."""
         return self._value
 
+    @property
+    def longest_form(self) -> int:
+        """The most bytes that it takes where it is written as escapes; 0 where it is only a placeholder."""
+        is_words = len(self._value) <= _LONGEST_WORDS and _WORDS.fullmatch(self._value)
+        return 0 if len(self._value) < _LEAST_MASKED or is_words else 6 * len(self._value)
+
     def masked(self, text: str) -> str:
-        """The text without the key, should it have come back in an answer."""
-        return text.replace(self._value, "[key]") if len(self._value) >= _LEAST_MASKED else text
+        """The text without the key, should it have come back in a header, plain or as a part of an address."""
+        if not self.longest_form:
+            return text
+        return text.replace(self._value, _SHOWN).replace(quote(self._value, safe=""), _SHOWN)
+
+    def masked_bytes(self, data: bytes) -> bytes:
+        r"""The same of a body, in which the key may be written with JSON's escapes.
+
+        Examples:
+            >>> Secret("sk-very-secret-1").masked_bytes(rb'{"error": "\u0073k-very-secret-1"}')
+            b'{"error": "[key]"}'
+        """
+        if not self.longest_form:
+            return data
+        data = data.replace(self._value.encode(), _SHOWN.encode())
+        if not _ESCAPE.search(data):
+            return data
+        if self._in_json is None:
+            self._in_json = re.compile(b"".join(map(_forms, self._value)))
+        return self._in_json.sub(_SHOWN.encode(), data)
+
+    def begun(self, data: bytes) -> int:
+        """How many bytes at the end of the data are a beginning of the key."""
+        most = min(len(data), len(self._value) - 1)
+        return next((n for n in range(most, 0, -1) if data.endswith(self._value[:n].encode())), 0)
 
     def __repr__(self) -> str:
         return "Secret('**********')"
@@ -65,6 +102,13 @@ class Secret:
             "a key cannot be pickled or copied",
             hint="read the key from its source in the process that needs it",
         )
+
+
+def _forms(character: str) -> bytes:
+    """A pattern of all the ways to write a character of a key, plain or in JSON."""
+    plain = re.escape(character)
+    escaped = rf"|\\{plain}" if character in '"\\/' else ""
+    return rf"(?:{plain}|\\u00(?i:{ord(character):02x}){escaped})".encode()
 
 
 class Hidden(Protocol):

@@ -12,6 +12,8 @@ MAX_EVENT_BYTES = 8 << 20
 """One event is a few words; nothing larger is gathered."""
 
 _DONE = b"[DONE]"
+_MARK = b"\xef\xbb\xbf"
+"""Of the order of bytes; one at the beginning of a stream is not a part of it (WHATWG HTML, 9.2.6)."""
 
 
 class EventReader:
@@ -28,6 +30,7 @@ class EventReader:
 
     def __init__(self) -> None:
         self.done = False
+        self._begun = False
         self._rest = bytearray()
         self._data: list[bytes] = []
         self._gathered = 0
@@ -56,6 +59,8 @@ class EventReader:
         yield from self.feed(b"\n\n")
 
     def _line(self, line: bytes) -> Iterator[dict[str, Any]]:
+        if not self._begun:
+            self._begun, line = True, line.removeprefix(_MARK)
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
             self._gathered += len(line)

@@ -8,7 +8,8 @@ from typing import Any
 from tunekit.adapters import LoRA
 from tunekit.backends.base import Failure, Snapshot, SubmitRequest
 from tunekit.backends.openai.hosts import Host
-from tunekit.backends.openai.wire import RemoteError, RemoteJob
+from tunekit.backends.openai.remote import RemoteError, RemoteJob
+from tunekit.data.wording import brief
 from tunekit.events import JobState, Usage
 from tunekit.refs import ModelRef
 from tunekit.spec import DPO, RFT, TuneSpec
@@ -106,8 +107,8 @@ def _lora(spec: TuneSpec, host: Host) -> dict[str, Any]:
     adapter = getattr(spec.method, "adapter", None)
     if not isinstance(adapter, LoRA):
         return {"lora": False}
-    scale = 2 * adapter.rank if adapter.alpha is None and adapter.rank != "auto" else adapter.alpha
-    ours = {"rank": adapter.rank, "alpha": scale, "dropout": adapter.dropout}
+    alpha = adapter.alpha if adapter.rank == "auto" else adapter.alpha_at(adapter.rank)
+    ours = {"rank": adapter.rank, "alpha": alpha, "dropout": adapter.dropout}
     return {"lora": True, **{theirs: ours[name] for name, theirs in host.lora_fields.items()}}
 
 
@@ -115,8 +116,15 @@ def _lora(spec: TuneSpec, host: Host) -> dict[str, Any]:
 
 
 def state_of(job: RemoteJob) -> JobState:
-    """Our word for a job's state; one that is not known is RUNNING."""
-    return _STATES.get(job.status, JobState.RUNNING)
+    """Our word for a job's state; one that is not known is RUNNING, also where the job has a time of its end.
+
+    What such a word means, only the host knows: read as an end it would lose a job that goes on and is billed.
+    """
+    return _STATES.get(_word(job), JobState.RUNNING)
+
+
+def _word(job: RemoteJob) -> str:
+    return job.status.strip().lower()
 
 
 def snapshot_of(job: RemoteJob) -> Snapshot:
@@ -125,6 +133,7 @@ def snapshot_of(job: RemoteJob) -> Snapshot:
     return Snapshot(
         job_id=job.id,
         state=state,
+        unknown_state="" if _word(job) in _STATES else brief(job.status.strip(), quote=False) or "nothing",
         model=(job.fine_tuned_model or None) if state is JobState.SUCCEEDED else None,
         failure=failure_of(job.error) if state is JobState.FAILED else None,
         usage=None if job.trained_tokens is None else Usage(trained_tokens=job.trained_tokens),

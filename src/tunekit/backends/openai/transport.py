@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from tunekit.errors import BackendError
 
+T = TypeVar("T")
 Query: TypeAlias = tuple[tuple[str, str], ...]
+
+LARGE_BYTES = 1 << 20
+"""What takes more than some milliseconds to read."""
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+_LONGEST_BLANK = 1 << 10
 
 
 class Safety(StrEnum):
@@ -65,7 +72,9 @@ class Call:
         form: Text fields of a multipart form.
         file: A file in that form.
         headers: Beyond those of the host; never a secret.
+        takes_bytes: Whether the answer may be anything, and not only JSON: a file.
         deadline_s: Seconds for the call with all that is made again; None is the transport's own.
+        late_hint: What helps where that is over, for calls of which there is more to say than of any.
     """
 
     method: str
@@ -76,7 +85,19 @@ class Call:
     form: Query = ()
     file: FilePart | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    takes_bytes: bool = False
     deadline_s: float | None = None
+    late_hint: str = ""
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """What the host calls an exchange; empty where it does not say. Foundry has a name of its own for it.
+
+    Examples:
+        >>> request_id({"apim-request-id": "5f0c"})
+        '5f0c'
+    """
+    return headers.get("x-request-id") or headers.get("apim-request-id", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +117,12 @@ class Reply:
     @property
     def request_id(self) -> str:
         """What the host calls this exchange; empty where it does not say."""
-        return self.headers.get("x-request-id") or self.headers.get("apim-request-id", "")
+        return request_id(self.headers)
+
+    @property
+    def may_be_json(self) -> bool:
+        """Whether the body begins as every answer of the dialect does: with an object, or a list."""
+        return self.body[:_LONGEST_BLANK].lstrip(_BLANK).startswith((b"{", b"["))
 
     def json(self) -> Any:
         """The body as JSON.
@@ -105,7 +131,7 @@ class Reply:
             BackendError: It is not JSON. That is ambiguous: the host did answer that it went well.
         """
         try:
-            return json.loads(self.body)
+            return _decoded(self.body)
         except (ValueError, RecursionError) as error:
             raise BackendError(
                 f"the host answered {self.status} with something that is not JSON: {self.body[:40]!r}",
@@ -113,6 +139,23 @@ class Reply:
                 hint="check that base_url is that of an API and not of a web page",
                 details={"request_id": self.request_id},
             ) from error
+
+    async def read(self, make: Callable[[Any], T]) -> T:
+        """What `make` makes of the JSON; of a large body in a thread, while the event loop goes on.
+
+        Raises:
+            BackendError: As `json`, or `make` does.
+        """
+        if len(self.body) < LARGE_BYTES:
+            return make(self.json())
+        return await asyncio.to_thread(lambda: make(self.json()))
+
+
+def _decoded(body: bytes) -> Any:
+    text = body.decode("utf-8-sig", "surrogatepass")  # the only encoding of JSON (RFC 8259, 8.1)
+    # The decoder is one long call in C, for which all other threads would have to wait. A function of Python's own
+    # that it calls for each object lets them in.
+    return json.loads(text) if len(body) < LARGE_BYTES else json.loads(text, object_hook=lambda found: found)
 
 
 class Transport(Protocol):

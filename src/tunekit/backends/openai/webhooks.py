@@ -229,7 +229,7 @@ _NOT_OURS = "answer with status 400: whoever sent it, it was not signed by the r
 
 
 def _values(headers: Headers, name: str) -> list[str]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     return [_text(value) for key, value in pairs if _text(key).lower() == name]
 
 

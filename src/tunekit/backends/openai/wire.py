@@ -8,147 +8,48 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeGuard, TypeVar
 from urllib.parse import quote
 
 from tunekit._canonical import canonical_json
+from tunekit.backends.openai.remote import (
+    Body,
+    RemoteCheckpoint,
+    RemoteError,
+    RemoteEvent,
+    RemoteFile,
+    RemoteJob,
+    RemoteModel,
+)
 from tunekit.data.wording import brief, shown
-from tunekit.errors import BackendError
+from tunekit.errors import BackendError, SpecError
 
 T = TypeVar("T")
-Body = Mapping[str, Any]
 
+MAX_ID_CHARS = 512
+MAX_MESSAGE_CHARS = 2000
+MAX_COUNT = 2**53
+"""Beyond it neighbours of a whole number are one float; no host has so many of anything."""
+YEAR_2000 = 946_684_800.0
+LAST_MOMENT = 253_402_300_799.0
+"""The last second of the year 9999, in Unix seconds."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteError:
-    """Why a job failed, as the host says it."""
-
-    code: str = ""
-    message: str = ""
-    param: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteJob:
-    """A fine-tuning job. Whether it failed is said by `status`, never by `error`.
-
-    Attributes:
-        id: The host's name for it.
-        status: As the host says it; "" where it says nothing.
-        created_at: Unix time in seconds; 0 where the host does not say.
-        finished_at: Likewise.
-        model: Base model.
-        fine_tuned_model: The tuned model, "" while there is none.
-        training_file: Id of the uploaded file.
-        validation_file: Likewise, or "".
-        result_files: Ids of files with metrics.
-        trained_tokens: What is billed, or None while nobody knows.
-        metadata: What it was tagged with.
-        error: What went wrong; None on a healthy job, whatever shape the host gives to nothing.
-        raw: All of it.
-    """
-
-    id: str
-    status: str = ""
-    created_at: float = 0.0
-    finished_at: float = 0.0
-    model: str = ""
-    fine_tuned_model: str = ""
-    training_file: str = ""
-    validation_file: str = ""
-    result_files: tuple[str, ...] = ()
-    trained_tokens: int | None = None
-    metadata: Body = field(default_factory=dict)
-    error: RemoteError | None = None
-    raw: Body = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteEvent:
-    """One line of a job's log, or a set of metrics.
-
-    Attributes:
-        id: The host's, or one made from its content where the host gives none.
-        created_at: Unix time in seconds; 0 where the host does not say.
-        level: "info", "warn", "error" or whatever else the host says.
-        type: "message", "metrics" or whatever else the host says.
-        message: For people.
-        data: For programs.
-    """
-
-    id: str
-    created_at: float = 0.0
-    level: str = "info"
-    type: str = "message"
-    message: str = ""
-    data: Body = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteFile:
-    """A file at the host.
-
-    Attributes:
-        id: The host's name for it.
-        filename: Ours.
-        size_bytes: Its size; -1 where the host does not say.
-        purpose: What it is for.
-        status: "uploaded", "processed", "error" or whatever else the host says; deprecated at OpenAI.
-        expires_at: Unix time in seconds; 0 for never.
-    """
-
-    id: str
-    filename: str = ""
-    size_bytes: int = -1
-    purpose: str = ""
-    status: str = ""
-    expires_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteCheckpoint:
-    """A model saved along the way.
-
-    Attributes:
-        id: The host's name for the checkpoint.
-        model: The name under which it answers; "" where it does not.
-        step: Step at which it was saved.
-        created_at: Unix time in seconds.
-        metrics: Numbers measured at that step, by the host's names.
-    """
-
-    id: str
-    model: str = ""
-    step: int = 0
-    created_at: float = 0.0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteModel:
-    """A model that the account sees.
-
-    Attributes:
-        id: Its name.
-        created_at: Unix time in seconds.
-        owned_by: Who owns it.
-        shutdown_date: Day on which it stops answering, as YYYY-MM-DD; "" where none is announced.
-    """
-
-    id: str
-    created_at: float = 0.0
-    owned_by: str = ""
-    shutdown_date: str = ""
+# What no path, no log and no terminal can take: control characters and halves of pairs.
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_HALVES = re.compile(r"[\ud800-\udfff]")
+MAX_DEPTH = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """A stretch of a listing, and where to go on."""
+    """A stretch of a listing, and where to go on; `has_more` is None where the host does not say."""
 
     items: tuple[T, ...]
-    has_more: bool = False
+    has_more: bool | None = None
     last_id: str = ""
 
 
@@ -162,34 +63,35 @@ def job(body: Any) -> RemoteJob:
     return RemoteJob(
         id=_id(body, "a job"),
         status=text(body, "status"),
-        created_at=number(body, "created_at"),
-        finished_at=number(body, "finished_at"),
+        created_at=moment(body, "created_at"),
+        finished_at=moment(body, "finished_at"),
         model=text(body, "model"),
         fine_tuned_model=text(body, "fine_tuned_model"),
         training_file=text(body, "training_file"),
         validation_file=text(body, "validation_file"),
         result_files=_names(body.get("result_files")),
         trained_tokens=_whole(body.get("trained_tokens")),
-        metadata=mapping(body, "metadata"),
+        metadata=plain(mapping(body, "metadata")),
         error=_error(body.get("error")),
-        raw=body,
+        raw=plain(body),
     )
 
 
 def event(body: Any) -> RemoteEvent:
     """An event; one without an id gets one of its content, so that it is the same event next time.
 
-    Raises:
-        BackendError: It is none.
+    What is no event at all is one that says so: a log with one odd line in it is still a log.
     """
-    body = _object(body, "an event")
+    if not isinstance(body, dict):
+        message = f"the host lists {shown(body)} among the events: {brief(body)}"
+        return RemoteEvent(id=f"event-{_digest(body)}", level="warn", type="unreadable", message=message)
     return RemoteEvent(
-        id=text(body, "id") or f"event-{_digest(body)}",
-        created_at=number(body, "created_at"),
+        id=_usable(body) or f"event-{_digest(body)}",
+        created_at=moment(body, "created_at"),
         level=text(body, "level") or "info",
         type=text(body, "type") or "message",
         message=text(body, "message"),
-        data=mapping(body, "data"),
+        data=plain(mapping(body, "data")),
     )
 
 
@@ -207,7 +109,8 @@ def file(body: Any) -> RemoteFile:
         size_bytes=-1 if size is None else size,
         purpose=text(body, "purpose"),
         status=text(body, "status"),
-        expires_at=number(body, "expires_at"),
+        created_at=moment(body, "created_at"),
+        expires_at=moment(body, "expires_at"),
     )
 
 
@@ -222,7 +125,7 @@ def checkpoint(body: Any) -> RemoteCheckpoint:
         id=_id(body, "a checkpoint"),
         model=text(body, "fine_tuned_model_checkpoint"),
         step=_whole(body.get("step_number")) or 0,
-        created_at=number(body, "created_at"),
+        created_at=moment(body, "created_at"),
         metrics=numbers(mapping(body, "metrics")),
     )
 
@@ -236,10 +139,17 @@ def model(body: Any) -> RemoteModel:
     body = _object(body, "a model")
     return RemoteModel(
         id=_id(body, "a model"),
-        created_at=number(body, "created"),
+        created_at=moment(body, "created"),
         owned_by=text(body, "owned_by"),
-        shutdown_date=text(body, "shutdown_date"),
+        shutdown_date=_date(body, "shutdown_date"),
     )
+
+
+def listed_model(body: Any) -> RemoteModel:
+    """A model in a listing; one whose id nobody could ask for is shown all the same, by what can be said of it."""
+    if isinstance(body, dict) and _usable(body):
+        return model(body)
+    return RemoteModel(id=brief(body.get("id") if isinstance(body, dict) else body, quote=False))
 
 
 def page(body: Any, read: Callable[[Any], T]) -> Page[T]:
@@ -250,17 +160,18 @@ def page(body: Any, read: Callable[[Any], T]) -> Page[T]:
     """
     body = _object(body, "a list")
     data = body.get("data")
-    if data is None:
-        data = []
+    if data is None and body.get("object") == "list" and not _error(body.get("error")):
+        data = []  # nothing, as servers in Go write it
     if not isinstance(data, list):
-        raise unreadable("a list", f"its data are {shown(data)}")
+        said = _error(body.get("error"))  # some proxies answer 200 and send an error
+        raise unreadable("a list", said.message if said and said.message else f"its data are {shown(data)}")
     bodies = [item for item in data if item is not None]
     items = tuple(read(item) for item in bodies)
     last = bodies[-1] if bodies else {}
     return Page(
         items=items,
-        has_more=body.get("has_more") is True,
-        last_id=text(_object(last, "an item"), "id") or text(body, "last_id"),
+        has_more=None if body.get("has_more") is None else body["has_more"] is True,
+        last_id=(_usable(last) if isinstance(last, dict) else "") or text(body, "last_id"),
     )
 
 
@@ -287,20 +198,59 @@ def made(body: Any, what: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name as a part of a path."""
+    """A name as a part of a path.
+
+    Raises:
+        SpecError: No path can hold it.
+    """
+    if _UNSENDABLE.search(name):
+        raise SpecError(
+            f"{brief(name)} is no name that a host can be asked for", hint="check where it came from"
+        )
     return quote(name, safe="")
 
 
 def text(body: Body, name: str) -> str:
-    """A field's text; "" where there is none."""
+    """A field's text; "" where there is none. Halves of pairs of surrogates, which no file holds, become U+FFFD."""
     value = body.get(name)
-    return value if isinstance(value, str) else ""
+    return _whole_characters(value) if isinstance(value, str) else ""
 
 
 def number(body: Body, name: str) -> float:
     """A field's finite number; 0 where there is none."""
     value = body.get(name)
     return float(value) if is_number(value) else 0.0
+
+
+def moment(body: Body, name: str) -> float:
+    """A field's Unix time in seconds; 0 where there is none that a calendar has."""
+    value = number(body, name)
+    return value if 0 <= value <= LAST_MOMENT else 0.0
+
+
+def count(body: Body, name: str) -> int:
+    """A field's number of things; 0 where there is none."""
+    return _whole(body.get(name)) or 0
+
+
+def words(body: Body, name: str) -> str:
+    """A field's text, which some hosts give in parts."""
+    value = body.get(name)
+    if not isinstance(value, list):
+        return text(body, name)
+    return "".join(text(part, "text") for part in value if isinstance(part, dict))
+
+
+def items(body: Any, name: str) -> list[Any]:
+    """A field's list; an empty one where there is none, or where the body is no object."""
+    value = body.get(name) if isinstance(body, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def first(body: Any, name: str) -> Body:
+    """The first object in a field's list; an empty one where there is none."""
+    found = next(iter(items(body, name)), None)
+    return found if isinstance(found, dict) else {}
 
 
 def mapping(body: Body, name: str) -> Body:
@@ -318,6 +268,21 @@ def numbers(body: Body, *, depth: int = 3) -> dict[str, float]:
     return found
 
 
+def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """The same with what no JSON can hold as text: numbers that are none, halves of pairs, endless nesting."""
+    if isinstance(value, str):
+        return _whole_characters(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not is_number(value):
+        return str(value)[:40]
+    if not isinstance(value, (dict, list)):
+        return value
+    if not depth:
+        return "..."
+    if isinstance(value, list):
+        return [plain(item, depth - 1) for item in value]
+    return {plain(name): plain(item, depth - 1) for name, item in value.items()}
+
+
 def unreadable(what: str, why: str) -> BackendError:
     """The error for an answer of a shape that no host of this dialect sends."""
     return BackendError(
@@ -326,19 +291,30 @@ def unreadable(what: str, why: str) -> BackendError:
     )
 
 
-def _digest(body: Body) -> str:
-    try:
-        return hashlib.blake2b(canonical_json(body), digest_size=10).hexdigest()
-    except (ValueError, RecursionError):  # NaN, which Python reads, or objects a thousand deep
-        raise unreadable("an event", "it holds what has no JSON form") from None
+def _date(body: Body, name: str) -> str:
+    """A date as it is written; a Unix time, which some hosts give instead, as its day."""
+    at = body.get(name)
+    if not is_number(at):
+        return text(body, name)
+    is_moment = YEAR_2000 <= at <= LAST_MOMENT
+    return datetime.fromtimestamp(at, tz=UTC).date().isoformat() if is_moment else brief(at)
+
+
+def _whole_characters(value: str) -> str:
+    return value if value.isascii() else _HALVES.sub("\ufffd", value)
+
+
+def _digest(body: Any) -> str:
+    return hashlib.blake2b(canonical_json(plain(body)), digest_size=10).hexdigest()
 
 
 def _error(value: Any) -> RemoteError | None:
     if isinstance(value, str) and value:
-        return RemoteError(message=value)
+        return RemoteError(message=_whole_characters(value)[:MAX_MESSAGE_CHARS])
     if not isinstance(value, dict):
         return None
-    found = RemoteError(code=text(value, "code"), message=text(value, "message"), param=text(value, "param"))
+    message = text(value, "message")[:MAX_MESSAGE_CHARS]
+    found = RemoteError(code=text(value, "code"), message=message, param=text(value, "param"))
     return None if found == RemoteError() else found
 
 
@@ -349,22 +325,31 @@ def _object(body: Any, what: str) -> Body:
 
 
 def _id(body: Body, what: str) -> str:
-    found = text(body, "id")
+    found = _usable(body)
     if not found:
-        raise unreadable(what, f"its id is {brief(body.get('id'))}")
+        said = _error(body.get("error"))  # some proxies answer 200 and send an error
+        raise unreadable(what, said.message if said else f"its id is {brief(body.get('id'))}")
     return found
+
+
+def _usable(body: Body) -> str:
+    """An object's id; "" if there is none, or none that can be asked for."""
+    found = body.get("id")
+    if not isinstance(found, str):
+        return ""
+    is_usable = len(found) <= MAX_ID_CHARS and found not in (".", "..") and not _UNSENDABLE.search(found)
+    return found if is_usable else ""
 
 
 def _names(value: Any) -> tuple[str, ...]:
     """Ids, which some hosts give as the whole objects."""
     if not isinstance(value, list):
         return ()
-    named = [text(item, "id") if isinstance(item, dict) else item for item in value]
-    return tuple(item for item in named if isinstance(item, str) and item)
+    return tuple(filter(None, (_usable(item if isinstance(item, dict) else {"id": item}) for item in value)))
 
 
 def _whole(value: Any) -> int | None:
-    return int(value) if is_number(value) else None
+    return int(value) if is_number(value) and 0 <= value <= MAX_COUNT else None
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

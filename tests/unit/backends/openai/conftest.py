@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 
 import pytest
@@ -22,14 +21,3 @@ def service() -> Iterator[Service]:
 @pytest.fixture
 def transport(service: Service) -> InProcess:
     return InProcess(handler=service)
-
-
-@pytest.fixture
-def torn() -> Iterator[None]:
-    """For tests that cut connections in the middle: what these leave is collected here, not in somebody else's test.
-
-    anyio 4 lets go of a socket unclosed where a connect is cancelled at the moment when it succeeds. Such tests also
-    ignore what the garbage collector then says.
-    """
-    yield
-    gc.collect()

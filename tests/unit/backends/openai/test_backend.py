@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.backends.openai.backends import backend_of, submit, submitted
+from tests.unit.backends.openai.backends import MODEL, backend_of, submit, submitted
 from tests.wire.exchange import Response
 from tests.wire.fine_tuning import training
 from tests.wire.inprocess import InProcess
@@ -127,6 +127,13 @@ async def test_result_files_are_rows_of_numbers(
         {"step": 1.0, "train_loss": 0.5},
         {"step": 2.0, "train_loss": 0.25, "valid_mean_token_accuracy": 0.9},
     )
+
+
+async def test_every_job_of_the_account_is_listed(backend: OpenAIBackend, service: Service) -> None:
+    service.page_size = 2
+    ours = [await submitted(backend, f"run-{number}") for number in range(5)]
+    assert [job.id for job in await backend.jobs()] == ours[::-1]
+    assert (await backend.jobs())[0].raw["model"] == MODEL
 
 
 async def test_permissions_of_a_checkpoint(backend: OpenAIBackend, service: Service) -> None:

@@ -35,7 +35,7 @@ class Log:
         self.transport = InProcess(handler=self)
 
     def __call__(self, request: Request) -> Response:
-        listed = self.events if self.ascending else self.events[::-1]
+        listed = self.events[:] if self.ascending else self.events[::-1]
         after = dict(request.query).get("after")
         ids = [item["id"] for item in listed]
         start = max(0, ids.index(after) + 1 - self.overlap) if after else 0
@@ -43,9 +43,11 @@ class Log:
         self.meanwhile()
         return Response.of({"data": data, "has_more": start + self.size < len(listed)})
 
-    def read(self, cursor: str | None, *, status: str = "running", **job: Any) -> EventPage:
+    def read(
+        self, cursor: str | None, *, status: str = "running", newest_first: bool = False, **job: Any
+    ) -> EventPage:
         found = wire.job({"id": "j", "status": status, "created_at": 1000, **job})
-        return asyncio.run(events.read(self.transport, found, PATH, cursor))
+        return asyncio.run(events.read(self.transport, found, PATH, cursor, newest_first=newest_first))
 
 
 def lines(page: EventPage) -> list[str]:
@@ -102,10 +104,12 @@ def test_reading_twice_from_one_cursor_gives_the_same_and_maybe_more(count: int,
 def test_quiet_job_gives_its_cursor_back() -> None:
     log = Log(size=25)
     log.events = [remote(number) for number in range(60)]
-    page = log.read(None)
-    again = log.read(page.cursor)
+    page = log.read(None, newest_first=True)
+    again = log.read(page.cursor, newest_first=True)
     assert (again.events, again.cursor) == ((), page.cursor)
     assert len(log.transport.calls) == 3 + 1, "the second read needs the newest page only"
+    assert log.read(page.cursor).events == ()
+    assert len(log.transport.calls) == 3 + 1 + 3, "of a host that may list the oldest first, all are needed"
 
 
 def test_event_that_a_host_lets_in_late_is_not_lost() -> None:
@@ -116,6 +120,50 @@ def test_event_that_a_host_lets_in_late_is_not_lost() -> None:
     page = log.read(cursor)
     assert lines(page) == ["line 99"]
     assert log.read(page.cursor).events == ()
+
+
+@pytest.mark.parametrize("ascending", [False, True])
+@pytest.mark.parametrize("size", [2, 4, 10])
+def test_one_clock_that_is_wrong_turns_no_log_around(ascending: bool, size: int) -> None:
+    log = Log(size=size, ascending=ascending)
+    log.events = [remote(number, created_at=1000 + number) for number in range(6)]
+    log.events[5]["created_at"], log.events[0]["created_at"] = 1, 9999
+    page = log.read(None)
+    assert lines(page) == [f"line {number}" for number in range(6)]
+    log.events += [remote(6, created_at=2000), remote(7, created_at=2)]
+    assert lines(log.read(page.cursor)) == ["line 6", "line 7"]
+
+
+@given(
+    bursts=st.lists(st.integers(0, 9), max_size=8),
+    clock=st.sampled_from(["still", "wild"]),
+    ascending=st.booleans(),
+    random=st.randoms(use_true_random=False),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_clock_loses_an_event(bursts: list[int], clock: str, ascending: bool, random: Any) -> None:
+    log = Log(size=7, ascending=ascending)
+    cursor, seen = None, []
+    for burst in [*bursts, 1, 0]:
+        for number in range(len(log.events), len(log.events) + burst):
+            log.events.append(remote(number, created_at=1000 if clock == "still" else random.randrange(10)))
+        page = log.read(cursor)
+        cursor = page.cursor
+        seen += lines(page)
+    assert set(seen) == {item["message"] for item in log.events}, "none is lost, though one may come twice"
+    assert len(seen) <= 2 * len(log.events)
+
+
+def test_the_first_two_lines_in_the_wrong_order_cost_none_of_those_that_follow() -> None:
+    log = Log(size=50)
+    log.events = [remote(0, created_at=1001), remote(1, created_at=1000)]
+    page = log.read(None)
+    assert sorted(lines(page)) == ["line 0", "line 1"]
+    log.events += [remote(number, created_at=1000 + number) for number in range(2, 40)]
+    page = log.read(page.cursor)
+    assert lines(page) == [f"line {number}" for number in range(2, 40)]
+    log.events += [remote(number, created_at=1040) for number in range(40, 60)]
+    assert lines(log.read(page.cursor)) == [f"line {number}" for number in range(40, 60)]
 
 
 def test_host_that_forgets_old_events_does_not_repeat_new_ones() -> None:
@@ -136,7 +184,18 @@ def test_host_that_pages_in_a_circle_is_refused() -> None:
         log.read(None)
 
 
-@pytest.mark.parametrize("cursor", ["", "7", "[]", '["a"]', '[["x"],1,"dancing",1]', '[1,2,"running",3]'])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "7",
+        "[]",
+        '["a"]',
+        '[["x"],1,null,1,"dancing",1]',
+        '[["x"],-1,null,1,"running",1]',
+        '[1,2,0,2,"running",3]',
+    ],
+)
 def test_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(SpecError, match="is not a cursor"):
         Log().read(cursor)
@@ -240,3 +299,12 @@ def test_cursor_is_short_and_plain_json() -> None:
     log.events = [remote(number) for number in range(500)]
     cursor = log.read(None).cursor
     assert cursor is not None and len(json.loads(cursor)[0]) == events.OVERLAP and len(cursor) < 1000
+
+
+def test_a_host_without_a_route_for_its_log_says_so_once_and_tells_the_states() -> None:
+    log = Log()
+    log.transport.handler = lambda request: Response.of({"error": {"message": "Not Found"}}, status=404)
+    first = log.read(None)
+    assert [type(event) for event in first.events] == [Notice, StateChanged, StateChanged]
+    assert "shows no log" in first.events[0].message
+    assert [type(event) for event in log.read(first.cursor, status="succeeded").events] == [StateChanged]

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.backends.openai.backends import backend_of, creates, submit, submitted
-from tests.wire.account import Refusal
+from tests.unit.backends.openai.backends import MODEL, backend_of, creates, submit, submitted
+from tests.wire.account import STARTED_AT, Refusal
 from tests.wire.exchange import Request, Response
 from tests.wire.inprocess import InProcess
 from tests.wire.service import Service
-from tunekit import Settings
+from tunekit import Settings, TuneSpec
 from tunekit.backends.openai.backend import OpenAIBackend
 from tunekit.backends.openai.transport import Call, Reply
 from tunekit.errors import BackendError, UnknownOutcomeError
 from tunekit.events import JobState
+from tunekit.store.memory import MemoryStore
 
 
 @pytest.fixture
@@ -154,3 +157,136 @@ async def test_upload_that_nobody_waits_for_ends_with_the_backend(service: Servi
         await asyncio.wait_for(submitted(backend), timeout=0.1)
     await backend.aclose()
     assert service.files == {} and transport.at_once == 0
+
+
+# --- hosts where a job is found by its file -----------------------------------------------------------
+
+
+class Forgetful:
+    """A host that keeps no tags, and whose first answer to a creation is lost, with or without a job made.
+
+    Args:
+        service: The host.
+        makes: Whether the first creation makes a job.
+        file_of: What the host makes of the id of a job's file.
+        name_of: What it makes of a file's name.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        makes: bool = True,
+        file_of: Callable[[str], str] = str,
+        name_of: Callable[[str], str] = str,
+    ) -> None:
+        service.described = None  # what it keeps and renames is its own
+        self.service, self.makes, self.file_of, self.name_of = service, makes, file_of, name_of
+        self.creations = 0
+        self.is_down = False
+
+    def __call__(self, request: Request) -> Response:
+        if self.is_down and request.method == "GET" and "/jobs" in request.path:
+            return Response.of({"error": {"message": "firewall"}}, status=403)
+        if (request.method, request.path) != ("POST", "/v1/fine_tuning/jobs"):
+            response = self.service(request)
+            self._renamed()
+            return response
+        self.creations += 1
+        lost = Response.of({"error": {"message": "gone"}}, status=502)
+        if self.creations == 1 and not self.makes:
+            return lost
+        response = self.service(request)
+        for job in self.service.jobs.values():
+            job.body["metadata"] = None
+            if job.body["training_file"] in self.service.files:
+                job.body["training_file"] = self.file_of(job.body["training_file"])
+        return lost if self.creations == 1 else response
+
+    def _renamed(self) -> None:
+        for file in self.service.files.values():
+            file["filename"] = self.name_of(file["filename"])
+
+
+HERE = {"base_url": "http://127.0.0.1:9/v1"}
+LITELLM = {"host": "litellm", **HERE, "query": {"custom_llm_provider": "openai"}}
+
+
+def at_provider(file_id: str) -> str:
+    return f"provider-{file_id}"
+
+
+def renamed(_: str) -> str:
+    return "upload.jsonl"
+
+
+@pytest.mark.parametrize("options", [HERE, LITELLM], ids=["generic", "litellm"])
+@pytest.mark.parametrize(
+    "odd", [{"file_of": at_provider}, {"name_of": renamed}], ids=["other ids in jobs", "renames files"]
+)
+def test_lost_reply_where_the_file_leads_nowhere_is_unknown(
+    transport: InProcess, service: Service, options: dict[str, Any], odd: dict[str, Any]
+) -> None:
+    transport.handler = Forgetful(service, **odd)
+    job = submit(backend_of(transport, **options))
+    assert job.snapshot().state is JobState.UNKNOWN
+    assert len(service.jobs) == 1
+
+
+FOUNDRY = {"host": "foundry", **HERE}
+
+
+@pytest.mark.parametrize(
+    ("options", "spec"),
+    [
+        (HERE, TuneSpec()),
+        ({**FOUNDRY, "files_expire_after_s": 3600}, TuneSpec(options={"trainingType": "Standard"})),
+    ],
+    ids=["generic", "foundry"],
+)
+@pytest.mark.parametrize("is_gone", [True, False], ids=["file gone", "file there"])
+def test_submitting_again_once_the_file_is_gone_makes_no_second_job(
+    transport: InProcess, service: Service, options: dict[str, Any], spec: TuneSpec, is_gone: bool
+) -> None:
+    host = transport.handler = Forgetful(service)
+    host.is_down = True
+    backend, store = backend_of(transport, **options), MemoryStore()
+    assert submit(backend, spec, store=store).snapshot().state is JobState.UNKNOWN
+    host.is_down = False
+    if is_gone:
+        service.files.clear()
+    again = submit(backend, spec, store=store)
+    assert len(service.jobs) == 1
+    assert again.snapshot().state is (JobState.UNKNOWN if is_gone else JobState.SUCCEEDED)
+
+
+def others(service: Service, number: int, *, with_file: bool = True, **more: Any) -> None:
+    """A job that somebody else has made."""
+    file = service.keep(more.pop("filename", "theirs.jsonl"), b"{}\n" * number)
+    body = {"model": MODEL, "training_file": file["id"]}
+    service.create_job(Request(method="POST", path="/", body=json.dumps(body).encode()))
+    list(service.jobs.values())[-1].body.update(more)
+    if not with_file:
+        del service.files[file["id"]]
+
+
+def test_jobs_that_are_seen_to_be_of_others_do_not_stand_in_the_way(
+    transport: InProcess, service: Service
+) -> None:
+    others(service, 1)
+    others(service, 2, with_file=False, metadata={"tunekit_run": "run-of-another"})
+    others(service, 3, filename="tunekit-0a1b-run-of-another.jsonl")
+    others(service, 4, with_file=False, created_at=STARTED_AT - 7 * 86400)
+    transport.handler = host = Forgetful(service, makes=False)
+    kept = [job.body["metadata"] for job in service.jobs.values() if job.body.get("metadata")]
+    job = submit(backend_of(transport, **HERE))
+    assert kept and job.snapshot().job_id in service.jobs
+    assert (host.creations, len(service.jobs)) == (2, 5)
+
+
+async def test_one_job_that_may_be_ours_is_named(transport: InProcess, service: Service) -> None:
+    others(service, 1, with_file=False)
+    service.described = None
+    with pytest.raises(BackendError, match="whose it is") as caught:
+        await backend_of(transport, **HERE).find("run-1")
+    assert next(iter(service.jobs)) in caught.value.message

@@ -150,6 +150,16 @@ async def test_expiry_is_asked_for_either_way(
     assert service.bodies("POST", "/uploads")[0]["expires_after"] == {"anchor": "created_at", "seconds": 7200}
 
 
+@pytest.mark.parametrize(("left_s", "is_reused"), [(3500.0, True), (1000.0, False)])
+async def test_file_that_lasts_as_long_as_is_asked_for_is_reused(
+    small: DataFile, transport: InProcess, service: Service, left_s: float, is_reused: bool
+) -> None:
+    files = Files(transport=transport, clock=FakeClock(), expire_after_s=3600)
+    first = await files.ensure(small)
+    service.files[first]["expires_at"] = int(FakeClock().now() + left_s)
+    assert (await files.ensure(small) == first) is is_reused
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------
 
 

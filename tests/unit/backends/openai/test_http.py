@@ -17,8 +17,10 @@ from tunekit.backends import registry
 from tunekit.backends.openai.endpoint import Endpoint, KeyHeader
 from tunekit.backends.openai.http import HttpTransport
 from tunekit.backends.openai.quota import RetryQuota
+from tunekit.backends.openai.retrying import PAGE_TRIES
 from tunekit.backends.openai.transport import Call, Reply
 from tunekit.errors import BackendError, DeadlineError, NotFoundError, SpecError, TunekitError
+from tunekit.testing import FakeClock
 
 
 async def sent(server: FaultyServer, call: Call, **options: Any) -> Reply:
@@ -74,16 +76,7 @@ async def test_other_ways_to_say_who_is_calling() -> None:
 
 
 PASSING = [
-    faults.RESET_BEFORE_BODY,
-    faults.RESET_UNSEEN,
-    faults.LOST_REPLY,
-    faults.CLOSED_REPLY,
-    faults.RESET_IN_REPLY,
-    faults.TRUNCATED,
-    faults.TOO_LONG,
-    faults.GARBAGE,
-    faults.BAD_CHUNK,
-    faults.HUGE_HEADER,
+    *faults.BROKEN,
     faults.answer(faults.HTML),
     faults.problem(500),
     faults.problem(409),
@@ -233,6 +226,36 @@ async def test_a_reply_without_end_is_not_read(fault: Fault) -> None:
         await sent(server, read())
 
 
+def gzip_in_drops(drop: bytes) -> Response:
+    """A gzip header, and then blocks of deflate that hold nothing."""
+    head = bytes.fromhex("1f8b0800000000000003")
+    return Response(headers={"content-encoding": "gzip"}, body=head + drop * 1000)
+
+
+@pytest.mark.parametrize("as_stream", [False, True])
+async def test_packed_bytes_that_hold_nothing_do_not_put_the_deadline_off(as_stream: bool) -> None:
+    with FaultyServer(lambda _: gzip_in_drops(b"\0\0\0\xff\xff"), [faults.drip(0.02)]) as server:
+        one = transport(server, drain_s=0.1)
+        call, begun = read(deadline_s=0.3), time.monotonic()
+        with pytest.raises(DeadlineError):
+            await (pieces(one, call) if as_stream else one.send(call))
+        assert time.monotonic() - begun < 1.0
+        await one.aclose()
+
+
+async def test_a_packing_that_nobody_asked_for_is_not_asked_for_again() -> None:
+    with FaultyServer(lambda _: Response(headers={"content-encoding": "br"}, body=b"{}")) as server:
+        assert "'br'" in (await raised(server, read())).message
+    assert len(server.seen) == 1
+
+
+async def test_a_late_end_says_what_went_wrong_before() -> None:
+    with FaultyServer(ok, [faults.problem(503), faults.STALL]) as server:
+        error = await raised(server, read(deadline_s=1.5), drain_s=0.1)
+    assert isinstance(error, DeadlineError)
+    assert "tried 2 times, and before that: it answered 503" in error.message
+
+
 ODD = [
     b"",
     b"null",
@@ -295,7 +318,7 @@ async def test_a_reader_may_leave_a_stream() -> None:
             stream = one.stream(read())
             assert await anext(stream)
             await stream.aclose()  # type: ignore[attr-defined]
-        await asyncio.wait_for(one.send(read(deadline_s=5.0)), 6)
+        await asyncio.wait_for(one.send(read(deadline_s=5.0, takes_bytes=True)), 6)
         await one.aclose()
 
 
@@ -326,3 +349,32 @@ async def test_an_address_that_leads_elsewhere_is_not_called(call: Call) -> None
     with FaultyServer(ok) as server:
         assert isinstance(await raised(server, call), SpecError)
     assert not server.seen
+
+
+async def test_a_page_in_place_of_what_is_read_is_there_for_a_moment() -> None:
+    page = faults.answer(faults.PAGE, runs=True)
+    with FaultyServer(ok, [page, faults.answer(Response())]) as server:
+        assert (await sent(server, read())).json() == {"ok": True}
+    assert len(server.seen) == 3
+
+
+async def test_a_page_that_stays_is_an_error_that_may_pass_and_comes_soon() -> None:
+    with FaultyServer(lambda _: faults.PAGE) as server:
+        error = await raised(server, read(deadline_s=60.0))
+        assert len(server.seen) == PAGE_TRIES
+    assert isinstance(error, BackendError) and error.retryable and not error.ambiguous
+    assert "web page" in error.message and "base_url" in error.hint
+
+
+async def test_a_file_may_hold_a_page() -> None:
+    with FaultyServer(lambda _: faults.PAGE) as server:
+        assert (await sent(server, read(takes_bytes=True))).body == faults.PAGE.body
+    assert len(server.seen) == 1
+
+
+async def test_a_host_that_asks_for_no_pause_makes_nobody_hurry() -> None:
+    quota = RetryQuota()
+    with FaultyServer(lambda _: Response(status=429, headers={"retry-after": "0"})) as server:
+        error = await raised(server, read(), clock=FakeClock(), deadline_s=120.0, quota=quota)
+    assert error.retryable and len(server.seen) < 30
+    assert quota.left > 0, "other hosts of this process may still be asked again"

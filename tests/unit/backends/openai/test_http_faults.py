@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,12 +20,8 @@ from tunekit.backends.openai.http import HttpTransport
 from tunekit.backends.openai.transport import Call, FilePart, Safety
 from tunekit.errors import BackendError, DeadlineError, TunekitError
 
-pytestmark = [
-    pytest.mark.usefixtures("torn"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
 OVERRUN_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -33,6 +30,7 @@ async def test_150_calls_through_random_faults(seed: int) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 async def test_10000_calls_through_random_faults() -> None:
     await through_faults(3, 10_000, deadline_s=1.0)
 
@@ -41,8 +39,11 @@ async def through_faults(seed: int, calls: int, *, deadline_s: float) -> None:
     random = Random(seed)
     with FaultyServer(ok, endless(random)) as server:
         one = transport(server, deadline_s=deadline_s, drain_s=0.2, draw=random.random)
+        stalls_s = [0.0]
+        beat = asyncio.create_task(beating(stalls_s))
         numbers = iter(range(calls))
         found = await asyncio.gather(*(several(one, numbers, seed, deadline_s) for _ in range(8)))
+        beat.cancel()
         await one.aclose()
         took = Counter(
             dict(request.query)["n"] for request in server.runs if dict(request.query).get("once") == "1"
@@ -50,12 +51,24 @@ async def through_faults(seed: int, calls: int, *, deadline_s: float) -> None:
     ends = [end for some in found for end in some]
     kinds = Counter(kind for _, kind, _ in ends)
     assert len(ends) == calls
-    assert max(overrun_s for _, _, overrun_s in ends) < OVERRUN_S
+    # Where other processes keep the whole event loop from running, no call in it can end.
+    assert max(overrun_s for _, _, overrun_s in ends) < OVERRUN_S + max(stalls_s)
     assert set(took.values()) <= {1}, "a call that is ONCE took effect twice"
     for number, kind, _ in ends:
         if kind == "refused" and str(number) in took:
             raise AssertionError(f"call {number} took effect, and its error says for certain that it did not")
     assert min(kinds["done"], kinds["refused"], kinds["in doubt"]) > calls / 100, kinds
+    latest_s = max(overrun_s for _, _, overrun_s in ends)
+    told = "%d calls: %s; at most %.2f s late, and the loop stood still for %.2f s at most"
+    _log.info(told, calls, dict(kinds), latest_s, max(stalls_s))
+
+
+async def beating(stalls_s: list[float]) -> None:
+    """Note by how much a pause of 10 ms was longer than that, where it was longest so far."""
+    while True:
+        begun = time.monotonic()
+        await asyncio.sleep(0.01)
+        stalls_s[0] = max(stalls_s[0], time.monotonic() - begun - 0.01)
 
 
 def endless(random: Random) -> Iterator[Fault]:

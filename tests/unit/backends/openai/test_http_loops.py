@@ -17,11 +17,6 @@ from tests.wire.faults import FaultyServer
 from tunekit.backends.openai.http import HttpTransport
 from tunekit.errors import BackendError
 
-pytestmark = [
-    pytest.mark.usefixtures("torn"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
 
 async def until_seen(server: FaultyServer, requests: int) -> None:
     while len(server.seen) < requests:  # noqa: ASYNC110 (it is another thread that appends)

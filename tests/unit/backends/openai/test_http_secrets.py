@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from pydantic import SecretStr
 
-from tests.unit.backends.openai.calls import CANARY, once, read, transport
+from tests.unit.backends.openai.calls import CANARY, ok, once, read, transport
 from tests.wire import faults
 from tests.wire.exchange import Request, Response
 from tests.wire.faults import Fault, FaultyServer
@@ -144,7 +144,7 @@ async def given_later() -> str:
 
 @pytest.mark.parametrize("key", [CANARY, SecretStr(CANARY), Secret(CANARY), given, given_later])
 async def test_all_ways_to_give_it(key: Key) -> None:
-    with FaultyServer(lambda _: Response()) as server:
+    with FaultyServer(ok) as server:
         one = HttpTransport(Endpoint(server.url, key=key))
         await one.send(read())
         await one.aclose()
@@ -153,7 +153,7 @@ async def test_all_ways_to_give_it(key: Key) -> None:
 
 async def test_a_function_is_asked_for_each_attempt() -> None:
     keys = iter(["first", "second"])
-    with FaultyServer(lambda _: Response(), [faults.problem(503)]) as server:
+    with FaultyServer(ok, [faults.problem(503)]) as server:
         one = HttpTransport(Endpoint(server.url, key=lambda: next(keys)))
         await one.send(read())
         await one.aclose()
@@ -174,7 +174,7 @@ def with_a_line_break() -> str:
 
 @pytest.mark.parametrize("key", [broken, with_a_line_break])
 async def test_a_function_that_fails_is_a_typed_error(key: Callable[[], str | Awaitable[str]]) -> None:
-    with FaultyServer(lambda _: Response()) as server:
+    with FaultyServer(ok) as server:
         one = HttpTransport(Endpoint(server.url, key=key))
         with pytest.raises((BackendError, SpecError)) as caught:
             await one.send(once())
@@ -222,7 +222,7 @@ def test_addresses_that_are_good(address: str) -> None:
 async def test_headers_that_would_be_others_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(SpecError):
         Endpoint("https://example.com", key=CANARY, headers=headers)
-    with FaultyServer(lambda _: Response()) as server:
+    with FaultyServer(ok) as server:
         one = transport(server)
         with pytest.raises(SpecError):
             await one.send(read(headers=headers))
@@ -232,7 +232,7 @@ async def test_headers_that_would_be_others_are_refused(headers: dict[str, str])
 async def test_a_plain_proxy_of_the_environment_gets_no_key_of_a_loopback_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with FaultyServer(lambda _: Response()) as proxy, FaultyServer(lambda _: Response()) as server:
+    with FaultyServer(ok) as proxy, FaultyServer(ok) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         one = transport(server)
@@ -246,3 +246,19 @@ async def test_a_plain_proxy_of_the_environment_gets_no_key_of_a_loopback_host(
     assert len(server.seen) == 1
     assert proxy.seen and all(exchange.request.method == "CONNECT" for exchange in proxy.seen)
     assert CANARY not in repr(proxy.seen)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["socks5://user:hunter2@127.0.0.1:1", "gopher://user:hunter2@a.org", "http://user:hunter2@ö..org"],
+)
+async def test_a_proxy_that_cannot_be_used_is_a_typed_error(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", address)
+    one = HttpTransport(Endpoint("https://example.invalid", key=CANARY), connections=1)
+    for _ in range(2):  # the one place is free again
+        with pytest.raises(SpecError, match="proxy") as caught:
+            await one.send(once())
+        assert "hunter2" not in "\n".join(told(caught.value))
+    await one.aclose()

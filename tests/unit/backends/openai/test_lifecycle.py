@@ -16,7 +16,7 @@ from tunekit.backends.openai.backend import OpenAIBackend
 from tunekit.backends.openai.hosts import host_of
 from tunekit.backends.openai.lifecycle import base_of_id, check_days, tuned_models
 from tunekit.backends.openai.transport import Call, Reply
-from tunekit.errors import NotFoundError, PreflightError
+from tunekit.errors import BackendError, NotFoundError, PreflightError, SpecError
 from tunekit.store import MemoryStore
 from tunekit.testing import FakeClock, tiny_dataset
 
@@ -30,9 +30,12 @@ class Account:
 
     def __init__(self, *, models: list[dict[str, Any]], jobs: list[dict[str, Any]] | None = None) -> None:
         self.models, self.jobs, self.calls = models, jobs or [], list[Call]()
+        self.closed = ""  # to this key
 
     async def send(self, call: Call) -> Reply:
         self.calls.append(call)
+        if self.closed and call.path.startswith(self.closed):
+            raise BackendError("you may not list these", hint="ask for the right")
         return Reply(status=200, headers={}, body=json.dumps(self._answer(call)).encode())
 
     def _answer(self, call: Call) -> dict[str, Any]:
@@ -128,7 +131,7 @@ async def test_another_host_has_other_dates() -> None:
 async def test_a_date_that_is_none_is_no_date(shutdown: Any, caplog: pytest.LogCaptureFixture) -> None:
     name = OLD
     assert (await found(Account(models=[model(name, shutdown)])))[name].days_left is None
-    assert bool(caplog.records) == (isinstance(shutdown, str) and bool(shutdown))
+    assert bool(caplog.records) == (shutdown not in ({}, ""))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +188,40 @@ async def test_a_model_that_the_host_does_not_list_goes_by_its_profile() -> None
 
 def backend_of(account: Account, **options: Any) -> OpenAIBackend:
     return OpenAIBackend(transport=account, clock=FakeClock(start=1_795_305_600.0), **options)  # 2026-11-22
+
+
+@pytest.mark.parametrize("said", [1_798_761_600, 1_798_761_600.5, "2027-01-01T00:00:00Z"])
+async def test_a_day_may_be_told_as_a_time(said: Any) -> None:
+    (found,) = await backend_of(Account(models=[model(TUNED, said)])).tuned_models()
+    assert (found.ends_on, found.days_left) == (date(2027, 1, 1), 40)
+
+
+async def test_a_day_that_cannot_be_read_is_shown_and_refused_where_days_are_asked_for() -> None:
+    account = Account(models=[model("gpt-9", "Jan 14, 2027"), model("ft:gpt-9:acme::z")])
+    (found,) = await backend_of(account).tuned_models()
+    assert found.days_left is None and found.ends_by == "the host says 'Jan 14, 2027'"
+    assert "Jan 14" in next(iter(lifecycle.lines([found])))[-1]
+    with pytest.raises(PreflightError, match="'Jan 14, 2027', which is no date"):
+        await check_days(account, host_of("generic"), "gpt-9", at_least=90, today=TODAY, backend="openai")
+
+
+async def test_a_text_is_no_list_of_projects() -> None:
+    with pytest.raises(SpecError, match="project_ids is 'proj_a'"):
+        await backend_of(Account(models=[])).permit("ckpt", "proj_a")
+
+
+async def test_half_an_inventory_is_one_that_says_what_is_missing() -> None:
+    account = Account(models=[model(TUNED), {"id": 7}], jobs=[job(1, MINI, TUNED)])
+    account.closed = "/fine_tuning/jobs"
+    found = await backend_of(account).tuned_models()
+    assert [item.id for item in found] == [TUNED] and len(found) == 1
+    assert found.missing == ("the fine-tuning jobs could not be listed: you may not list these",)
+    account.closed = "/models"
+    found = await backend_of(account).tuned_models()
+    assert [(item.id, item.job_id, item.is_listed) for item in found] == [(TUNED, "ftjob-1", False)]
+    account.closed = "/"
+    with pytest.raises(BackendError, match="may not list"):
+        await backend_of(account).tuned_models()
 
 
 async def test_the_backend_lists_them() -> None:

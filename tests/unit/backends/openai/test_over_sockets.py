@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import pickle
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -51,6 +53,19 @@ def test_job_model_and_answers_over_sockets(service: Service, tmp_path: Path) ->
     assert CANARY.encode() not in b"".join(
         path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
     )
+
+
+def test_backend_that_is_dropped_closes_what_it_opened(service: Service) -> None:
+    with FaultyServer(service) as server:
+        backend = backend_at(server)
+        assert "answer" in generate(f"openai:{MODEL}", "hi", backend=backend).text
+        assert server.connected
+        del backend
+        gc.collect()
+        give_up = time.monotonic() + 5.0
+        while server.connected and time.monotonic() < give_up:
+            time.sleep(0.01)
+        assert server.connected == 0
 
 
 async def test_large_file_goes_over_sockets_in_parts(service: Service, tmp_path: Path) -> None:

@@ -113,3 +113,13 @@ def test_a_model_that_is_unknown_is_not_found_whatever_the_status() -> None:
 def test_no_money_is_not_a_matter_of_waiting() -> None:
     found = error(429, b'{"error": {"message": "x", "type": "insufficient_quota"}}')
     assert not found.retryable and "money" in found.hint
+
+
+def test_only_the_host_itself_can_say_that_there_is_nothing() -> None:
+    page = b"<html><title>404 default backend</title></html>"
+    found = error(404, page, call=read())
+    assert isinstance(found, BackendError) and found.retryable, "a proxy's page, borne like its restart"
+    missing = json.dumps({"error": {"message": "gone", "code": "model_not_found"}}).encode()
+    assert isinstance(error(404, missing), NotFoundError) and isinstance(error(400, missing), NotFoundError)
+    broken = error(500, missing)
+    assert isinstance(broken, BackendError) and broken.ambiguous, "whatever it says, it may have begun"

@@ -88,6 +88,18 @@ def test_refusals_that_pass(status: int) -> None:
     assert verdict(Outcome(reached=True, status=status), Safety.READ, tries=50).wait_s
 
 
+@pytest.mark.parametrize("sent", [{"retry-after": "0"}, {"retry-after-ms": "1"}, {"retry-after": "0.1"}])
+def test_a_host_that_asks_for_less_than_our_own_pause_gets_that(sent: dict[str, str]) -> None:
+    hurried, ours = (
+        [
+            verdict(Outcome(reached=True, status=429, headers=hint), Safety.READ, tries=tries).wait_s
+            for tries in range(1, 8)
+        ]
+        for hint in (sent, {})
+    )
+    assert hurried == ours
+
+
 def test_a_conflict_is_tried_a_few_times() -> None:
     conflict = Outcome(reached=True, status=409)
     tried = [verdict(conflict, Safety.READ, tries=tries).wait_s is not None for tries in range(1, 6)]

@@ -145,6 +145,8 @@ def test_warm_start_is_the_model_to_train() -> None:
         ("awaiting_stars", JobState.RUNNING),
         ("", JobState.RUNNING),
         ("cancelled", JobState.CANCELLED),
+        ("Succeeded", JobState.SUCCEEDED),
+        (" Canceled\n", JobState.CANCELLED),
     ],
 )
 def test_states(status: str, state: JobState) -> None:

@@ -38,6 +38,13 @@ def read(headers: Any, body: Any = BODY, *, secret: Any = SECRET, now: float = N
     return receive(headers, body, secret=secret, now=now)
 
 
+def test_a_request_without_headers_is_no_webhook() -> None:
+    nothings: tuple[Any, ...] = (None, {}, [])
+    for nothing in nothings:
+        with pytest.raises(WebhookError, match="is there 0 times"):
+            read(nothing)
+
+
 def test_the_reference_vector_of_the_standard() -> None:
     # From the test of the official libraries (standard-webhooks/standard-webhooks, libraries/*/test).
     headers = sign(

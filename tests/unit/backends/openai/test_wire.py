@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunekit.backends.openai import wire
-from tunekit.errors import BackendError
+from tunekit.backends.openai.remote import RemoteJob
+from tunekit.errors import BackendError, SpecError
 
 READERS = (wire.job, wire.event, wire.file, wire.checkpoint, wire.model)
 ODD = st.recursive(
@@ -56,12 +58,26 @@ def test_nulls_everywhere_are_absence() -> None:
         "metadata",
         "trained_tokens",
     )
-    assert wire.job({"id": "ftjob-1", **dict.fromkeys(names)}) == wire.RemoteJob(
+    assert wire.job({"id": "ftjob-1", **dict.fromkeys(names)}) == RemoteJob(
         id="ftjob-1", raw={"id": "ftjob-1", **dict.fromkeys(names)}
     )
 
 
-@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("body", [[], "odd", 7, float("nan"), "<html>"])
+def test_an_odd_line_in_a_log_is_an_event_that_says_so(body: Any) -> None:
+    page = wire.page({"data": [{"id": "e1"}, body]}, wire.event)
+    assert (page.items[0].id, page.last_id) == ("e1", "")
+    assert page.items[1].type == "unreadable" and "among the events" in page.items[1].message
+    assert wire.event(body).id == page.items[1].id, "the same event next time"
+
+
+def test_an_event_without_an_id_may_hold_what_json_cannot() -> None:
+    bodies = [{"message": "m", "data": {"loss": loss}} for loss in (float("nan"), float("inf"), 1.0)]
+    assert len({wire.event(body).id for body in bodies}) == 3
+    assert wire.event(bodies[0]) == wire.event(bodies[0])
+
+
+@pytest.mark.parametrize("read", [read for read in READERS if read is not wire.event])
 @pytest.mark.parametrize("body", [None, [], "ftjob-1", 7, "<html>"])
 def test_what_is_no_object_is_a_typed_error(read: Any, body: Any) -> None:
     with pytest.raises(BackendError, match="cannot be read"):
@@ -86,7 +102,7 @@ def test_page_reads_nulls_and_the_last_id_of_its_items() -> None:
         {"object": "list", "data": [{"id": "a"}, None, {"id": "b"}], "has_more": True}, wire.file
     )
     assert ([item.id for item in page.items], page.has_more, page.last_id) == (["a", "b"], True, "b")
-    assert wire.page({"data": None, "has_more": None}, wire.file) == wire.Page(items=())
+    assert wire.page({"object": "list", "data": None, "has_more": None}, wire.file) == wire.Page(items=())
 
 
 @pytest.mark.parametrize("body", [{"data": "none"}, {"data": [7]}, [], None])
@@ -112,3 +128,47 @@ def test_result_files_may_be_whole_objects() -> None:
         "file-1",
         "file-2",
     )
+
+
+@pytest.mark.parametrize("odd", ["", ".", "..", "a\nb", "a\x00", "\ud800", "x" * 513, 7, None])
+def test_id_that_nobody_can_be_asked_for_is_none(odd: Any) -> None:
+    with pytest.raises(BackendError, match="its id is"):
+        wire.job({"id": odd})
+    assert wire.event({"id": odd, "message": "x"}).id.startswith("event-")
+    assert wire.job({"id": "j", "result_files": [odd, "file-1"]}).result_files == ("file-1",)
+
+
+def test_name_that_no_path_can_hold_is_refused() -> None:
+    assert wire.quoted("org/base:x y") == "org%2Fbase%3Ax%20y"
+    for name in ("\ud800", "a\nb"):
+        with pytest.raises(SpecError, match="no name"):
+            wire.quoted(name)
+
+
+@pytest.mark.parametrize("odd", [-1, 1e300, 10**400, float("nan"), "5", True, None])
+def test_numbers_beyond_reason_are_absence(odd: Any) -> None:
+    job = wire.job({"id": "j", "trained_tokens": odd, "created_at": odd})
+    assert (job.trained_tokens, job.created_at) == (None, 0.0)
+    assert wire.file({"id": "f", "bytes": odd}).size_bytes == -1
+
+
+def test_what_no_json_can_hold_is_kept_as_text() -> None:
+    deep: Any = "end"
+    for _ in range(500):
+        deep = [deep]
+    event = wire.event({"id": "e", "data": {"a": float("nan"), "b": "x\ud800", "c": deep, "d": 10**400}})
+    json.dumps(event.data, allow_nan=False).encode()
+    assert (event.data["a"], event.data["b"]) == ("nan", "x\ufffd")
+    job = wire.job({"id": "j", "error": "x\ud800"})
+    assert job.error is not None and job.error.message == "x\ufffd"
+
+
+def test_error_that_comes_with_a_good_status_is_said() -> None:
+    with pytest.raises(BackendError, match="no deployments available"):
+        wire.job({"error": {"message": "no deployments available"}})
+
+
+def test_long_message_of_a_failure_is_cut_and_kept_raw() -> None:
+    job = wire.job({"id": "j", "error": {"message": "x" * 100_000}})
+    assert job.error is not None and len(job.error.message) == wire.MAX_MESSAGE_CHARS
+    assert len(job.raw["error"]["message"]) == 100_000
