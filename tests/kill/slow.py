@@ -63,10 +63,10 @@ def slowly(work: Callable[..., Any], reached: Path, *, call: int) -> Callable[..
 
 PLACES: dict[str, tuple[tuple[Any, str, int], ...]] = {
     "loading the model": ((load, "load_base", 1),),
-    "a step": ((SupervisedLearner, "loss", 4),),
-    "an evaluation": ((loop, "evaluate", 1),),
+    "a step": ((SupervisedLearner, "loss", 5),),  # the first time is the evaluation before the first step
+    "an evaluation": ((loop, "evaluate", 2),),
     "publishing": ((artifacts, "_save_the_rest", 2),),  # the first time is the rehearsal
-    "the save on its way out": ((SupervisedLearner, "loss", 4), (CheckpointStore, "save", 1)),
+    "the save on its way out": ((SupervisedLearner, "loss", 5), (CheckpointStore, "save", 1)),
 }
 PATIENCE_S = {"the save on its way out": 2.0}  # 24 s of doing nothing prove no more
 

@@ -1,4 +1,4 @@
-"""`tunekit serve`: OpenAI's fine-tuning API on this machine. Knows addresses, keys and uvicorn; not what is served.
+"""`tunekit serve`: OpenAI's fine-tuning API on this machine. Knows addresses, keys, uvicorn and the log.
 
 Without keys it listens on the loopback only, where every caller is the same tenant.
 """
@@ -6,16 +6,22 @@ Without keys it listens on the loopback only, where every caller is the same ten
 from __future__ import annotations
 
 import argparse
-import ipaddress
+import asyncio
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tunekit._loopback import is_loopback
+from tunekit.cli._shown import shown
 
 if TYPE_CHECKING:
     from tunekit.server import Keys
 
 KEYS = "keys.json"
+_GRACE_S = 10
+"""How long requests that are under way when the server is told to end may take; jobs need none of it."""
 
 
 def add(commands: Any) -> None:
@@ -38,6 +44,18 @@ def add(commands: Any) -> None:
         "--add-key",
         metavar="TENANT",
         help="make an API key for a tenant, print it once, and keep only its hash; serves nothing",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="how much of its own work the log on stderr tells (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--backend-jobs",
+        type=int,
+        metavar="N",
+        help="jobs that are at one backend at once; a host with queues of its own takes more (default: 4)",
     )
     parser.add_argument(
         "--python-graders",
@@ -65,8 +83,28 @@ def run(arguments: argparse.Namespace) -> Iterable[str]:
     app = _app(arguments, _keys(arguments, keys), settings)
     with _listening(arguments.host, arguments.port) as listening:
         yield f"serving http://{_shown(arguments.host)}:{listening.getsockname()[1]}/v1"
-        config = uvicorn.Config(app, log_level="warning", server_header=False, ws="none")
+        _begin_log(arguments.log_level)
+        config = uvicorn.Config(
+            app, log_config=None, server_header=False, ws="none", timeout_graceful_shutdown=_GRACE_S
+        )
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _begin_log(level: str) -> None:
+    """Write the log of this process to stderr: its own at `level`, that of the libraries below it from warnings on."""
+    import logging
+
+    class Lines(logging.Formatter):
+        """One record, and no terminal's control characters in it: messages quote what strangers have sent."""
+
+        def format(self, record: logging.LogRecord) -> str:
+            return shown(super().format(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # This is no library: the command is its own host.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])  # noqa: TID251
+    logging.getLogger("tunekit").setLevel(level.upper())
 
 
 def _app(arguments: argparse.Namespace, keys: Keys, settings: Any) -> Any:
@@ -74,9 +112,13 @@ def _app(arguments: argparse.Namespace, keys: Keys, settings: Any) -> Any:
     from tunekit.server import Limits, create_app
 
     limits = Limits(python_graders=arguments.python_graders)
-    app = create_app(dict(map(_model, arguments.models)), keys=keys, limits=limits, settings=settings)
+    if arguments.backend_jobs is not None:
+        limits = replace(limits, backend_jobs=arguments.backend_jobs)
+    app = create_app(_models(arguments.models), keys=keys, limits=limits, settings=settings)
     for served in app.state.service.served.values():
-        app.state.service.backend(Target(served.target).backend)  # one that is not installed is said now
+        target = Target(served.target)
+        # A backend that is not installed, or a model that is not there, is said now and not to the first caller.
+        asyncio.run(app.state.service.backend(target.backend).identify(target.id))
     return app
 
 
@@ -98,6 +140,19 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _models(texts: Iterable[str]) -> dict[str, str]:
+    from tunekit.errors import SpecError
+
+    models: dict[str, str] = {}
+    for name, target in map(_model, texts):
+        if models.setdefault(name, target) != target:
+            raise SpecError(
+                f"{name[:120]!r} is said to be both {models[name]!r} and {target!r}",
+                hint="give each base model a name of its own",
+            )
+    return models
+
+
 def _model(text: str) -> tuple[str, str]:
     """Name and target of `NAME=TARGET`."""
     from tunekit.errors import SpecError
@@ -109,25 +164,18 @@ def _model(text: str) -> tuple[str, str]:
 
 
 def _keys(arguments: argparse.Namespace, path: Path) -> Keys:
-    """The keys of the file; without one, everybody who can reach the loopback."""
+    """The keys of the file; until there is one, everybody who can reach the loopback."""
     from tunekit.errors import SpecError
-    from tunekit.server import Keys, read_keys
+    from tunekit.server import read_keys
 
     if arguments.keys is not None or path.exists():
         return read_keys(path)
-    if not _is_loopback(arguments.host):
+    if not is_loopback(arguments.host):
         raise SpecError(
             f"{arguments.host!r} can be reached from other machines, and there are no API keys",
             hint="make one with: tunekit serve --add-key TENANT",
         )
-    return Keys.nobody_asks()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return read_keys(path, meanwhile="local")
 
 
 def _shown(host: str) -> str:

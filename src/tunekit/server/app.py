@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from tunekit._settings import Settings
 from tunekit.backends.base import Backend
 from tunekit.errors import SpecError
 from tunekit.refs import Target
-from tunekit.server import files, graders, inference, jobs, models, uploads
+from tunekit.server import batches, files, graders, inference, jobs, models, uploads
 from tunekit.server.background import Background
 from tunekit.server.disk import Disk
 from tunekit.server.guard import Guard
@@ -27,13 +27,14 @@ from tunekit.server.webhooks import Webhook
 from tunekit.store.base import RunStore
 from tunekit.store.sqlite import SqliteStore
 
-_ROUTES: Sequence[Route] = (
+ROUTES: Sequence[Route] = (
     *files.ROUTES,
     *uploads.ROUTES,
     *jobs.ROUTES,
     *inference.ROUTES,
     *graders.ROUTES,
     *models.ROUTES,
+    *batches.ROUTES,
 )
 
 
@@ -89,11 +90,13 @@ def create_app(
             service.ledger.close()
 
     app = Starlette(
-        routes=[Mount("/v1", routes=list(_ROUTES))],
+        # No redirects: where to, the `Host` header would say, which anybody may write.
+        routes=[Mount("/v1", app=Router(ROUTES, redirect_slashes=False))],
         middleware=[Middleware(Guard, service=service, background=background)],
         exception_handlers={HTTPException: answer},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
     app.state.service, app.state.background = service, background
     return app
 

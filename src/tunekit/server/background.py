@@ -8,26 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from tunekit.errors import ConflictError, NotFoundError, TunekitError, UnsupportedError
 from tunekit.refs import ModelRef
-from tunekit.server import files, following, webhooks
+from tunekit.server import answering, files, following, holding, webhooks
 from tunekit.server.ledger import field_is
-from tunekit.server.rows import DeliveryRow, FileRow, JobRow, ModelRow, PartRow, Row, UploadRow
+from tunekit.server.rows import BatchRow, DeliveryRow, FileRow, JobRow, ModelRow, PartRow, Row, UploadRow
 from tunekit.server.service import Service, blocking
 
 _log = logging.getLogger(__name__)
 
 _PAUSE_S = 0.25
 _ROWS_PER_LOOK = 512
-_HAND_IN_AT_ONCE = 4
-"""Jobs whose files are read at once: a large one takes gigabytes."""
+_OF_A_QUEUE = 2
+_TURNS = 4
 _SWEEP_S = 3600.0
 _AGAIN_S = 60.0
+_LOOK_AGAIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Who may do now what takes much of this machine. Given in the order of asking, so everybody comes to it.
+
+    Attributes:
+        handing_in: Held while a job's files are read, for a large one takes gigabytes.
+        asking: Held while a few questions of a batch are with their model.
+    """
+
+    handing_in: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_TURNS))
+    asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_TURNS))
 
 
 class Background:
     """One task that looks for what is due, and one for each thing that is.
+
+    Of a queue (a tenant's jobs to hand in, a tenant's batches, the messages to one receiver) a few are attended to at
+    once. So whoever has many waits for himself, and at `Turns` everybody's queue is about as long.
 
     Args:
         service: What it works with.
@@ -37,17 +57,20 @@ class Background:
         self._service = service
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._nudge, self._turns = asyncio.Event(), Turns()
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._handing_in: set[str] = set()
-        self._nudge = asyncio.Event()
+        self._queues: Counter[str | None] = Counter()
+        self._resting: dict[tuple[str, int], float] = {}
 
     def ensure_running(self) -> None:
         """Begin, if nothing runs on this event loop yet."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop or self._main is None or self._main.done():
-            self._loop, self._nudge = loop, asyncio.Event()
-            self._busy, self._handing_in = {}, set()
-            self._main = loop.create_task(self._run())
+            self._forget()
+            self._loop, self._main = loop, loop.create_task(self._run())
 
     def nudge(self) -> None:
         """Look now: something new is there."""
@@ -62,39 +85,42 @@ class Background:
         self._main = None
 
     async def _run(self) -> None:
-        swept_at = 0.0
         while True:
             self._nudge.clear()
-            try:
-                await self._start_due()
-                if self._service.now() - swept_at > _SWEEP_S:
-                    swept_at = self._service.now()
-                    await blocking(self._sweep)
-            except TunekitError as error:
-                _log.warning("cannot look for what is due: %s", error)
+            now = self._service.now()
+            self._resting = {name: until for name, until in self._resting.items() if until > now}
+            await self._do("give out places", lambda: blocking(holding.admit, self._service))
+            await self._do("look for what is due", self._start_due)
+            await self._do("sweep", lambda: blocking(sweep, self._service), every_s=_SWEEP_S)
             try:
                 async with asyncio.timeout(_PAUSE_S):
                     await self._nudge.wait()
             except TimeoutError:
                 pass
 
-    async def _start_due(self) -> None:
-        for row in await blocking(self._service.ledger.due, self._service.now(), limit=_ROWS_PER_LOOK):
-            if row.id not in self._busy and self._has_turn(row):
-                self._busy[row.id] = asyncio.create_task(self._attend(row))
-
-    def _has_turn(self, row: Row) -> bool:
-        """Whether there is room for this one now; of jobs to be handed in there is for a few."""
-        if not isinstance(row, JobRow) or row.phase != "validating":
-            return True
-        if len(self._handing_in) >= _HAND_IN_AT_ONCE:
-            return False
-        self._handing_in.add(row.id)
-        return True
-
-    async def _attend(self, row: Row) -> None:
+    async def _do(self, name: str, work: Callable[[], Awaitable[object]], *, every_s: float = 0.0) -> None:
+        """Do something, but not while it rests. What is wrong may last, as a full disk does: then it rests, too."""
+        if (name, 0) in self._resting:
+            return
         try:
-            await attend(self._service, row)
+            await work()
+        except TunekitError as error:
+            _log.warning("cannot %s: %s", name, error)
+            every_s = _LOOK_AGAIN_S
+        self._resting[name, 0] = self._service.now() + every_s
+
+    async def _start_due(self) -> None:
+        rows = await blocking(self._service.ledger.due, self._service.now(), limit=_ROWS_PER_LOOK)
+        for row in sorted(rows, key=_has_no_place):
+            queue = _queue_of(row)
+            rests = row.id in self._busy or (row.id, row.version) in self._resting
+            if not rests and self._queues[queue] < _OF_A_QUEUE:
+                self._queues[queue] += queue is not None
+                self._busy[row.id] = asyncio.create_task(self._attend(row, queue))
+
+    async def _attend(self, row: Row, queue: str | None) -> None:
+        try:
+            await attend(self._service, row, self._turns)
             self._nudge.set()  # what comes next may be due at once
         except ConflictError:
             pass  # another process was faster
@@ -103,38 +129,62 @@ class Background:
             await self._put_off(row)
         finally:
             self._busy.pop(row.id, None)
-            self._handing_in.discard(row.id)
+            self._queues[queue] -= queue is not None
 
     async def _put_off(self, row: Row) -> None:
+        until = self._service.now() + _AGAIN_S
+        self._resting[row.id, row.version] = until
         try:
-            await blocking(lambda: self._service.ledger.change(row, due=self._service.now() + _AGAIN_S))
+            await blocking(lambda: self._service.ledger.change(row, due=until))
         except TunekitError:
-            pass  # it is due again at once, then
-
-    def _sweep(self) -> None:
-        """Remove bytes that no row knows."""
-        ledger, disk = self._service.ledger, self._service.disk
-        for name in disk.strangers(
-            lambda name: bool(ledger.find(FileRow, name) or ledger.find(PartRow, name))
-        ):
-            disk.remove(name)
+            pass  # on a full disk the others must find out for themselves
 
 
-async def attend(service: Service, row: Row) -> None:
+def sweep(service: Service) -> None:
+    """End removals that were begun, and remove bytes that no row knows."""
+    ledger, disk = service.ledger, service.disk
+    for file_id in disk.all_aside():
+        files.forget(service, file_id)
+    for name in disk.strangers(lambda name: bool(ledger.find(FileRow, name) or ledger.find(PartRow, name))):
+        disk.remove(name)
+
+
+def _has_no_place(row: Row) -> bool:
+    """Whether it is a job without a place at its backend: others wait for those that have one, which come first."""
+    return isinstance(row, JobRow) and row.phase == "validating"
+
+
+def _queue_of(row: Row) -> str | None:
+    """What the row waits in; None if it does not wait."""
+    match row:
+        case BatchRow() | JobRow(phase="validating" | "starting"):
+            return f"{row.kind} of {row.tenant}"
+        case DeliveryRow():
+            return f"webhook {row.endpoint}"
+        case _:
+            return None
+
+
+async def attend(service: Service, row: Row, turns: Turns) -> None:
     """Do what is due about one row.
 
     Raises:
         ConflictError: Another process was faster.
     """
     match row:
+        case JobRow(phase="validating" | "starting"):
+            async with turns.handing_in:
+                await following.follow(service, row)
         case JobRow():
             await following.follow(service, row)
+        case BatchRow():
+            await answering.run(service, row, turns.asking)
         case DeliveryRow():
             await _deliver(service, row)
         case FileRow():
-            await blocking(files.forget, service, row)
+            await blocking(files.forget, service, row.id)
         case UploadRow():
-            await service.slowly(expire, service, row)
+            await service.slowly(f"files of {row.tenant}", expire, service, row)
         case ModelRow():
             await _remove_model(service, row)
         case _:
@@ -162,7 +212,9 @@ async def _deliver(service: Service, row: DeliveryRow) -> None:
             row, attempts=row.attempts + 1, due=now + webhooks.pause_s(row.attempts)
         )
     )
-    problem = await service.slowly(webhooks.post, webhook, row.id, int(now), row.payload.encode())
+    problem = await service.slowly(
+        f"webhook {row.endpoint}", webhooks.post, webhook, row.id, int(now), row.payload.encode()
+    )
     if not problem:
         await blocking(service.ledger.remove, row)
     elif row.attempts >= webhooks.MAX_ATTEMPTS:

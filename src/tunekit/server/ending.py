@@ -89,6 +89,7 @@ def _models(
         ref=ModelRef.of(target.backend, end.seen.model),
         step=steps[-1],
         metrics=dict(metrics.get(steps[-1], {})),
+        has_pairs=row.has_pairs,
     )
     # Backends name their checkpoints and do not say of which step they are; a number at the end is taken for it.
     before = []

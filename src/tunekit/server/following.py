@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
+from typing import Any
 
 from tunekit.backends.base import Backend, EventPage, Snapshot
 from tunekit.errors import ConflictError, DeadlineError, NotFoundError, StorageError, TunekitError
@@ -15,19 +17,19 @@ from tunekit.events import JobEvent, JobState
 from tunekit.jobs.job import FineTuneJob
 from tunekit.records import JobError, RunRecord
 from tunekit.refs import JobRef, Target
-from tunekit.server import handing_in, shapes
+from tunekit.server import failures, handing_in, shapes
 from tunekit.server.ending import Ending, ended_rows
+from tunekit.server.leases import turn
 from tunekit.server.rows import JobRow
 from tunekit.server.service import Service, blocking
-from tunekit.store.base import Lease
 
 _log = logging.getLogger(__name__)
 
-_LEASE_S = 60.0
-_LOOK_AGAIN_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _SHORTEST_PAUSE_S = 0.25
 _EVENTS_PER_LOOK = 10_000
+_MOST_BEGUN = 3
+"""Times that a job may be begun to be handed in, and end with its process. Then it is the job that ends them."""
 _FAILED = Snapshot(job_id="", state=JobState.FAILED)
 
 
@@ -53,8 +55,8 @@ async def follow(service: Service, row: JobRow) -> JobRow:
         ConflictError: Another process was faster; it has done the same.
     """
     try:
-        if row.phase == "validating":
-            return await _hand_in(service, row)
+        if row.is_before_its_run:
+            return await _bring_forward(service, row)
         return await _look(service, row)
     except ConflictError:
         raise
@@ -64,23 +66,67 @@ async def follow(service: Service, row: JobRow) -> JobRow:
             return await _end(service, row, Ending(seen=_FAILED, error=lost))
         _log.warning("could not look at job %s: %r", row.id, error)
         pause_s = min(_SHORTEST_PAUSE_S * 2.0 ** min(row.failures, 10), _LONGEST_PAUSE_S)
+        # As it is now: the attempt has been counted in it.
+        latest = await blocking(service.ledger.find, JobRow, row.id) or row
+        if latest.phase != row.phase:
+            return latest
         return await blocking(
-            lambda: service.ledger.change(row, failures=row.failures + 1, due=service.now() + pause_s)
+            lambda: service.ledger.change(
+                latest, begun=0, failures=latest.failures + 1, due=service.now() + pause_s
+            )
         )
 
 
-async def _hand_in(service: Service, row: JobRow) -> JobRow:
-    """Submit a job, unless a living process is at it."""
-    lease = await blocking(lambda: service.store.acquire(f"hand-in:{row.id}", ttl_s=_LEASE_S))
-    if lease is None:
-        await asyncio.sleep(_LOOK_AGAIN_S)  # and write nothing: that would be in its way
-        return row
-    beating = asyncio.create_task(_beat(service, lease))
+async def _bring_forward(service: Service, row: JobRow) -> JobRow:
+    """Look through a job's files, or submit it, unless a living process is at it."""
+    async with turn(service, f"hand-in:{row.id}") as is_ours:
+        if not is_ours:
+            return row
+        if row.begun >= _MOST_BEGUN:
+            return await _given_up(service, row)
+        row = await blocking(lambda: service.ledger.change(row, begun=row.begun + 1))
+        try:
+            return await (_looked_through if row.phase == "validating" else _handed_in)(service, row)
+        except asyncio.CancelledError:
+            await blocking(_uncount, service, row.id)
+            raise
+
+
+def _uncount(service: Service, job_id: str) -> None:
+    """Take back that a job was begun: this process ends for reasons of its own."""
+    row = service.ledger.find(JobRow, job_id)
+    if row is not None and row.is_before_its_run:
+        service.ledger.change(row, begun=0)
+
+
+async def _given_up(service: Service, row: JobRow) -> JobRow:
+    """No further attempt at a job whose files may be what ended the processes that read them."""
+    if row.run_id:  # something may have been sent: that is looked for, without its files
+        return await blocking(
+            lambda: service.ledger.change(row, phase="submitted", begun=0, due=service.now())
+        )
+    error = handing_in.BadFile(
+        f"its files were begun to be read {row.begun} times, and each time the server ended before it was through",
+        param="training_file",
+        hint="they may be larger than this server can hold; send fewer or shorter examples",
+    )
+    said, param = handing_in.error_of(error)
+    return await _end(service, row, Ending(seen=_FAILED, error=said, param=param))
+
+
+async def _looked_through(service: Service, row: JobRow) -> JobRow:
+    """Let a job wait for a place at its backend, if that would not refuse it."""
     try:
-        return await _handed_in(service, row)
-    finally:
-        beating.cancel()
-        await blocking(service.store.release, lease)
+        await handing_in.look_through(service, row)
+    except (StorageError, DeadlineError):
+        raise  # it passes
+    except TunekitError as error:
+        said, param = handing_in.error_of(error)
+        return await _end(service, row, Ending(seen=_FAILED, error=said, param=param))
+    latest = await blocking(service.ledger.find, JobRow, row.id) or row
+    if latest.phase != "validating":
+        return latest  # it was cancelled meanwhile
+    return await blocking(lambda: service.ledger.change(latest, phase="held", begun=0, failures=0, due=None))
 
 
 async def _handed_in(service: Service, row: JobRow) -> JobRow:
@@ -93,7 +139,7 @@ async def _handed_in(service: Service, row: JobRow) -> JobRow:
     except TunekitError as raised:
         error = raised
     current = await blocking(service.ledger.find, JobRow, row.id)
-    if current is None or current.phase != "validating":
+    if current is None or current.phase != "starting":
         return current or row  # it was cancelled meanwhile
     if record is None:
         assert error is not None, "there is a record or an error"
@@ -101,15 +147,9 @@ async def _handed_in(service: Service, row: JobRow) -> JobRow:
         return await _end(service, current, Ending(seen=_FAILED, error=said, param=param))
     return await blocking(
         lambda: service.ledger.change(
-            current, phase="submitted", run_id=record.run_id, state=record.state, due=service.now()
+            current, phase="submitted", run_id=record.run_id, state=record.state, begun=0, due=service.now()
         )
     )
-
-
-async def _beat(service: Service, lease: Lease) -> None:
-    while True:
-        await asyncio.sleep(_LEASE_S / 4)
-        await blocking(service.store.heartbeat, lease)
 
 
 async def _look(service: Service, row: JobRow) -> JobRow:
@@ -120,6 +160,7 @@ async def _look(service: Service, row: JobRow) -> JobRow:
     page = EventPage(events=(), cursor=row.cursor)
     if seen.job_id:
         page = await _new_events(backend, seen.job_id, row.cursor)
+    used = shapes.used(page.events) or row.used
     copied = [shapes.event_row(row, row.events + at, event) for at, event in enumerate(page.events)]
     if seen.state.is_terminal and not _is_full(page):
         error = (job.record.error if job.record is not None else None) or _why(seen)
@@ -129,6 +170,7 @@ async def _look(service: Service, row: JobRow) -> JobRow:
             row,
             Ending(seen=seen, copied=copied, checkpoints=checkpoints, error=error),
             cursor=page.cursor,
+            used=used,
         )
     pause_s = 0.0 if _is_full(page) else max(_SHORTEST_PAUSE_S, backend.poll_interval_s)
     return await blocking(
@@ -137,6 +179,7 @@ async def _look(service: Service, row: JobRow) -> JobRow:
             *copied,
             state=row.state if seen.state.is_terminal else seen.state,
             cursor=page.cursor,
+            used=used,
             events=row.events + len(copied),
             failures=0,
             due=service.now() + pause_s,
@@ -180,10 +223,14 @@ async def _checkpoints(backend: Backend, seen: Snapshot) -> tuple[str, ...]:
     return await backend.checkpoints(seen.job_id)
 
 
-async def _end(service: Service, row: JobRow, end: Ending, *, cursor: str | None = None) -> JobRow:
+async def _end(service: Service, row: JobRow, end: Ending, **known: Any) -> JobRow:
     """Write down how a job ended: its model, result file and webhooks in the same transaction as its end."""
+    if end.error is not None:
+        files = await blocking(failures.named_files, service, row)
+        said, param = failures.told_of_job(end.error, row.id, files)
+        end = replace(end, error=said, param=end.param or param)
     changes, beside = await blocking(ended_rows, service, row, end)
-    return await blocking(lambda: service.ledger.change(row, *beside, **changes, cursor=cursor))
+    return await blocking(lambda: service.ledger.change(row, *beside, **changes, **known))
 
 
 async def cancelled(service: Service, row: JobRow) -> JobRow:

@@ -11,6 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from tunekit.data.wording import brief
+from tunekit.server.limits import Limits
 from tunekit.server.problems import invalid, refused
 from tunekit.server.reading import bounded
 
@@ -39,7 +40,7 @@ class Form:
     size: int = 0
 
 
-async def read_form(request: Request, file_field: str, into: BinaryIO, *, limit: int) -> Form:
+async def read_form(request: Request, file_field: str, into: BinaryIO, *, limit: int, limits: Limits) -> Form:
     """Read a form, its file into `into`.
 
     Args:
@@ -47,6 +48,7 @@ async def read_form(request: Request, file_field: str, into: BinaryIO, *, limit:
         file_field: Name of the field with the file.
         into: Where its bytes go.
         limit: Most bytes of the file.
+        limits: How long to wait for them.
 
     Raises:
         HTTPException: It is no such form, has no such file, or the file is too large.
@@ -54,7 +56,7 @@ async def read_form(request: Request, file_field: str, into: BinaryIO, *, limit:
     reader = _Reader(file_field, limit)
     parser = MultipartParser(_boundary(request), reader.callbacks())
     try:
-        async for piece in bounded(request, limit + _OVERHEAD_BYTES):
+        async for piece in bounded(request, limit + _OVERHEAD_BYTES, limits):
             parser.write(piece)
             if len(reader.waiting) >= _WRITE_BYTES:
                 await asyncio.to_thread(into.write, reader.taken())
@@ -92,8 +94,8 @@ class _Reader:
     def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_field": lambda data, start, end: self._lengthen(self._header, data[start:end]),
+            "on_header_value": lambda data, start, end: self._lengthen(self._value, data[start:end]),
             "on_header_end": self._end_header,
             "on_headers_finished": self._begin_data,
             "on_part_data": self._take,
@@ -108,6 +110,11 @@ class _Reader:
 
     def _begin(self) -> None:
         self._name, self._text = None, None
+
+    def _lengthen(self, header: bytearray, data: bytes) -> None:
+        if len(header) + len(data) > _FIELD_BYTES:
+            raise invalid(f"A header of the form is longer than {_FIELD_BYTES} bytes.")
+        header += data
 
     def _end_header(self) -> None:
         if self._header.lower() == b"content-disposition":
@@ -130,6 +137,8 @@ class _Reader:
             raise invalid("A part of the multipart form has no name.")
         if self._name != self._file_field or self.form.filename is None:
             self._text = bytearray()
+            if self._name in self.form.fields:
+                raise invalid(f"There is more than one {brief(self._name)} in the form.", param=self._name)
             if len(self.form.fields) >= _MAX_FIELDS:
                 raise invalid(f"The multipart form has more than {_MAX_FIELDS} fields.")
 

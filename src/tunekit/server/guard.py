@@ -42,14 +42,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         self._background.ensure_running()
-        signed = _Signed(send)
+        state, request_id = scope.setdefault("state", {}), new_id("req_")
+        signed = _Signed(send, request_id)
+        state["request_id"] = request_id
         try:
-            scope.setdefault("state", {})["tenant"] = self._tenant(Headers(scope=scope))
+            state["tenant"] = self._tenant(Headers(scope=scope))
             await self._app(scope, receive, signed)
         except Exception as error:
             if signed.began:
                 raise
-            await response_of(error)(scope, receive, signed)
+            await response_of(error, request_id)(scope, receive, signed)
 
     def _tenant(self, headers: Headers) -> str:
         keys = self._service.keys
@@ -60,7 +62,7 @@ class Guard:
             )
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if keys.are_asked and (scheme.lower() != "bearer" or not key):
-            raise refused(401, _NO_KEY, code="missing_api_key")
+            raise refused(401, _NO_KEY)
         tenant = keys.tenant_of(key.strip())
         if tenant is None:
             raise refused(401, "Incorrect API key provided.", code="invalid_api_key")
@@ -70,15 +72,15 @@ class Guard:
 class _Signed:
     """Sends an answer with the original's headers."""
 
-    def __init__(self, send: Send) -> None:
-        self._send, self._at = send, time.monotonic()
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send, self._request_id, self._at = send, request_id, time.monotonic()
         self.began = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.began = True
             headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = new_id("req_")
+            headers["x-request-id"] = self._request_id
             headers["openai-processing-ms"] = str(round((time.monotonic() - self._at) * 1000))
             headers["openai-version"] = _VERSION
         await self._send(message)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tunekit.backends.capabilities import preflight
 from tunekit.data.wording import brief
 from tunekit.errors import DataError, JobCancelledError, NotFoundError, TunekitError
 from tunekit.jobs.job import FineTuneJob
 from tunekit.records import JobError, RunRecord
 from tunekit.refs import Target
-from tunekit.server import recipes, shapes
+from tunekit.server import files, recipes, shapes
 from tunekit.server.apart import Apart
-from tunekit.server.rows import FileRow, JobRow
+from tunekit.server.rows import JobRow
 from tunekit.server.service import Service, blocking
+from tunekit.server.telling import BAD_FILE_CODES
 from tunekit.spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -33,6 +36,23 @@ class BadFile(DataError):
         self.param = param
 
 
+async def look_through(service: Service, row: JobRow) -> None:
+    """Read the job's files and hold them against what its backend can do, before it waits for a place there.
+
+    Raises:
+        BadFile: A file is gone or cannot be read as examples.
+        TunekitError: The backend would refuse them for certain.
+    """
+    body = recipes.CreateJob.model_validate(row.request)
+    spec = await blocking(_spec, service, row, body)
+    train, validation = await _datasets(service, row, body)
+    backend, today = Target(row.target).backend, datetime.fromtimestamp(service.now(), tz=UTC).date()
+    capabilities = service.backend(backend).capabilities
+    await service.slowly(
+        _lane(row), lambda: preflight(spec, train, validation, capabilities, backend=backend, today=today)
+    )
+
+
 async def hand_in(service: Service, row: JobRow) -> RunRecord:
     """Read the job's files and submit it, or find out what became of a submission that was begun.
 
@@ -47,14 +67,11 @@ async def hand_in(service: Service, row: JobRow) -> RunRecord:
         return begun
     body = recipes.CreateJob.model_validate(row.request)
     spec = await blocking(_spec, service, row, body)
-    train = await service.slowly(_dataset, service, row, body.training_file, "training_file")
-    validation = None
-    if body.validation_file is not None:
-        validation = await service.slowly(_dataset, service, row, body.validation_file, "validation_file")
+    train, validation = await _datasets(service, row, body)
     target = Target(row.target)
 
     async def announce(run_id: str) -> None:
-        await blocking(_announce, service, row.id, run_id)
+        await blocking(_announce, service, row.id, run_id, _has_pairs(train))
 
     job = await FineTuneJob.submit_async(
         train,
@@ -70,25 +87,29 @@ async def hand_in(service: Service, row: JobRow) -> RunRecord:
 
 
 def error_of(error: TunekitError) -> tuple[JobError, str | None]:
-    """What a job says of the error that it failed with, and which parameter was to blame."""
+    """What a job keeps of the error that it failed with, and which parameter was to blame."""
     param = error.param if isinstance(error, BadFile) else None
-    code = (
-        "invalid_training_file"
-        if param == "training_file"
-        else "invalid_validation_file"
-        if param
-        else error.code
+    kept = JobError(
+        message=error.message[:2000],
+        hint=error.hint,
+        code=error.code if param is None else BAD_FILE_CODES[param],
+        retryable=error.retryable,
+        details={"status": error.details["status"]} if "status" in error.details else {},
     )
-    message = error.message[:2000]
-    return JobError(message=message, hint=error.hint, code=code, retryable=error.retryable), param
+    return kept, param
 
 
-def _announce(service: Service, job_id: str, run_id: str) -> None:
+def _has_pairs(train: Dataset) -> bool:
+    """Whether prompts are plain texts, so that the tuned model is to be asked with such as it was trained on."""
+    return any(isinstance(getattr(example, "prompt", None), str) for example in train)
+
+
+def _announce(service: Service, job_id: str, run_id: str, has_pairs: bool) -> None:
     """Write the run's id into the job's row, unless the job was cancelled before; the one excludes the other."""
     row = service.ledger.find(JobRow, job_id)
-    if row is None or row.phase != "validating":
+    if row is None or row.phase != "starting":
         raise JobCancelledError(f"job {job_id!r} was cancelled", hint="create it again")
-    service.ledger.change(row, run_id=run_id)
+    service.ledger.change(row, run_id=run_id, has_pairs=has_pairs)
 
 
 def _closed_run(service: Service, row: JobRow) -> RunRecord | None:
@@ -110,19 +131,39 @@ def _spec(service: Service, row: JobRow, body: recipes.CreateJob) -> TuneSpec:
     )
 
 
+async def _datasets(service: Service, row: JobRow, body: recipes.CreateJob) -> tuple[Dataset, Dataset | None]:
+    """What to train on, and what to look at on the way."""
+    train = await service.slowly(_lane(row), _dataset, service, row, body.training_file, "training_file")
+    if body.validation_file is None:
+        return train, None
+    validation = await service.slowly(
+        _lane(row), _dataset, service, row, body.validation_file, "validation_file"
+    )
+    return train, validation
+
+
+def _lane(row: JobRow) -> str:
+    return f"files of {row.tenant}"
+
+
 def _dataset(service: Service, row: JobRow, file_id: str, param: str) -> Dataset:
     """The examples in a file. Errors name it as its owner does, and not where it lies here."""
     from tunekit.data.dataset import Dataset
 
     name = file_id
     try:
-        file = service.ledger.get(FileRow, file_id, tenant=row.tenant)
+        file = files.found(service, file_id, row.tenant)
         name = file.filename or file_id
+        if packing := service.disk.packing(file.id):  # a little of it may be more than this machine can hold
+            raise DataError(
+                f"it is packed with {packing}", hint="unpack it and upload the JSON lines themselves"
+            )
         return Dataset.load(service.disk.path(file.id), format="jsonl")
     except DataError as error:
         line = f" line {error.line}" if error.line is not None else ""
         field = f" {error.field}" if error.field is not None else ""
-        message = f"{brief(name)}{line}{field}: {error.message}"
+        said = error.message.replace(str(service.disk.path(file_id)), name)
+        message = f"{brief(name)}{line}{field}: {said}"
         raise BadFile(message, param=param, hint=error.hint or "see the guide on preparing data") from error
     except NotFoundError as error:
         raise BadFile(error.message, param=param, hint=error.hint) from error

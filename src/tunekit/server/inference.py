@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,14 +14,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tunekit.backends.base import Backend, Generation
-from tunekit.errors import BackendError
+from tunekit.backends.base import Backend, GenerateRequest, Generation, PartialError
+from tunekit.errors import TOO_LONG, BackendError, TunekitError
 from tunekit.refs import ModelRef
-from tunekit.server.problems import response_of, unsupported
+from tunekit.server.problems import invalid, request_id_of, response_of, unsupported
 from tunekit.server.questions import ChatBody, CompletionBody, Drawing, EmbeddingBody
-from tunekit.server.reading import json_body
+from tunekit.server.reading import checked, json_body
 from tunekit.server.rows import new_id
 from tunekit.server.service import Service, blocking, service_of, tenant_of
+from tunekit.server.telling import told
 
 _FINISHED = ("stop", "length", "content_filter", "tool_calls", "function_call")
 
@@ -44,16 +45,39 @@ async def embeddings(request: Request) -> Response:
     """Vectors of texts."""
     service = service_of(request)
     body = await json_body(request, EmbeddingBody, service.limits)
+    return JSONResponse(await _embedded(service, tenant_of(request), body))
+
+
+async def answer_of(service: Service, tenant: str, endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a question that did not come over its own route, as that would give it.
+
+    Raises:
+        HTTPException: It is wrong in itself.
+        TunekitError: The model cannot answer it.
+    """
+    if endpoint == "/v1/embeddings":
+        return await _embedded(service, tenant, checked(EmbeddingBody, given))
+    is_chat = endpoint == "/v1/chat/completions"
+    body = checked(ChatBody, given) if is_chat else checked(CompletionBody, given)
+    if body.stream:
+        raise unsupported("stream", "There are no streams in a batch.")
+    body.require_sense(service.limits)
+    shape = (_Chat if isinstance(body, ChatBody) else _Text)(body.model, int(service.now()))
+    return shape.whole(await _generated(service, tenant, body))
+
+
+async def _embedded(service: Service, tenant: str, body: EmbeddingBody) -> dict[str, Any]:
     texts = body.texts(service.limits)
-    backend, reference = await _model(service, body.model, tenant_of(request), "embed")
-    vectors = await backend.embed(reference.id, texts)
+    backend, reference = await _model(service, body.model, tenant, "embed")
+    with _fitting("input"):
+        vectors = await backend.embed(reference.id, texts)
     encode = _base64 if body.encoding_format == "base64" else list
     data = [
         {"object": "embedding", "index": at, "embedding": encode(vector)} for at, vector in enumerate(vectors)
     ]
     # The seam does not say how many tokens a vector took.
     usage = {"prompt_tokens": 0, "total_tokens": 0}
-    return JSONResponse({"object": "list", "data": data, "model": body.model, "usage": usage})
+    return {"object": "list", "data": data, "model": body.model, "usage": usage}
 
 
 class _Shape(Protocol):
@@ -144,17 +168,50 @@ async def _answered(
     request: Request, service: Service, body: ChatBody | CompletionBody, shape: _Shape
 ) -> Response:
     body.require_sense(service.limits)
-    backend, reference = await _model(service, body.model, tenant_of(request), "generate")
-    prompts, sampling = body.prompts(), body.sampling(service.limits)
     if not body.stream:
-        answers = await backend.generate(reference.id, prompts, sampling)
-        return JSONResponse(shape.whole(answers))
-    pieces = backend.stream(reference.id, prompts[0], sampling)
+        return JSONResponse(shape.whole(await _generated(service, tenant_of(request), body)))
+    backend, reference = await _model(service, body.model, tenant_of(request), "generate")
+    (prompt, *_) = await _prompts(service, tenant_of(request), body)
+    pieces = backend.stream(reference.id, prompt, body.sampling(service.limits))
     # Whatever is wrong with the model shows at the first piece, while there can still be a status for it.
-    first = await anext(pieces, None)
+    with _fitting(body.text_param):
+        first = await anext(pieces, None)
     if first is None:
         raise BackendError("the stream ended before it began", backend=backend.name, hint="try again")
-    return StreamingResponse(_lines(_chained(first, pieces), body, shape), media_type="text/event-stream")
+    lines = _lines(_chained(first, pieces), body, shape, request_id_of(request))
+    return StreamingResponse(lines, media_type="text/event-stream")
+
+
+async def _generated(service: Service, tenant: str, body: ChatBody | CompletionBody) -> list[Generation]:
+    backend, reference = await _model(service, body.model, tenant, "generate")
+    prompts = await _prompts(service, tenant, body)
+    with _fitting(body.text_param):
+        return await backend.generate(reference.id, prompts, body.sampling(service.limits))
+
+
+async def _prompts(
+    service: Service, tenant: str, body: ChatBody | CompletionBody
+) -> Sequence[GenerateRequest]:
+    """What the model is asked. A text goes on as it is, unless the model was trained on texts written otherwise."""
+    if isinstance(body, ChatBody):
+        return body.prompts()
+    tuned = await blocking(service.tuned, body.model, tenant)
+    return body.prompts(continues=tuned is None or not tuned.has_pairs)
+
+
+@contextmanager
+def _fitting(param: str) -> Iterator[None]:
+    """Say of a text that does not fit the model what the original says, for clients look at that code.
+
+    Of several texts, one that has no answer is enough: the request has none, for the reason of the first of them.
+    """
+    try:
+        yield
+    except TunekitError as error:
+        error = error.first if isinstance(error, PartialError) else error
+        if error.details.get("code") != TOO_LONG:
+            raise error from None
+        raise invalid(told(error), param=param, code=TOO_LONG) from None
 
 
 async def _chained(
@@ -170,7 +227,7 @@ async def _chained(
 
 
 async def _lines(
-    pieces: AsyncGenerator[str | Generation, None], body: Drawing, shape: _Shape
+    pieces: AsyncGenerator[str | Generation, None], body: Drawing, shape: _Shape, request_id: str
 ) -> AsyncIterator[bytes]:
     """Server-sent events: the pieces, how it ended, what it consumed if asked for, and the end mark."""
     if (first := shape.first()) is not None:
@@ -186,7 +243,7 @@ async def _lines(
                     yield _event(shape.usage(piece))
         except Exception as error:
             # The status is sent, so the error goes where the next piece would have been; clients know it there.
-            yield b"data: " + bytes(response_of(error).body) + b"\n\n"
+            yield b"data: " + bytes(response_of(error, request_id).body) + b"\n\n"
             return
     yield b"data: [DONE]\n\n"
 

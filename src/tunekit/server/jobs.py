@@ -10,15 +10,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tunekit.data.wording import brief
-from tunekit.errors import ConflictError, NotFoundError, UnsupportedError
+from tunekit.errors import ConflictError, UnsupportedError
 from tunekit.events import JobState
 from tunekit.refs import Target
-from tunekit.server import following, recipes, shapes
-from tunekit.server.ledger import Where, entry_is, field_is
+from tunekit.server import following, holding, recipes, shapes
+from tunekit.server.ledger import NoRoomError, Room, Where, entry_is, field_is
 from tunekit.server.problems import invalid, refused, unsupported
 from tunekit.server.reading import json_body, whole_number
-from tunekit.server.rows import EventRow, FileRow, JobRow, ModelRow, id_of
-from tunekit.server.service import Service, blocking, listed, service_of, tenant_of
+from tunekit.server.rows import EventRow, FileRow, JobRow, ModelRow, id_of, shown_id
+from tunekit.server.service import Served, Service, blocking, listed, service_of, tenant_of
+from tunekit.server.telling import UnknownHereError
 
 _MAX_LIMIT = 100
 _RETRIES = 5
@@ -28,9 +29,9 @@ async def create(request: Request) -> Response:
     """Write the job down. Files are read, and the run is submitted, in the background."""
     service, tenant = service_of(request), tenant_of(request)
     body = await json_body(request, recipes.CreateJob, service.limits)
-    target = await blocking(_target, service, body, tenant)
+    served, target = await blocking(_base, service, body, tenant)
     backend = await blocking(service.backend, target.backend)
-    await blocking(recipes.require_sense, body, backend.capabilities, service.limits)
+    await blocking(recipes.require_sense, body, served, backend.capabilities, service.limits)
     await blocking(_require_files, service, body, tenant)
     key = _fingerprint(body, request.headers.get("idempotency-key", ""))
     row = await blocking(_claim, service, body, tenant, target, key)
@@ -59,19 +60,22 @@ async def retrieve(request: Request) -> Response:
 async def cancel(request: Request) -> Response:
     """Stop a job: at once while nothing was sent, else as soon as its backend does."""
     service, row = service_of(request), await _job(request)
-    if row.phase == "validating" and not row.run_id:
+    while row.is_before_its_run and not row.run_id:
         try:
             return JSONResponse(shapes.job(await following.cancelled(service, row)))
         except ConflictError:
-            row = await _job(request)  # it has just been sent
+            row = await _job(request)  # it has just come further
     return await _change(request, row, "cancel")
 
 
 async def pause(request: Request) -> Response:
-    """Stop a job where it can go on."""
+    """Stop a job where it can go on; one that has not begun waits here until it is resumed."""
     row = await _job(request)
-    if row.phase == "validating":
-        raise invalid("The job has not begun yet; it can be cancelled.", code="job_not_running")
+    while row.phase in ("validating", "held"):
+        try:
+            return JSONResponse(shapes.job(await blocking(_stand_still, service_of(request), row)))
+        except ConflictError:
+            row = await _job(request)  # it has just come further
     return await _change(request, row, "pause")
 
 
@@ -80,6 +84,11 @@ async def resume(request: Request) -> Response:
     row = await _job(request)
     if row.state is not JobState.PAUSED:
         raise invalid(f"The job is not paused; it is {shapes.status(row)}.", code="job_not_paused")
+    if row.is_before_its_run:
+        row = await blocking(lambda: service_of(request).ledger.change(row, state=JobState.QUEUED))
+        request.app.state.background.nudge()
+        return JSONResponse(shapes.job(row))
+    row = await blocking(_with_place, service_of(request), row)
     return await _change(request, row, "resume")
 
 
@@ -105,11 +114,15 @@ async def checkpoints(request: Request) -> Response:
     data = [shapes.checkpoint(item) for item in sorted(models, key=_by_step, reverse=True)]
     ids = [item["id"] for item in data]
     if after is not None and after not in ids:
-        raise NotFoundError(
-            f"no checkpoint {brief(after)} to go on after", hint="pass the id of the last one seen"
+        raise UnknownHereError(
+            f"no checkpoint {shown_id(after)} to go on after", hint="pass the id of the last one seen"
         )
     rest = data[ids.index(after) + 1 :] if after is not None else data
     return JSONResponse(listed(rest[:limit], has_more=len(rest) > limit))
+
+
+def _stand_still(service: Service, row: JobRow) -> JobRow:
+    return service.ledger.change(row, state=JobState.PAUSED)
 
 
 async def _models(request: Request, row: JobRow) -> list[ModelRow]:
@@ -131,7 +144,7 @@ async def _change(request: Request, row: JobRow, verb: str) -> Response:
     service = service_of(request)
     if row.phase == "ended":
         raise invalid(f"The job has already {shapes.status(row)}.", code="job_already_ended")
-    if row.phase == "validating":
+    if row.is_before_its_run:
         raise refused(409, "The job is just being handed in; try again in a moment.", code="job_not_ready")
     job = await following.attached(service, row)
     verbs = {"cancel": job.cancel_async, "pause": job.pause_async, "resume": job.resume_async}
@@ -150,11 +163,23 @@ async def _change(request: Request, row: JobRow, verb: str) -> Response:
     return JSONResponse(shapes.job(row))
 
 
-def _target(service: Service, body: recipes.CreateJob, tenant: str) -> Target:
+def _with_place(service: Service, row: JobRow) -> JobRow:
+    """The job with a place at its backend again; if it stays paused, the next look at it gives that back."""
+    try:
+        return holding.retake(service, row)
+    except NoRoomError:
+        raise refused(
+            429,
+            f"You have {service.limits.backend_jobs} jobs at its backend; resume it when one of them has ended.",
+            code="rate_limit_exceeded",
+        ) from None
+
+
+def _base(service: Service, body: recipes.CreateJob, tenant: str) -> tuple[Served, Target]:
     """The base model of a request, which may name a tuned model to go on from."""
     tuned = service.tuned(body.model, tenant)
     if tuned is not None:
-        return Target(tuned.target)
+        return service.base(tuned.base), Target(tuned.target)
     served = service.base(body.model)
     if not served.trainable:
         raise invalid(
@@ -162,7 +187,7 @@ def _target(service: Service, body: recipes.CreateJob, tenant: str) -> Target:
             param="model",
             code="model_not_available",
         )
-    return Target(served.target)
+    return served, Target(served.target)
 
 
 def _require_files(service: Service, body: recipes.CreateJob, tenant: str) -> None:
@@ -171,10 +196,10 @@ def _require_files(service: Service, body: recipes.CreateJob, tenant: str) -> No
             continue
         row = service.ledger.find(FileRow, file_id)
         if row is None or row.tenant != tenant:
-            raise invalid(f"The file {brief(file_id)} does not exist.", param=param, code="file_not_found")
+            raise invalid(f"The file {shown_id(file_id)} does not exist.", param=param, code="file_not_found")
         if row.purpose != "fine-tune":
             raise invalid(
-                f"The purpose of {brief(file_id)} is not 'fine-tune'.", param=param, code="invalid_file"
+                f"The purpose of {shown_id(file_id)} is not 'fine-tune'.", param=param, code="invalid_file"
             )
 
 
@@ -190,13 +215,12 @@ def _claim(service: Service, body: recipes.CreateJob, tenant: str, target: Targe
         latest = _latest(service, tenant, key)
         if latest is not None and not _is_over(latest):
             return latest
-        _require_turn(service, tenant)
         row = _new_job(service, body, tenant, target, key, 1 if latest is None else latest.attempt + 1)
         said = [
             shapes.notice_row(row, 0, row.created_at, f"Created fine-tuning job: {row.id}"),
             shapes.notice_row(row, 1, row.created_at, f"Validating training file: {body.training_file}"),
         ]
-        if service.ledger.add(row, *said):
+        if _added(service, row, said):
             return row
     raise ConflictError("the same request is being made over and over", hint="try again in a moment")
 
@@ -211,15 +235,16 @@ def _is_over(row: JobRow) -> bool:
     return row.phase == "ended" and (failed or row.model_deleted)
 
 
-def _require_turn(service: Service, tenant: str) -> None:
+def _added(service: Service, row: JobRow, said: list[EventRow]) -> bool:
+    """Whether the job is written down; it is not if the same request has made it meanwhile."""
     most = service.limits.tenant_jobs
-    page = service.ledger.page(
-        JobRow, tenant=tenant, limit=most, where=[Where("json_extract(body, '$.phase') != ?", ("ended",))]
-    )
-    if len(page.rows) >= most:
+    going_on = Where("json_extract(body, '$.phase') != ?", ("ended",))
+    try:
+        return service.ledger.add(row, *said, room=Room(most=most, where=going_on))
+    except NoRoomError:
         raise refused(
             429, f"You have {most} jobs that wait or run; wait for one of them.", code="rate_limit_exceeded"
-        )
+        ) from None
 
 
 def _new_job(

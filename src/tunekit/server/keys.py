@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
+import logging
+import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from tunekit import _files
-from tunekit.errors import SpecError, StorageError
+from tunekit.errors import SpecError, StorageError, TunekitError
+
+_log = logging.getLogger(__name__)
 
 _PREFIX: Final = "sk-tunekit-"
 _HASH = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -64,6 +70,55 @@ class Keys:
         return f"Keys({len(self._tenants)} of {sorted(set(self._tenants.values()))})"
 
 
+_Seen: TypeAlias = tuple[int, int, int]
+"""A file as it was when it was read: its inode, its size, and when it was changed, in nanoseconds."""
+
+
+class _KeysOfFile(Keys):
+    """The keys of a file, read again when it has changed. One that is broken or gone changes nothing, and is logged."""
+
+    def __init__(self, path: Path, meanwhile: str = "") -> None:
+        self._path, self._seen = path, _seen(path)
+        is_awaited = bool(meanwhile) and self._seen is None
+        super().__init__({} if is_awaited else _read(path))
+        self._nobody = _checked_tenant(meanwhile) if is_awaited else ""
+
+    @property
+    def are_asked(self) -> bool:
+        """See `Keys.are_asked`."""
+        self._look()
+        return super().are_asked
+
+    def tenant_of(self, key: str) -> str | None:
+        """See `Keys.tenant_of`."""
+        self._look()
+        return super().tenant_of(key)
+
+    def _look(self) -> None:
+        seen = _seen(self._path)
+        if seen != self._seen:
+            self._seen = seen  # before it is read: what changes meanwhile is seen by the next look
+            self._read_again()
+
+    def _read_again(self) -> None:
+        # Whoever makes the file, even a broken one, wants keys to be asked for; and so they are when it is gone again.
+        self._nobody = ""
+        try:
+            self._tenants = Keys(_read(self._path))._tenants
+        except TunekitError as error:
+            _log.error("the keys stay what they were: %s", error)
+            return
+        _log.info("read the keys again: %r", self)
+
+
+def _seen(path: Path) -> _Seen | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def new_key() -> str:
     """A new API key of 256 random bits."""
     return _PREFIX + secrets.token_urlsafe(32)
@@ -82,14 +137,22 @@ def hashed(key: str) -> str:
     return _checked_hash(key)
 
 
-def read_keys(path: Path) -> Keys:
-    """The keys of a file that `add_key` wrote.
+def read_keys(path: Path, *, meanwhile: str = "") -> Keys:
+    """The keys of a file that `add_key` wrote, as they are from then on: what changes in the file changes in them.
+
+    A key that is taken out of the file is good no more, with the next request. A file that is broken or gone changes
+    nothing; the log says so.
+
+    Args:
+        path: The file.
+        meanwhile: The tenant of all requests for as long as there is no such file, with or without a key; only for a
+            server that only its own machine can reach. From the moment that there is one, keys are asked for.
 
     Raises:
         StorageError: It cannot be read.
         SpecError: It is not such a file.
     """
-    return Keys(_read(path))
+    return _KeysOfFile(path, meanwhile)
 
 
 def add_key(path: Path, tenant: str) -> str:
@@ -99,11 +162,25 @@ def add_key(path: Path, tenant: str) -> str:
         SpecError: The tenant has no proper name, or the file is not one of keys.
         StorageError: The file cannot be written.
     """
-    key = new_key()
-    keys = {**(_read(path) if path.exists() else {}), hashed(key): _checked_tenant(tenant)}
+    key, tenant = new_key(), _checked_tenant(tenant)
     _files.make_private_directory(path.parent)
-    _files.write_json(path, keys)
+    with _alone(path):
+        _files.write_json(path, {**(_read(path) if path.exists() else {}), hashed(key): tenant})
     return key
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let nobody else add a key meanwhile: each would write the file without the other's."""
+    # The file itself is replaced with each write, so the lock is on one beside it, which stays.
+    lock = path.with_name(f".{path.name}.lock")
+    with _files.storage_errors(f"cannot lock {str(lock)!r}"):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -113,7 +190,7 @@ def _read(path: Path) -> dict[str, str]:
         raise StorageError(
             f"cannot read {str(path)!r}: {error.strerror}", hint="make it readable for this user"
         ) from error
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict) or not all(isinstance(tenant, str) for tenant in body.values()):
         raise SpecError(

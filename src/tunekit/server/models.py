@@ -15,6 +15,7 @@ from tunekit.server.service import Service, blocking, service_of, tenant_of
 
 _OWNER = "tunekit"
 _MOST = 10_000
+_RETRIES = 5
 
 
 async def index(request: Request) -> Response:
@@ -54,15 +55,20 @@ async def delete(request: Request) -> Response:
 
 
 def _delete(service: Service, tenant: str, name: str) -> None:
-    """Hide the model at once; what it left at its backend goes in the background."""
-    row = service.ledger.get(ModelRow, name, tenant=tenant)
-    job = service.ledger.find(JobRow, row.parent)
-    if job is not None and not row.is_checkpoint:
-        service.ledger.change(job, model_deleted=True)
-    try:
-        service.ledger.change(row, deleted=True, due=service.now())
-    except ConflictError:
-        pass  # somebody else deletes it
+    """Hide the model at once; what it left at its backend goes in the background. Twice at once is as good as once."""
+    for _ in range(_RETRIES):
+        row = service.ledger.get(ModelRow, name, tenant=tenant)
+        if row.deleted:
+            return
+        job = service.ledger.find(JobRow, row.parent)
+        try:
+            if job is not None and not row.is_checkpoint:
+                service.ledger.change(job, model_deleted=True)
+            service.ledger.change(row, deleted=True, due=service.now())
+        except ConflictError:
+            continue
+        return
+    raise ConflictError(f"model {name!r} changes too fast to be deleted", hint="try again in a moment")
 
 
 ROUTES = [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
 from tunekit.backends.base import GenerateRequest
 from tunekit.data import messages as chats
+from tunekit.data.wording import brief
 from tunekit.errors import DataError
 from tunekit.server.limits import Limits
 from tunekit.server.problems import invalid, unsupported
@@ -18,7 +19,27 @@ from tunekit.server.recipes import Id, Metadata
 from tunekit.spec import Sampling
 
 _STOPS = 16
+_MESSAGES = 10_000
+_TOOLS = 128
+_COMPLETION_TOKENS = 16
+"""Of a completion whose length nobody said, as at the original."""
 Stop = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Function(Body):
+    """What a tool does."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    description: str | None = None
+    parameters: dict[str, JsonValue] | None = None
+    strict: bool | None = None
+
+
+class Tool(Body):
+    """A tool that an answer may call."""
+
+    type: Literal["function"]
+    function: Function
 
 
 class StreamOptions(Body):
@@ -34,6 +55,9 @@ class Drawing(Body):
     What has no meaning here and changes no answer (`user`, `metadata` and the like) is taken and left alone; what would
     change one is refused unless it is at its default.
     """
+
+    text_param: ClassVar[str] = ""
+    """Where the text is that a model may find too long."""
 
     model: Id
     n: Annotated[int, Field(ge=1)] | None = None
@@ -53,6 +77,10 @@ class Drawing(Body):
         """The longest answer asked for."""
         return self.max_tokens
 
+    def unsaid_tokens(self, limits: Limits) -> int:
+        """The longest answer where the request does not say."""
+        return limits.default_answer_tokens
+
     def require_sense(self, limits: Limits) -> None:
         """Refuse what is not done here.
 
@@ -68,13 +96,10 @@ class Drawing(Body):
             raise invalid(f"Invalid value for 'n': at most {limits.choices}.", param="n")
         if self.stream and self.choices > 1:
             raise unsupported("n", "A stream has one choice.")
-        tokens = self.answer_tokens()
-        if tokens is not None and tokens > limits.answer_tokens:
-            raise invalid(
-                f"An answer may have at most {limits.answer_tokens} tokens.",
-                param="max_tokens",
-                code="invalid_value",
-            )
+        for name in ("max_tokens", "max_completion_tokens"):
+            if (getattr(self, name, None) or 0) > limits.answer_tokens:
+                said = f"An answer may have at most {limits.answer_tokens} tokens."
+                raise invalid(said, param=name, code="invalid_value")
 
     @property
     def choices(self) -> int:
@@ -90,7 +115,7 @@ class Drawing(Body):
         """How answers are drawn: at temperature 1, and every time anew, unless the request says otherwise."""
         stop = self.stop or ()
         return Sampling(
-            max_tokens=self.answer_tokens() or min(limits.default_answer_tokens, limits.answer_tokens),
+            max_tokens=self.answer_tokens() or min(self.unsaid_tokens(limits), limits.answer_tokens),
             temperature=1.0 if self.temperature is None else float(self.temperature),
             # A nucleus of 0 holds the likeliest token only, as any that is too small for another.
             top_p=1.0 if self.top_p is None else max(float(self.top_p), 1e-6),
@@ -107,9 +132,11 @@ class Drawing(Body):
 class ChatBody(Drawing):
     """The body of POST /chat/completions."""
 
-    messages: Annotated[list[dict[str, JsonValue]], Field(min_length=1)]
+    text_param: ClassVar[str] = "messages"
+
+    messages: Annotated[list[dict[str, JsonValue]], Field(min_length=1, max_length=_MESSAGES)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    tools: list[dict[str, JsonValue]] | None = None
+    tools: Annotated[list[Tool], Field(max_length=_TOOLS)] | None = None
     tool_choice: str | dict[str, JsonValue] | None = None
     parallel_tool_calls: bool | None = None
     response_format: dict[str, JsonValue] | None = None
@@ -121,7 +148,14 @@ class ChatBody(Drawing):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     reasoning_effort: str | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    prediction: dict[str, JsonValue] | None = None
+    prompt_cache_retention: str | None = None
+    audio: dict[str, JsonValue] | None = None
+    web_search_options: dict[str, JsonValue] | None = None
+    functions: Annotated[list[dict[str, JsonValue]], Field(max_length=_TOOLS)] | None = None
+    function_call: str | dict[str, JsonValue] | None = None
 
     def answer_tokens(self) -> int | None:
         """The longest answer asked for, under either name."""
@@ -132,10 +166,19 @@ class ChatBody(Drawing):
         super().require_sense(limits)
         if self.response_format and self.response_format.get("type") != "text":
             raise unsupported("response_format", "Answers are not bound to a format here.")
-        if self.logprobs or self.top_logprobs:
-            raise unsupported("logprobs", "Log-probabilities are not given.")
-        if self.store:
-            raise unsupported("store", "Answers are not stored.")
+        for name in ("logprobs", "top_logprobs"):
+            if getattr(self, name):
+                raise unsupported(name, "Log-probabilities are not given; leave 'logprobs' out.")
+        if self.reasoning_effort not in (None, "none"):
+            raise unsupported("reasoning_effort", "How long a model thinks is not set here.")
+        if self.verbosity not in (None, "medium"):
+            raise unsupported("verbosity", "How much a model says is not set here; leave 'verbosity' out.")
+        for name in ("audio", "web_search_options"):
+            if getattr(self, name) is not None:
+                raise unsupported(name, f"'{name}' is not supported; answers are text of the model's own.")
+        for name in ("functions", "function_call"):
+            if getattr(self, name) not in (None, "none", []):
+                raise unsupported(name, f"'{name}' is the older form of tools; send 'tools'.")
         if self.tool_choice not in (None, "auto", "none"):
             raise unsupported("tool_choice", "A tool cannot be forced; use 'auto' or 'none'.")
 
@@ -143,28 +186,63 @@ class ChatBody(Drawing):
         """The chat, once for each choice.
 
         Raises:
-            HTTPException: It is not one.
+            HTTPException: It is not one, or is more than text.
         """
         try:
-            turns = chats.conversation(self.messages)
-            tools = chats.tools(self.tools, "tools") if self.tools and self.tool_choice != "none" else ()
+            turns = chats.conversation([_as_text(item, at) for at, item in enumerate(self.messages)])
         except DataError as error:
             raise invalid(f"{error.field}: {error.message}", param=error.field) from None
+        given = self.tools if self.tools and self.tool_choice != "none" else ()
+        tools = tuple(tool.model_dump(exclude_unset=True) for tool in given)
         return [GenerateRequest(prompt=turns, tools=tools, seed=seed) for seed in self.seeds()]
+
+
+def _as_text(message: dict[str, JsonValue], at: int) -> dict[str, JsonValue]:
+    """A message of a chat that is to be answered, with what an assistant refused to say as what it said.
+
+    Raises:
+        HTTPException: It has what no model of this server reads.
+    """
+    if message.get("role") == "function":
+        param = f"messages[{at}].role"
+        raise unsupported(param, "The role 'function' is the older form of 'tool', which has a tool_call_id.")
+    content, refusal = message.get("content"), message.get("refusal")
+    if refusal and not content:
+        return {**message, "content": refusal, "refusal": None}
+    if not isinstance(content, list):
+        return message
+    parts = [_text_part(part, f"messages[{at}].content[{place}]") for place, part in enumerate(content)]
+    return {**message, "content": parts}
+
+
+def _text_part(part: JsonValue, param: str) -> JsonValue:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if isinstance(part, dict) and kind == "refusal":
+        return {"type": "text", "text": part.get("refusal")}
+    if isinstance(kind, str) and kind != "text":
+        raise unsupported(param, f"Models of this server read text, and this is of type {brief(kind)}.")
+    return part
 
 
 class CompletionBody(Drawing):
     """The body of POST /completions."""
 
-    prompt: str | Annotated[list[str], Field(min_length=1)]
+    text_param: ClassVar[str] = "prompt"
+
+    prompt: str | Annotated[list[Any], Field(min_length=1)]
     echo: bool | None = None
     suffix: str | None = None
     logprobs: int | None = None
     best_of: int | None = None
 
+    def unsaid_tokens(self, limits: Limits) -> int:
+        """As `Drawing.unsaid_tokens`."""
+        return _COMPLETION_TOKENS
+
     def require_sense(self, limits: Limits) -> None:
         """As `Drawing.require_sense`."""
         super().require_sense(limits)
+        _require_texts("prompt", self.texts)
         for name in ("echo", "suffix", "logprobs"):
             if getattr(self, name):
                 raise unsupported(name, f"'{name}' is not supported.")
@@ -180,9 +258,13 @@ class CompletionBody(Drawing):
         """The prompts."""
         return [self.prompt] if isinstance(self.prompt, str) else self.prompt
 
-    def prompts(self) -> list[GenerateRequest]:
-        """Each prompt, once for each choice."""
-        return [GenerateRequest(prompt=text, seed=seed) for text in self.texts for seed in self.seeds()]
+    def prompts(self, *, continues: bool) -> list[GenerateRequest]:
+        """Each prompt, once for each choice; `continues` as in `GenerateRequest`."""
+        return [
+            GenerateRequest(prompt=text, seed=seed, continues=continues)
+            for text in self.texts
+            for seed in self.seeds()
+        ]
 
 
 class EmbeddingBody(Body):
@@ -205,8 +287,12 @@ class EmbeddingBody(Body):
         texts = [self.input] if isinstance(self.input, str) else self.input
         if len(texts) > limits.texts:
             raise invalid(f"At most {limits.texts} texts in one request.", param="input")
-        if not all(isinstance(text, str) for text in texts):
-            raise unsupported("input", "Send texts: tokens of another model mean nothing here.")
+        _require_texts("input", texts)
         if not all(texts):
             raise invalid("Invalid value for 'input': a text is empty.", param="input")
         return texts
+
+
+def _require_texts(param: str, texts: Sequence[Any]) -> None:
+    if not all(isinstance(text, str) for text in texts):
+        raise unsupported(param, "Send texts: tokens of another model mean nothing here.")

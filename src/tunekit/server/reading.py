@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
+from itertools import chain, islice
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,10 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tunekit.data.wording import brief
+from tunekit.server.blaming import blamed
 from tunekit.server.limits import Limits
 from tunekit.server.problems import invalid, refused
 
 _MAX_INTEGER = 2**63
+_SMALL_BYTES = 1 << 16
+"""A longer body is read in a thread."""
+_SLOWEST_BYTES_PER_S = 1024
 
 
 class Body(BaseModel):
@@ -30,25 +37,37 @@ async def json_body(request: Request, kind: type[B], limits: Limits) -> B:
     """The JSON body of a request.
 
     Raises:
-        HTTPException: It is too long, no JSON, nested too deep, or not what this route takes.
+        HTTPException: It is too long, no JSON, nested too deep, of too many values, or not what this route takes.
     """
-    return checked(kind, await json_object(request, limits))
+    data = await _json_bytes(request, limits)
+
+    def read() -> B:
+        return checked(kind, parsed(data, limits))
+
+    return read() if len(data) <= _SMALL_BYTES else await asyncio.to_thread(read)
 
 
-async def json_object(request: Request, limits: Limits) -> dict[str, Any]:
-    """The JSON object that is the body of a request, unchecked but for its size and depth."""
+async def _json_bytes(request: Request, limits: Limits) -> bytes:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         # A page in a browser can send any other type to a server on this machine without being asked.
         raise refused(415, f"Unsupported content type {brief(content_type)}; use application/json")
-    data = b"".join([piece async for piece in bounded(request, limits.json_bytes)])
+    return b"".join([piece async for piece in bounded(request, limits.json_bytes, limits)])
+
+
+def parsed(data: bytes, limits: Limits) -> dict[str, Any]:
+    """A JSON object of a size that was looked at before.
+
+    Raises:
+        HTTPException: It is none, nested too deep, or of too many values.
+    """
     try:
         body = json.loads(data, parse_constant=_no_such_number)
     except (ValueError, RecursionError):
         raise invalid("We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):
         raise invalid("The JSON body of the request is not an object.")
-    _check_depth(body, limits.json_depth)
+    _require_measure(body, limits)
     return body
 
 
@@ -61,9 +80,8 @@ def checked(kind: type[B], body: Mapping[str, Any], *, at: str = "") -> B:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join([*([at] if at else []), *(str(part) for part in first["loc"])])
-    param = brief(path, quote=False) or None
+        path, first = blamed(error.errors(include_url=False, include_input=False), body, at=at)
+    param = path or None
     if first["type"] == "extra_forbidden":
         raise invalid(
             f"Unrecognized request argument supplied: {param}", param=param, code="unknown_parameter"
@@ -75,21 +93,37 @@ def checked(kind: type[B], body: Mapping[str, Any], *, at: str = "") -> B:
     raise invalid(f"Invalid value for '{param}': {first['msg']}.", param=param, code="invalid_value")
 
 
-async def bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def bounded(request: Request, limit: int, limits: Limits) -> AsyncIterator[bytes]:
     """The body of a request in pieces, up to so many bytes.
 
     Raises:
-        HTTPException: It is longer.
+        HTTPException: It is longer, or its caller stalls or drips. Time that we take ourselves is not counted.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and len(declared) < 20 and int(declared) > limit:
+    if declared_bytes(request, limit) > limit:
         raise _too_long(limit)
-    total = 0
-    async for piece in request.stream():
+    total, waited_s, pieces = 0, 0.0, request.stream()
+    while True:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(limits.patience_s + total / _SLOWEST_BYTES_PER_S - waited_s):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise refused(
+                408, "The body of the request comes too slowly, or not at all.", code="request_timeout"
+            ) from None
+        if piece is None:
+            return
+        waited_s += time.monotonic() - began
         total += len(piece)
         if total > limit:
             raise _too_long(limit)
         yield piece
+
+
+def declared_bytes(request: Request, default: int) -> int:
+    """How long the body is, as its caller says."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else default
 
 
 def whole_number(request: Request, name: str, default: int, *, least: int = 1, most: int) -> int:
@@ -127,14 +161,20 @@ def _no_such_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _check_depth(body: Any, most: int) -> None:
-    """Without recursion: what is too deep for the stack is what this looks for. Finds bad numbers and texts, too."""
-    level = [body]
-    for _ in range(most):
-        level = [item for value in level for item in _inside(value)]
+def _require_measure(body: Any, limits: Limits) -> None:
+    """Refuse what is nested too deep, or has so many values that looking at each would hold up everybody.
+
+    Without recursion: what is too deep for the stack is what this looks for. Finds bad numbers and texts, too.
+    """
+    level, left = [body], limits.json_values
+    for _ in range(limits.json_depth):
+        level = list(islice(chain.from_iterable(map(_inside, level)), left + 1))
+        left -= len(level)
+        if left < 0:
+            raise invalid(f"The JSON body has more than {limits.json_values} names and values.")
         if not level:
             return
-    raise invalid(f"The JSON body is nested deeper than {most} levels.")
+    raise invalid(f"The JSON body is nested deeper than {limits.json_depth} levels.")
 
 
 def _inside(value: Any) -> list[Any]:

@@ -23,6 +23,9 @@ Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024)]
 MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
 """Of the metadata of a job."""
 
+_MULTIPLIER = "learning_rate_multiplier"
+_MOST_INTEGRATIONS = 16
+
 Metadata: TypeAlias = Annotated[
     dict[Annotated[str, Field(max_length=MAX_KEY)], Annotated[str, Field(max_length=MAX_VALUE)]],
     Field(max_length=MAX_PAIRS),
@@ -92,11 +95,17 @@ class CreateJob(Body):
     method: MethodBody | None = None
     hyperparameters: Hyperparameters | None = None
     metadata: Metadata | None = None
-    integrations: list[dict[str, JsonValue]] | None = None
+    integrations: Annotated[list[dict[str, JsonValue]], Field(max_length=_MOST_INTEGRATIONS)] | None = None
 
 
-def require_sense(body: CreateJob, capabilities: Capabilities, limits: Limits) -> None:
+def require_sense(body: CreateJob, served: Served, capabilities: Capabilities, limits: Limits) -> None:
     """Refuse what is wrong, or not done here, before any file is read.
+
+    Args:
+        body: The request.
+        served: The base model.
+        capabilities: Of its backend.
+        limits: Of the server.
 
     Raises:
         HTTPException: Naming the parameter.
@@ -115,6 +124,10 @@ def require_sense(body: CreateJob, capabilities: Capabilities, limits: Limits) -
     ]
     if kind not in capabilities.methods:
         raise unsupported("method.type", f"Models of this server are not trained by {kind!r}.")
+    if not (body.suffix or "").isprintable():
+        # It becomes a part of the model's name: what is invisible, or turns text around, has no place there.
+        raise invalid("Invalid value for 'suffix': it has characters that cannot be seen.", param="suffix")
+    _require_rate(body, served, capabilities)
     if method is not None and method.reinforcement is not None:
         _require_reinforcement(body, method.reinforcement, limits)
 
@@ -129,10 +142,34 @@ def require_grader(
     """
     if not limits.python_graders and "python" in _types(grader):
         raise unsupported(param, "This server does not run python graders.")
+    require_grader_characters(characters_of(grader), limits, param=param)
     try:
         return graders.parse(grader, judge=judge)
     except TunekitError as error:
         raise invalid(f"{error.message} ({error.hint})", param=param, code=error.code) from None
+
+
+def require_grader_characters(count: int, limits: Limits, *, param: str | None = None) -> None:
+    """Refuse a grader that would read so many characters.
+
+    Raises:
+        HTTPException: They are too many.
+    """
+    if count > limits.grader_characters:
+        raise invalid(
+            f"The grader would read more than {limits.grader_characters} characters.",
+            param=param,
+            code="grader_too_large",
+        )
+
+
+def characters_of(value: Any) -> int:
+    """Of all texts in a value; the source of a python grader is run, and not read as a text."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(name) + characters_of(item) for name, item in value.items() if name != "source")
+    return sum(map(characters_of, value)) if isinstance(value, (list, tuple)) else 1
 
 
 def spec_of(body: CreateJob, served: Served, *, warm_start: str | None, seed: int) -> TuneSpec:
@@ -155,11 +192,20 @@ def spec_of(body: CreateJob, served: Served, *, warm_start: str | None, seed: in
         changes["epochs"] = float(given.n_epochs)
     if given.batch_size != "auto":
         changes["batch_size"] = given.batch_size
-    if given.learning_rate_multiplier != "auto":
-        changes["learning_rate"] = served.learning_rate * given.learning_rate_multiplier
+    changes |= _rate(served.spec, given.learning_rate_multiplier)
     if isinstance(given, ReinforcementHyperparameters) and given.eval_interval != "auto":
         changes["evaluate_every_steps"] = given.eval_interval
     return served.spec.model_copy(update=changes)
+
+
+def _rate(host: TuneSpec, multiplier: float | Auto) -> dict[str, Any]:
+    """The host's rate times the multiplier, or an option where the rate is not known yet."""
+    # 1 is what every backend does by itself, also one that knows no multiplier.
+    if multiplier in ("auto", 1):
+        return {}
+    if isinstance(host.learning_rate, float):
+        return {"learning_rate": host.learning_rate * float(multiplier)}
+    return {"options": {**host.options, _MULTIPLIER: multiplier}}
 
 
 def hyperparameters(body: CreateJob) -> Hyperparameters:
@@ -168,16 +214,21 @@ def hyperparameters(body: CreateJob) -> Hyperparameters:
     return child.hyperparameters if child is not None else body.hyperparameters or Hyperparameters()
 
 
-def shown_method(body: CreateJob) -> dict[str, Any]:
-    """The method on the wire, complete, whatever of it was left out."""
-    if body.method is None or body.method.type == "supervised":
-        return {"type": "supervised", "supervised": {"hyperparameters": hyperparameters(body).model_dump()}}
-    child = _child(body.method)
-    inside: dict[str, Any] = {"hyperparameters": hyperparameters(body).model_dump()}
-    return {
-        "type": body.method.type,
-        body.method.type: child.model_dump(exclude_none=True) if child is not None else inside,
+def shown_method(body: CreateJob, used: Mapping[str, int]) -> dict[str, Any]:
+    """The method on the wire, complete, whatever of it was left out.
+
+    Args:
+        body: The request.
+        used: What the run has chosen where the request says "auto", as far as it is known.
+    """
+    kind = body.method.type if body.method is not None else "supervised"
+    child = _child(body.method) if body.method is not None else None
+    shown = child.model_dump(exclude_none=True) if child is not None else {}
+    given = hyperparameters(body).model_dump()
+    shown["hyperparameters"] = {
+        name: used.get(name, value) if value == "auto" else value for name, value in given.items()
     }
+    return {"type": kind, kind: shown}
 
 
 def _child(method: MethodBody) -> Supervised | Preference | Reinforcement | None:
@@ -196,6 +247,17 @@ def _require_own_child(method: MethodBody) -> None:
             "Missing required parameter: 'method.reinforcement'.",
             param="method.reinforcement",
             code="missing_required_parameter",
+        )
+
+
+def _require_rate(body: CreateJob, served: Served, capabilities: Capabilities) -> None:
+    """Refuse a multiplier of nothing: the host names no rate, and the backend multiplies none."""
+    if "options" in _rate(served.spec, hyperparameters(body).learning_rate_multiplier) and (
+        served.spec.learning_rate != "auto" or _MULTIPLIER not in capabilities.options
+    ):
+        where = f"method.{body.method.type}.hyperparameters" if body.method else "hyperparameters"
+        raise unsupported(
+            f"{where}.{_MULTIPLIER}", "This model has no rate to be multiplied; leave it at 'auto' or 1."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,13 +17,13 @@ from tunekit._settings import Settings
 from tunekit.backends import registry
 from tunekit.backends.base import Backend
 from tunekit.data.wording import brief, nearest
-from tunekit.errors import NotFoundError
 from tunekit.refs import ModelRef, Target
 from tunekit.server.disk import Disk
 from tunekit.server.keys import Keys
 from tunekit.server.ledger import Ledger
 from tunekit.server.limits import Limits
 from tunekit.server.rows import ModelRow
+from tunekit.server.telling import UnknownHereError
 from tunekit.server.webhooks import Webhook
 from tunekit.spec import TuneSpec
 from tunekit.store.base import RunStore
@@ -30,7 +31,7 @@ from tunekit.store.base import RunStore
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SLOW_THREADS = 8
+_THREADS_OF_A_LANE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +41,17 @@ class Served:
     Attributes:
         target: Where it is trained and answers, `"<backend>:<model>"`.
         spec: The recipe that a job starts from; what the request says goes over it. Adapter, rank and what else the
-            dialect has no words for are said here.
-        learning_rate: What a `learning_rate_multiplier` of 1 stands for; absolute.
+            dialect has no words for are said here. Its `learning_rate` is what a `learning_rate_multiplier` multiplies:
+            a rate, or at "auto" whatever the backend would choose.
         trainable: Whether callers may fine-tune it.
 
     Examples:
-        >>> Served(target="local:Qwen/Qwen3-0.6B").learning_rate
-        0.0001
+        >>> Served(target="local:Qwen/Qwen3-0.6B", spec=TuneSpec(learning_rate=2e-4)).trainable
+        True
     """
 
     target: str
     spec: TuneSpec = TuneSpec()
-    learning_rate: float = 1e-4
     trainable: bool = True
 
     def __post_init__(self) -> None:
@@ -73,7 +73,8 @@ class Service:
         ledger: The server's own rows.
         disk: The bytes of files.
         webhooks: Whom to tell of the end of a job.
-        slow: Threads for what takes seconds; were they those of `blocking`, a few such would hold up everybody.
+        arriving: Bytes that each tenant may be sending right now, to this process.
+        lanes: Threads for what takes seconds, a few for each lane; see `slowly`.
     """
 
     served: Mapping[str, Served]
@@ -85,7 +86,8 @@ class Service:
     ledger: Ledger
     disk: Disk
     webhooks: tuple[Webhook, ...] = ()
-    slow: Executor = field(default_factory=lambda: ThreadPoolExecutor(_SLOW_THREADS, "tunekit-server"))
+    arriving: Counter[str] = field(default_factory=Counter)
+    lanes: dict[str, Executor] = field(default_factory=dict)
 
     def backend(self, name: str) -> Backend:
         """The backend of that name."""
@@ -100,9 +102,10 @@ class Service:
         found = self.served.get(name)
         if found is None:
             near = nearest(name, self.served)
-            raise NotFoundError(
+            raise UnknownHereError(
                 f"the model {brief(name)} does not exist or you do not have access to it",
                 hint=near or "GET /v1/models lists what there is",
+                details={"model": brief(name)},
             )
         return found
 
@@ -120,10 +123,19 @@ class Service:
         row = self.tuned(name, tenant)
         return ModelRef(row.ref if row is not None else self.base(name).target)
 
-    async def slowly(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Call something that may take seconds or minutes, in a thread."""
+    async def slowly(self, lane: str, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call something that may take seconds or minutes, in one of the few threads of its lane.
+
+        Args:
+            lane: Whose work it is, and of which kind: who has much of it waits for himself, and holds up nobody else.
+            function: What to call.
+            arguments: With what.
+            named: And with what by name.
+        """
+        if lane not in self.lanes:
+            self.lanes[lane] = ThreadPoolExecutor(_THREADS_OF_A_LANE, f"tunekit {lane}")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.slow, partial(function, *arguments, **named))
+        return await loop.run_in_executor(self.lanes[lane], partial(function, *arguments, **named))
 
     def now(self) -> float:
         """Unix time in seconds."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from tunekit.events import (
     CheckpointSaved,
@@ -20,6 +21,7 @@ from tunekit.events import (
 )
 from tunekit.server import recipes
 from tunekit.server.rows import EventRow, JobRow, ModelRow, id_of
+from tunekit.server.telling import without_paths
 
 _STATUSES: Mapping[JobState, str] = {
     JobState.CREATED: "queued",
@@ -37,13 +39,15 @@ _SAID: Mapping[JobState, str] = {
     JobState.CANCELLED: "The job was cancelled",
 }
 _METRIC_NAMES: Mapping[str, str] = {"loss": "loss", "token_accuracy": "mean_token_accuracy"}
+_NOT_IN_NAMES = re.compile(r"[:/\\?#%]")
+"""What ends a part of the name, or means something in the path that asks for the model."""
 _COLUMNS = ("step", "train_loss", "train_mean_token_accuracy", "valid_loss", "valid_mean_token_accuracy")
 
 
 def job(row: JobRow) -> dict[str, Any]:
     """A job on the wire."""
     body = recipes.CreateJob.model_validate(row.request)
-    method = recipes.shown_method(body)
+    method = recipes.shown_method(body, row.used)
     return {
         "id": row.id,
         "object": "fine_tuning.job",
@@ -70,7 +74,7 @@ def job(row: JobRow) -> dict[str, Any]:
 
 def status(row: JobRow) -> str:
     """The status on the wire; "paused" is what the live service says, though its description does not."""
-    if row.phase == "validating":
+    if row.phase == "validating" and row.state is not JobState.PAUSED:
         return "validating_files"
     return _STATUSES.get(row.state, row.state.value)
 
@@ -78,6 +82,21 @@ def status(row: JobRow) -> str:
 def seed_of(job_id: str) -> int:
     """The seed of a job that named none: it follows from the job's id, so every process has the same."""
     return int(id_of("", "seed", job_id)[:7], 16)
+
+
+def used(events: Iterable[JobEvent]) -> dict[str, int]:
+    """The hyperparameters that a run reports before its first step; nothing where none of these events is a report.
+
+    What was left at "auto" multiplies the rate by 1: that is what the two have in common at the original.
+    """
+    report = next((event.report for event in events if isinstance(event, Preflight)), {})
+    found = {"n_epochs": report.get("epochs"), "batch_size": report.get("batch_size")}
+    whole = {name: int(value) for name, value in found.items() if _is_whole(value)}
+    return {**whole, "learning_rate_multiplier": 1} if whole else {}
+
+
+def _is_whole(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and value >= 1 and value == int(value)
 
 
 def event_row(row: JobRow, number: int, event: JobEvent) -> EventRow:
@@ -112,7 +131,8 @@ def _told(event: JobEvent) -> tuple[str, str, str, dict[str, Any]]:
     """Level, type, message and data of an event."""
     match event:
         case StateChanged():
-            return "info", "message", event.message or _SAID.get(event.state, event.state.value), {}
+            said = without_paths(event.message)
+            return "info", "message", said or _SAID.get(event.state, event.state.value), {}
         case Step():
             of = f"/{event.total_steps}" if event.total_steps else ""
             loss = "" if event.loss is None else f": training loss={event.loss:.2f}"
@@ -124,9 +144,11 @@ def _told(event: JobEvent) -> tuple[str, str, str, dict[str, Any]]:
         case CheckpointSaved():
             return "info", "message", f"Checkpoint saved at step {event.step}", {"step": event.step}
         case Preflight():
-            return "info", "message", event.message or "Training data checked", _finite_values(event.report)
+            said = without_paths(event.message)
+            return "info", "message", said or "Training data checked", _finite_values(event.report)
         case Notice():
-            return _LEVELS.get(event.level, "info"), "message", event.message, _finite_values(event.data)
+            level, said = _LEVELS.get(event.level, "info"), without_paths(event.message)
+            return level, "message", said, _finite_values(event.data)
 
 
 def _step_data(event: Step) -> dict[str, Any]:
@@ -148,14 +170,14 @@ def _finite_values(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finite(value: Any) -> Any:
-    """The value with None for what JSON has no number for, and text for what it has nothing for."""
+    """The value with None for what JSON has no number for, text for what it has nothing for, and no paths."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return _finite_values(value)
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, bool)) else str(value)
+    return value if value is None or isinstance(value, (int, bool)) else without_paths(str(value))
 
 
 def metrics_csv(metrics: Mapping[int, Mapping[str, float]]) -> bytes:
@@ -204,7 +226,7 @@ def tuned_name(row: JobRow) -> str:
     if base.startswith("ft:"):  # a model that was tuned further keeps the name of its base
         base = base.removeprefix("ft:").rsplit(":", 3)[0]
     suffix = request.suffix or ""
-    return f"ft:{base}:{row.tenant}:{suffix.replace(':', '-')}:{id_of('', row.id)[:8]}"
+    return f"ft:{base}:{row.tenant}:{_NOT_IN_NAMES.sub('-', suffix)}:{id_of('', row.id)[:8]}"
 
 
 def _error(row: JobRow) -> dict[str, Any] | None:

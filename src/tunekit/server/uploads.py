@@ -8,17 +8,18 @@ import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tunekit.data.wording import brief
-from tunekit.errors import ConflictError
+from tunekit.errors import ConflictError, StorageError
 from tunekit.server import files
 from tunekit.server.forms import read_form
-from tunekit.server.problems import invalid
+from tunekit.server.ledger import NoRoomError, Room, Where, field_is
+from tunekit.server.problems import invalid, refused
 from tunekit.server.reading import Body, json_body
-from tunekit.server.rows import FileRow, PartRow, UploadRow, id_of, new_id
+from tunekit.server.rows import FileRow, PartRow, UploadRow, new_id, shown_id
 from tunekit.server.service import Service, blocking, service_of, tenant_of
 
 _MAX_PARTS = 10_000
@@ -71,7 +72,7 @@ async def create(request: Request) -> Response:
         expires_at=expires_at,
         keep_s=body.expires_after.seconds if body.expires_after is not None else None,
     )
-    await blocking(service.ledger.add, row)
+    await blocking(_add, service, row)
     return JSONResponse(_shown(row, None))
 
 
@@ -80,13 +81,14 @@ async def add_part(request: Request) -> Response:
     service, upload = service_of(request), await _pending(request)
     part_id = new_id("part_")
     most = min(service.limits.part_bytes, upload.bytes)
-    async with service.disk.arriving(part_id) as into:
-        form = await read_form(request, "data", into, limit=most)
-        await files.require_room(service, upload.tenant, form.size)
-    row = PartRow(
-        id=part_id, tenant=upload.tenant, parent=upload.id, created_at=service.now(), bytes=form.size
-    )
-    await blocking(service.ledger.add, row)
+    async with files.room_for(request, most):
+        async with service.disk.arriving(part_id) as into:
+            form = await read_form(request, "data", into, limit=most, limits=service.limits)
+            if not form.size:
+                raise invalid("The part is empty.", param="data")
+        now = service.now()
+        row = PartRow(id=part_id, tenant=upload.tenant, parent=upload.id, created_at=now, bytes=form.size)
+        await blocking(_add_part, service, row)
     body = {"id": row.id, "object": "upload.part", "created_at": int(row.created_at), "upload_id": upload.id}
     return JSONResponse(body)
 
@@ -97,7 +99,7 @@ async def complete(request: Request) -> Response:
     body = await json_body(request, CompleteUpload, service.limits)
     upload = await _pending(request, or_completed=True)
     if upload.status == "pending":
-        upload = await service.slowly(_complete, service, upload, body)
+        upload = await service.slowly(f"files of {upload.tenant}", _complete, service, upload, body)
     file = await blocking(service.ledger.find, FileRow, upload.file_id)
     return JSONResponse(_shown(upload, file))
 
@@ -110,24 +112,28 @@ async def cancel(request: Request) -> Response:
     return JSONResponse(_shown(changed, None))
 
 
+def _add(service: Service, row: UploadRow) -> None:
+    most = service.limits.tenant_uploads
+    try:
+        service.ledger.add(row, room=Room(most=most, where=field_is("status", "pending")))
+    except NoRoomError:
+        raise refused(
+            429, f"You have {most} open uploads; complete or cancel one.", code="rate_limit_exceeded"
+        ) from None
+
+
+def _add_part(service: Service, row: PartRow) -> None:
+    try:
+        service.ledger.add(row, room=Room(most=_MAX_PARTS, where=Where("parent = ?", (row.parent,))))
+    except NoRoomError:
+        service.disk.remove(row.id)
+        raise invalid(f"An upload has at most {_MAX_PARTS} parts.", param="data") from None
+
+
 def _complete(service: Service, upload: UploadRow, body: CompleteUpload) -> UploadRow:
     """Join the parts. The upload changes and the file appears in one transaction, so doing it twice makes one file."""
-    parts = {part.id: part for part in service.ledger.all(PartRow, parent=upload.id)}
-    for at, part_id in enumerate(body.part_ids):
-        if part_id not in parts or part_id in body.part_ids[:at]:
-            said = "stands there twice" if part_id in parts else "is no part of this upload"
-            raise invalid(f"{brief(part_id)} {said}.", param="part_ids")
-    total = sum(parts[part_id].bytes for part_id in body.part_ids)
-    if total != upload.bytes:
-        raise invalid(f"The parts have {total} bytes, and {upload.bytes} were announced.", param="part_ids")
-    now, file_id = service.now(), id_of("file-", upload.id)
-    checksum = hashlib.md5(usedforsecurity=False)
-    service.disk.join(file_id, body.part_ids, checksum.update)
-    if body.md5 is not None and not hmac.compare_digest(
-        body.md5.lower().encode(), checksum.hexdigest().encode()
-    ):
-        service.disk.remove(file_id)
-        raise invalid("The MD5 of the parts is another one.", param="md5", code="checksum_mismatch")
+    total = _require_parts(service, upload, body)
+    now, file_id = service.now(), new_id("file-")  # of this attempt alone: no other one can harm its bytes
     file = FileRow(
         id=file_id,
         tenant=upload.tenant,
@@ -138,8 +144,44 @@ def _complete(service: Service, upload: UploadRow, body: CompleteUpload) -> Uplo
         purpose=upload.purpose,
         expires_at=int(now) + upload.keep_s if upload.keep_s is not None else None,
     )
-    # Due at once: its parts can go.
-    return service.ledger.change(upload, file, status="completed", file_id=file_id, due=now)
+    try:
+        _join(service, upload, body, file_id)
+        files.require_plain(service, file_id, upload.purpose)
+        # Due at once: its parts can go.
+        return service.ledger.change(upload, file, status="completed", file_id=file_id, due=now)
+    except (ConflictError, HTTPException):
+        service.disk.remove(file_id)
+        raise
+
+
+def _require_parts(service: Service, upload: UploadRow, body: CompleteUpload) -> int:
+    """Bytes of the parts together, which are those that were announced."""
+    left = {part.id: part.bytes for part in service.ledger.all(PartRow, parent=upload.id)}
+    known, total = frozenset(left), 0
+    for part_id in body.part_ids:
+        if part_id not in left:
+            said = "stands there twice" if part_id in known else "is no part of this upload"
+            raise invalid(f"{shown_id(part_id)} {said}.", param="part_ids")
+        total += left.pop(part_id)
+    if total != upload.bytes:
+        raise invalid(f"The parts have {total} bytes, and {upload.bytes} were announced.", param="part_ids")
+    return total
+
+
+def _join(service: Service, upload: UploadRow, body: CompleteUpload, file_id: str) -> None:
+    checksum = hashlib.md5(usedforsecurity=False)
+    try:
+        service.disk.join(file_id, body.part_ids, checksum.update)
+    except StorageError:
+        if service.ledger.find(UploadRow, upload.id) != upload:
+            raise ConflictError(
+                f"upload {upload.id!r} was changed by somebody else", hint="complete it again to see its file"
+            ) from None
+        raise
+    if body.md5 is not None and not hmac.compare_digest(
+        body.md5.lower().encode(), checksum.hexdigest().encode()
+    ):
+        raise invalid("The MD5 of the parts is another one.", param="md5", code="checksum_mismatch")
 
 
 async def _pending(request: Request, *, or_completed: bool = False) -> UploadRow:

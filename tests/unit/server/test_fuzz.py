@@ -17,6 +17,7 @@ from tests.unit.server.hosting import KEY, LINE
 from tests.wire.serving import Described
 from tunekit import Settings
 from tunekit.server import create_app
+from tunekit.server.app import ROUTES
 from tunekit.testing import ScriptedBackend
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "/embeddings": {"model": "base", "input": ["hi"], "encoding_format": "float"},
     "/uploads": {"bytes": 10, "filename": "a", "mime_type": "text/jsonl", "purpose": "fine-tune"},
     "/uploads/upload_1/complete": {"part_ids": ["part_1"], "md5": "0"},
+    "/batches": {"input_file_id": "file-1", "endpoint": "/v1/embeddings", "completion_window": "24h"},
     "/fine_tuning/alpha/graders/run": {"grader": GRADER, "model_sample": "a", "item": {}},
     "/fine_tuning/alpha/graders/validate": {"grader": GRADER},
 }
@@ -107,6 +109,13 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     assert server.described.problems == []
 
 
+def test_every_route_that_takes_json_is_fuzzed() -> None:
+    takes_no_json = ("/files", "/parts", "/cancel", "/pause", "/resume")
+    for route in ROUTES:
+        if "POST" in (route.methods or ()) and not route.path.endswith(takes_no_json):
+            assert any(route.path_regex.match(path) for path in GOOD), route.path
+
+
 def check(answer: httpx.Response) -> None:
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
@@ -131,7 +140,9 @@ def test_bytes(asked: Asked, path: str, data: bytes) -> None:
 
 
 @given(
-    st.sampled_from(["/files", "/fine_tuning/jobs", "/fine_tuning/jobs/j/events", "/models", "/models/x"]),
+    st.sampled_from(
+        ["/files", "/fine_tuning/jobs", "/fine_tuning/jobs/j/events", "/models", "/models/x", "/batches"]
+    ),
     st.dictionaries(st.sampled_from(QUERY), st.text(max_size=8)),
 )
 @settings(max_examples=60)

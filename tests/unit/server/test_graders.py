@@ -107,6 +107,7 @@ async def test_a_reinforcement_job(host: Host, settings: Settings) -> None:
     [
         ({"grader": PYTHON}, "grader"),
         ({"grader": {"type": "magic"}}, "grader"),
+        ({"grader": {**EQUAL, "reference": "a" * 40_000}}, "grader"),
         ({"response_format": {"type": "json_schema"}}, "response_format"),
         ({"hyperparameters": {"reasoning_effort": "high"}}, "hyperparameters.reasoning_effort"),
         ({"hyperparameters": {"compute_multiplier": 2.0}}, "hyperparameters.compute_multiplier"),

@@ -13,11 +13,13 @@ import pytest
 from tests.processes import eventually
 from tests.unit.server.hosting import KEY, Host, Serve
 from tests.wire.serving import serving
-from tunekit import BackendError, Message, Sampling, Settings, Usage
-from tunekit.backends import GenerateRequest, Generation
+from tunekit import BackendError, DataError, InvalidError, Message, Sampling, Settings, TunekitError, Usage
+from tunekit.backends import GenerateRequest, Generation, Prompt
+from tunekit.backends.base import all_answered
 from tunekit.server import Limits, create_app
 from tunekit.testing import ScriptedBackend
 
+IMAGE = {"type": "image_url", "image_url": {"url": "http://example.com/a.png"}}
 ASKED = {"model": "base", "messages": [{"role": "user", "content": "2+2?"}]}
 
 
@@ -125,7 +127,7 @@ async def test_a_stream_that_breaks_before_its_first_piece_has_a_status(serve: S
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "wizard", "content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
-        ({"tools": ["add"]}, "tools.0"),
+        ({"tools": ["add"]}, "tools[0]"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 65}, "max_tokens"),
         ({"temperature": 3}, "temperature"),
@@ -135,16 +137,148 @@ async def test_a_stream_that_breaks_before_its_first_piece_has_a_status(serve: S
         ({"logit_bias": {"3": 100}}, "logit_bias"),
         ({"logprobs": True}, "logprobs"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}}, "response_format"),
+        ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"tool_choice": "required"}, "tool_choice"),
-        ({"store": True}, "store"),
+        ({"stop": ["a"] * 17}, "stop"),
+        ({"stop": ["a", ""]}, "stop[1]"),
+        ({"max_completion_tokens": 65}, "max_completion_tokens"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"function_call": "auto"}, "function_call"),
+        ({"verbosity": "low"}, "verbosity"),
+        ({"audio": {"voice": "a", "format": "wav"}}, "audio"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"tools": [{}]}, "tools[0].type"),
+        ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
+        ({"messages": [{"role": "function", "name": "f", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": [IMAGE]}]}, "messages[0].content[0]"),
         ({"colour": "red"}, "colour"),
     ],
 )
 async def test_what_is_not_done_is_refused_by_name(serve: Serve, body: dict[str, Any], param: str) -> None:
     model = Model()
     host = serve(model, limits=Limits(answer_tokens=64))
-    host.refused(await host.caller.post("/chat/completions", json={**ASKED, **body}), 400, param)
+    said = host.refused(await host.caller.post("/chat/completions", json={**ASKED, **body}), 400, param)
+    assert "train" not in said
     assert model.asked == []
+
+
+async def test_a_refusal_is_what_the_assistant_said(serve: Serve) -> None:
+    host = serve(model := Model())
+    question = {"role": "user", "content": "why?"}
+    for refusal in (
+        {"content": None, "refusal": "I will not."},
+        {"refusal": "I will not."},
+        {"content": [{"type": "refusal", "refusal": "I will not."}]},
+    ):
+        messages = [question, {"role": "assistant", **refusal}, question]
+        host.good(await host.caller.post("/chat/completions", json={**ASKED, "messages": messages}))
+    prompts = [request.prompt for _, (request,), _ in model.asked]
+    assert [prompt[1].content for prompt in prompts if not isinstance(prompt, str)] == ["I will not."] * 3
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "said"),
+    [
+        ("/completions", {"prompt": [1, 2]}, "prompt", "tokens"),
+        ("/completions", {"prompt": [[1, 2]]}, "prompt", "tokens"),
+        ("/completions", {"prompt": []}, "prompt", "at least 1 item"),
+        ("/completions", {"prompt": 3}, "prompt", "valid string"),
+        ("/embeddings", {"input": []}, "input", "at least 1 item"),
+        ("/embeddings", {"input": [1, 2]}, "input", "tokens"),
+        ("/chat/completions", {"messages": [3]}, "messages[0]", "dictionary"),
+    ],
+)
+async def test_the_message_is_about_what_was_sent(
+    host: Host, path: str, body: dict[str, Any], param: str, said: str
+) -> None:
+    answer = await host.caller.post(path, json={"model": "base", **body})
+    assert said in host.refused(answer, 400, param)
+
+
+async def test_a_completion_is_as_long_as_at_the_original(serve: Serve) -> None:
+    host = serve(model := Model(), limits=Limits(default_answer_tokens=99))
+    host.good(await host.caller.post("/completions", json={"model": "base", "prompt": "a"}))
+    host.good(await host.caller.post("/chat/completions", json=ASKED))
+    assert [sampling.max_tokens for _, _, sampling in model.asked] == [16, 99]
+
+
+async def test_a_completion_goes_on_with_the_text_unless_the_model_was_tuned_on_pairs(serve: Serve) -> None:
+    host = serve(model := Model())
+    pair = b'{"prompt": "2+2=", "completion": "4"}\n'
+    pairs = await host.ended(await host.create(training_file=(await host.upload(pair * 3))["id"]))
+    chats = await host.ended(await host.create())
+    for name in ("base", chats["fine_tuned_model"], pairs["fine_tuned_model"]):
+        host.good(await host.caller.post("/completions", json={"model": name, "prompt": "a"}))
+    host.good(await host.caller.post("/chat/completions", json=ASKED))
+    assert [request.continues for _, (request,), _ in model.asked] == [True, True, False, False]
+
+
+async def test_what_the_dialect_knows_is_not_called_unknown(host: Host) -> None:
+    refused: list[dict[str, Any]] = [
+        {"functions": [{"name": "f"}]},
+        {"verbosity": "low"},
+        {"web_search_options": {}},
+    ]
+    for body in refused:
+        answer = await host.caller.post("/chat/completions", json={**ASKED, **body})
+        assert answer.json()["error"]["code"] == "unsupported_parameter"
+
+
+async def test_codes_are_those_that_products_look_at(serve: Serve) -> None:
+    too_long = InvalidError(
+        "a prompt of 9 tokens", hint="shorten it", details={"code": "context_length_exceeded"}
+    )
+
+    def generate(prompt: Prompt) -> str:
+        raise too_long
+
+    host = serve(ScriptedBackend(generate=generate))
+    unknown = await host.caller.post("/chat/completions", json={**ASKED, "model": "nope"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+    for path, body, param in (
+        ("/chat/completions", ASKED, "messages"),
+        ("/chat/completions", {**ASKED, "stream": True}, "messages"),
+        ("/completions", {"model": "base", "prompt": "a"}, "prompt"),
+    ):
+        answer = await host.caller.post(path, json=body)
+        host.refused(answer, 400, param)
+        assert answer.json()["error"]["code"] == "context_length_exceeded"
+
+
+class PartlyRefusing(ScriptedBackend):
+    """Answers all but one request of a call, and says so of each."""
+
+    refusal: TunekitError = InvalidError(
+        "a prompt of 9 tokens", hint="shorten it", details={"code": "context_length_exceeded"}
+    )
+
+    async def generate(
+        self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
+    ) -> list[Generation]:
+        given = await super().generate(model, requests, sampling)
+        return all_answered([*given[:-1], self.refusal])
+
+
+async def test_of_several_prompts_the_first_that_has_no_answer_is_told(serve: Serve) -> None:
+    backend = PartlyRefusing(generate=lambda prompt: "four")
+    host = serve(backend)
+    asked = {"model": "base", "prompt": ["a", "b"]}
+    answer = await host.caller.post("/completions", json=asked)
+    host.refused(answer, 400, "prompt")
+    assert answer.json()["error"]["code"] == "context_length_exceeded"
+    backend.refusal = BackendError("the model is loading", hint="try again", retryable=True)
+    answer = await host.caller.post("/completions", json=asked)
+    assert (answer.status_code, "requests have no answer" in answer.text) == (502, False)
+
+
+async def test_a_message_that_cannot_be_asked_is_named(serve: Serve) -> None:
+    def generate(prompt: Prompt) -> str:
+        raise DataError("it holds '<|im_end|>'", field="messages[0].content", hint="remove it")
+
+    host = serve(ScriptedBackend(generate=generate))
+    host.refused(await host.caller.post("/chat/completions", json=ASKED), 400, "messages[0].content")
 
 
 async def test_what_changes_nothing_is_taken(host: Host) -> None:
@@ -152,8 +286,11 @@ async def test_what_changes_nothing_is_taken(host: Host) -> None:
         "user": "u",
         "metadata": {"a": "b"},
         "service_tier": "auto",
-        "store": False,
+        "store": True,
         "frequency_penalty": 0,
+        "verbosity": "medium",
+        "prediction": {"type": "content", "content": "x"},
+        "prompt_cache_retention": "24h",
     }
     host.good(
         await host.caller.post(

@@ -11,23 +11,19 @@ import pytest
 
 from tests.unit.server.hosting import LINE, Host, Serve, soon
 from tunekit import (
-    DPO,
-    SFT,
     Evaluated,
     FineTuneJob,
     JobEvent,
     JobState,
-    LoRA,
     Notice,
     Settings,
     StateChanged,
     Step,
     StorageError,
-    TuneSpec,
 )
 from tunekit.backends.base import Failure
 from tunekit.records import RunRecord
-from tunekit.server import Limits, Served
+from tunekit.server import Limits
 from tunekit.server.rows import ModelRow
 from tunekit.testing import ScriptedBackend
 from tunekit.testing.scripted import training_script
@@ -96,6 +92,22 @@ async def test_deleting_a_model_makes_room_for_another_job(host: Host) -> None:
     second = await host.ended(await host.create(training_file=file))
     assert second["fine_tuned_model"] not in (None, first["fine_tuned_model"])
     assert (await host.get(f"/fine_tuning/jobs/{first['id']}"))["status"] == "succeeded"
+
+
+async def test_a_model_that_is_deleted_twice_at_once_is_deleted(host: Host) -> None:
+    done = await host.ended(await host.create())
+    path = f"/models/{done['fine_tuned_model']}"
+    answers = await asyncio.gather(*(host.caller.delete(path) for _ in range(8)))
+    assert {answer.status_code for answer in answers} <= {200, 404}
+    assert 200 in {answer.status_code for answer in answers}
+    host.refused(await host.caller.get(path), 404)
+
+
+async def test_nobody_is_sent_to_another_host(host: Host) -> None:
+    headers = {"host": "evil.example"}
+    for path in ("/files/", "/fine_tuning/jobs/", "/models/"):
+        answer = await host.caller.get(path, headers=headers)
+        assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
 async def test_two_tenants_with_the_same_data_have_two_runs(host: Host) -> None:
@@ -184,6 +196,9 @@ async def test_what_a_backend_cannot_do_is_said(serve: Serve) -> None:
     assert "not paused" in host.refused(await host.caller.post(f"/fine_tuning/jobs/{job['id']}/resume"), 400)
 
 
+OF_SFT = "method.supervised.hyperparameters"
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
@@ -193,6 +208,14 @@ async def test_what_a_backend_cannot_do_is_said(serve: Serve) -> None:
         ({"n_epochs": 3}, "n_epochs"),
         ({"suffix": ""}, "suffix"),
         ({"suffix": "x" * 65}, "suffix"),
+        *(({"suffix": f"a{character}b"}, "suffix") for character in "\n\0\u202e\u200b"),
+        (
+            {"method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 0}}}},
+            f"{OF_SFT}.n_epochs",
+        ),
+        ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs"),
+        ({"hyperparameters": {"learning_rate_multiplier": 0}}, "hyperparameters.learning_rate_multiplier"),
+        ({"hyperparameters": {"learning_rate_multiplier": "x"}}, "hyperparameters.learning_rate_multiplier"),
         ({"seed": -1}, "seed"),
         ({"seed": "7"}, "seed"),
         ({"metadata": {str(at): "" for at in range(17)}}, "metadata"),
@@ -258,18 +281,19 @@ async def test_too_many_jobs_at_once(serve: Serve) -> None:
     assert "2 jobs" in host.refused(answer, 429)
 
 
-async def test_the_recipe_is_the_hosts_with_the_requests_words_over_it(
-    serve: Serve, settings: Settings
-) -> None:
-    spec = TuneSpec(method=SFT(adapter=LoRA(rank=4)), max_length=128, epochs=9)
-    host = serve(models={"base": Served(target="scripted:base", spec=spec, learning_rate=1e-3)})
-    parameters = {"n_epochs": 2, "batch_size": 8, "learning_rate_multiplier": 0.5}
-    method = {"type": "supervised", "supervised": {"hyperparameters": parameters}}
-    job = await host.ended(await host.create(method=method, suffix="s", seed=5))
-    assert job["hyperparameters"] == parameters
-    (run,) = await FineTuneJob.list_async(settings=settings, backend=host.backend)
-    wanted = {"epochs": 2.0, "batch_size": 8, "learning_rate": 5e-4, "seed": 5, "name": "s"}
-    assert run.spec == spec.model_copy(update=wanted)
+async def test_too_many_jobs_that_come_at_once(serve: Serve) -> None:
+    host = serve(ScriptedBackend(script=ENDLESS), limits=Limits(tenant_jobs=2))
+    body = {"model": "base", "training_file": (await host.upload())["id"]}
+    asked = [host.caller.post("/fine_tuning/jobs", json={**body, "seed": seed}) for seed in range(12)]
+    answers = await asyncio.gather(*asked)
+    assert sorted(answer.status_code for answer in answers) == [200] * 2 + [429] * 10
+
+
+async def test_a_suffix_with_anything_visible_makes_a_model_that_is_found(host: Host) -> None:
+    job = await host.ended(await host.create(suffix="a/../b?c#d%2Fe:f ü"))
+    name = job["fine_tuned_model"]
+    assert (await host.get(f"/models/{name}"))["id"] == name
+    assert host.good(await host.caller.delete(f"/models/{name}"))["deleted"]
 
 
 async def test_a_tuned_model_is_tuned_further(serve: Serve, settings: Settings) -> None:
@@ -287,23 +311,6 @@ async def test_a_tuned_model_is_tuned_further(serve: Serve, settings: Settings) 
     # Gone for its owner; what it left behind stays as long as what was tuned from it.
     await soon(lambda: ledger.find(ModelRow, first["fine_tuned_model"]).due > time.time() + 30)
     host.refused(await host.caller.get(f"/models/{first['fine_tuned_model']}"), 404)
-
-
-async def test_dpo_keeps_the_hosts_adapter(serve: Serve, settings: Settings) -> None:
-    spec = TuneSpec(method=SFT(adapter=LoRA(rank=4)))
-    host = serve(models={"base": Served(target="scripted:base", spec=spec)})
-    line = (
-        b'{"input": {"messages": [{"role": "user", "content": "hi"}]},'
-        b' "preferred_output": [{"role": "assistant", "content": "a"}],'
-        b' "non_preferred_output": [{"role": "assistant", "content": "b"}]}\n'
-    )
-    file = (await host.upload(line * 3))["id"]
-    method = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.5}}}
-    job = await host.ended(await host.create(training_file=file, method=method))
-    assert job["method"]["dpo"]["hyperparameters"]["beta"] == 0.5
-    (run,) = await FineTuneJob.list_async(settings=settings, backend=host.backend)
-    assert run.spec is not None
-    assert run.spec.method == DPO(adapter=LoRA(rank=4), beta=0.5)
 
 
 class Saving(ScriptedBackend):

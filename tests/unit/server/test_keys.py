@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -52,10 +54,64 @@ def test_keys_that_are_none(bad: dict[str, str]) -> None:
 def test_a_file_that_is_none_of_keys(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         read_keys(tmp_path / "nothing.json")
-    for text in ("[]", "{", '{"sha256:0": 1}'):
+    for text in ("[]", "{", '{"sha256:0": 1}', "[" * 100_000):
         (tmp_path / "keys.json").write_text(text)
         with pytest.raises(SpecError):
             read_keys(tmp_path / "keys.json")
+
+
+def test_keys_that_are_added_at_once_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "server" / "keys.json"
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda number: add_key(path, f"tenant-{number}"), range(32)))
+    keys = read_keys(path)
+    assert [keys.tenant_of(key) for key in made] == [f"tenant-{number}" for number in range(32)]
+
+
+def test_keys_follow_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    old = add_key(path, "a")
+    keys = read_keys(path)
+    new = add_key(path, "b")
+    assert (keys.tenant_of(old), keys.tenant_of(new)) == ("a", "b")
+    path.write_text(json.dumps({hashed(new): "b"}))
+    assert (keys.tenant_of(old), keys.tenant_of(new)) == (None, "b")
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", '{"sha256:0": "a"}', None])
+def test_a_broken_file_takes_no_key_back(
+    tmp_path: Path, broken: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "keys.json"
+    key = add_key(path, "a")
+    keys = read_keys(path)
+    path.unlink() if broken is None else path.write_text(broken)
+    assert [keys.tenant_of(key) for _ in range(3)] == ["a"] * 3
+    (record,) = caplog.records  # once, and not with every request
+    assert "the keys stay what they were" in record.message and key not in record.message
+    other = hashed("sk-of-another-key-of-ours")
+    path.write_text(json.dumps({other: "b"}))
+    assert (keys.tenant_of(key), keys.tenant_of("sk-of-another-key-of-ours")) == (None, "b")
+
+
+@pytest.mark.parametrize("ends_with", ["{}", "[" * 100_000, None])
+def test_a_file_that_comes_later_closes_the_door_for_good(tmp_path: Path, ends_with: str | None) -> None:
+    path = tmp_path / "keys.json"
+    keys = read_keys(path, meanwhile="local")
+    assert (keys.are_asked, keys.tenant_of("")) == (False, "local")
+    key = add_key(path, "a")
+    assert (keys.are_asked, keys.tenant_of(""), keys.tenant_of(key)) == (True, None, "a")
+    path.unlink() if ends_with is None else path.write_text(ends_with)
+    assert (keys.are_asked, keys.tenant_of("")) == (True, None)
+
+
+def test_whoever_writes_a_broken_file_of_keys_wants_keys(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    keys = read_keys(path, meanwhile="local")
+    path.write_text("{")
+    assert (keys.are_asked, keys.tenant_of("sk-of-whoever-comes-by")) == (True, None)
+    with pytest.raises(SpecError):
+        read_keys(path, meanwhile="local")
 
 
 def written(folder: Path) -> list[str]:
