@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunekit._clock import Clock
 from tunekit._settings import Settings
 from tunekit.backends import registry
 from tunekit.backends.base import Backend
-from tunekit.errors import NotFoundError
+from tunekit.errors import NotFoundError, SpecError
 from tunekit.records import RunRecord
 from tunekit.refs import JobRef
 from tunekit.store.base import RunStore
@@ -27,12 +27,14 @@ class Desk:
         given: The configured backend of the caller, or None for the installed one.
         store: Who remembers.
         settings: Knobs of the host.
+        place: Where the job is that this desk is for; "" for any.
     """
 
     name: str
     given: Backend | None
     store: RunStore
     settings: Settings
+    place: str = ""
 
     @classmethod
     def open(
@@ -51,14 +53,33 @@ class Desk:
             settings=settings,
         )
 
+    def of(self, record: RunRecord) -> Desk:
+        """This desk for the job of a record: it asks no other service of the same name."""
+        return replace(self, place=record.place)
+
     @property
     def backend(self) -> Backend:
         """Who trains. Loaded when first needed, so that listing jobs imports no backend.
 
         Raises:
             NotFoundError: No such backend is installed.
+            SpecError: It is not set up for the place where the job is.
         """
-        return registry.serving(self.name, self.given, self.settings)
+        try:
+            found = registry.serving(self.name, self.given, self.settings)
+        except SpecError as error:
+            if not self.place:
+                raise
+            raise self._elsewhere(f"cannot be set up here: {error.message}") from error
+        if self.place not in ("", found.place):
+            raise self._elsewhere(f"is set up for {found.place or 'another place'}")
+        return found
+
+    def _elsewhere(self, why: str) -> SpecError:
+        return SpecError(
+            f"the job is at {self.place}, and backend {self.name!r} {why}",
+            hint="pass backend=, a backend configured for that address",
+        )
 
     @property
     def timeout_s(self) -> float:
@@ -80,5 +101,6 @@ class Desk:
         try:
             record = self.store.get(ref.id)
         except NotFoundError:
-            return self.store.find_job(ref.backend, ref.id)
+            place = self.given.place if self.given is not None else ""
+            return self.store.find_job(ref.backend, ref.id, place=place)
         return record if record.backend == ref.backend else None

@@ -15,7 +15,8 @@ from tunekit.refs import ModelRef
 async def draft_run(backend: Backend, request: SubmitRequest, *, now: float) -> RunRecord:
     """The record of a run that is about to be submitted.
 
-    Its key is a hash of backend, base model content, spec, data and what it goes on from: equal keys are the same run.
+    Its key is a hash of backend and place, base model content, spec, data and what it goes on from: equal keys are the
+    same run.
 
     Raises:
         ModelError: The base model is not one, or what the run is to go on from.
@@ -29,6 +30,7 @@ async def draft_run(backend: Backend, request: SubmitRequest, *, now: float) -> 
     key = fingerprint(
         {
             "backend": backend.name,
+            **({"place": backend.place} if backend.place else {}),
             "model": identity,
             "spec": request.spec.fingerprint(),
             "train": train,
@@ -40,6 +42,7 @@ async def draft_run(backend: Backend, request: SubmitRequest, *, now: float) -> 
         run_id=f"run-{key[:20]}",
         key=key,
         backend=backend.name,
+        place=backend.place,
         model=request.model,
         spec=request.spec.model_dump(mode="json"),
         train_fingerprint=train,

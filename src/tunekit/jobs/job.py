@@ -162,7 +162,7 @@ class FineTuneJob:
         if record is None:
             found = await look_at(desk, ref.id)
             return cls(desk, job_id=found.job_id)
-        job = cls(desk, record=record)
+        job = cls(desk.of(record), record=record)
         await job._live.settle()
         return job
 
@@ -209,7 +209,9 @@ class FineTuneJob:
         given, name = (None, backend) if isinstance(backend, str | None) else (backend, backend.name)
         records = await asyncio.to_thread(store.list, backend=name, states=states, limit=limit)
         return tuple(
-            cls(Desk.open(record.backend, given, store, settings), record=record) for record in records
+            cls(Desk.open(record.backend, given, store, settings).of(record), record=record)
+            for record in records
+            if given is None or record.place in ("", given.place)
         )
 
     # --- what it is -----------------------------------------------------------------------------------
@@ -282,7 +284,7 @@ class FineTuneJob:
             DeadlineError: It took longer than `timeout_s`.
             UnknownOutcomeError: Nobody knows whether the backend has the job.
         """
-        deadline, stream = Deadline(timeout_s), self.events()
+        deadline, stream = Deadline(timeout_s), self._live.heard()
         while on_event is not None:
             next_event = self._live.within(deadline, lambda: anext(stream, None))
             event = _portal.run(next_event, instead="FineTuneJob.wait_async")
@@ -346,9 +348,10 @@ class FineTuneJob:
             await self._live.desk.backend.pause(job_id)
 
     def resume(self) -> None:
-        """Let a paused job go on from where it stopped. Any other job is left as it is.
+        """Let a paused job go on from where it stopped. One that goes on already, or has succeeded, is left as it is.
 
         Raises:
+            SpecError: The job was cancelled or has failed (a hosted backend says so in its own words).
             UnsupportedError: The backend cannot pause, and so cannot resume.
             UnknownOutcomeError: Nobody knows whether the backend has the job.
         """

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
 from tunekit import _portal
 from tunekit.backends.base import EventPage, Snapshot
-from tunekit.errors import DeadlineError
-from tunekit.events import JobEvent, JobState
+from tunekit.errors import BackendError, DeadlineError
+from tunekit.events import JobEvent, JobState, Notice
 from tunekit.jobs import outcome
 from tunekit.jobs.desk import Desk
 from tunekit.jobs.polling import FIRST_PAUSE_S, Deadline, until
-from tunekit.jobs.refresh import look_at, refreshed
+from tunekit.jobs.refresh import lagging, look_at, refreshed
 from tunekit.jobs.stream import EventStream
 from tunekit.jobs.submission import reconcile
 from tunekit.records import RunRecord
@@ -40,6 +40,7 @@ class LiveJob:
         self.desk = desk
         self.job_id = job_id or (record.job_id if record else "")
         self.record = record
+        self._strange = ""
 
     @property
     def ref(self) -> JobRef:
@@ -71,6 +72,7 @@ class LiveJob:
             UnknownOutcomeError: Nobody knows whether the backend has the job.
         """
         seen = await self.snapshot()
+        self._strange = outcome.strange_state(seen) if seen.unknown_state else ""
         if self.record is not None and not self.job_id and seen.state is JobState.UNKNOWN:
             raise outcome.unknown_outcome(self.record)
         return seen
@@ -85,10 +87,19 @@ class LiveJob:
             cursor=cursor,
         )
 
+    async def heard(self) -> AsyncGenerator[JobEvent]:
+        """The events for those who wait for the end: a log that cannot be read is told, and ends no wait."""
+        try:
+            async for event in self.events(None):
+                yield event
+        except BackendError as error:
+            text = f"the events cannot be read, and are no longer waited for: {error.message}"
+            yield Notice(id="", at=self.desk.clock.now(), message=text, level="warning")
+
     async def ended(self, on_event: OnEvent | None) -> Snapshot:
         """Wait for the end, telling of each event."""
         if on_event is not None:
-            async for event in self.events(None):
+            async for event in self.heard():
                 tell(on_event, event)
         return await self._until(lambda seen: seen.state.is_terminal)
 
@@ -112,7 +123,8 @@ class LiveJob:
             if not limit.expired():
                 raise
         raise DeadlineError(
-            f"job {str(self.ref)!r} has not ended after {deadline.timeout_s!r} s",
+            f"job {str(self.ref)!r} has not ended after {deadline.timeout_s!r} s"
+            + (f"; {self._strange}" if self._strange else ""),
             hint="it goes on; wait again, or attach to it later",
             backend=self.ref.backend,
         )
@@ -127,7 +139,8 @@ class LiveJob:
     async def _read_page(self, cursor: str | None) -> EventPage:
         if not self.job_id:  # still being submitted; `look` finds out
             return EventPage(events=(), cursor=cursor)
-        return await self.desk.backend.events(self.job_id, cursor)
+        with lagging(self.desk, self.record):
+            return await self.desk.backend.events(self.job_id, cursor)
 
 
 def tell(on_event: OnEvent, event: JobEvent) -> None:

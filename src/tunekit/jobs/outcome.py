@@ -88,6 +88,11 @@ def of_accepted(snapshot: Snapshot) -> Snapshot:
     return snapshot
 
 
+def strange_state(snapshot: Snapshot) -> str:
+    """What to say of a job whose state only its backend knows."""
+    return f"the backend calls the job {snapshot.unknown_state!r}, which tunekit does not know and takes for running"
+
+
 def lost(record: RunRecord, *, now: float) -> RunRecord:
     """The record of a job that its backend no longer knows: closed, so that a new attempt may begin."""
     error = JobError(
@@ -106,6 +111,16 @@ def stopped(record: RunRecord, why: str, *, now: float) -> RunRecord:
         message=why,
         hint="raise the budget, or train on fewer rows or epochs; that is a new attempt",
         code=OVER_BUDGET,
+    )
+    return record.model_copy(update={"error": error, "updated_at": now})
+
+
+def unstoppable(record: RunRecord, why: str, refusal: str, *, now: float) -> RunRecord:
+    """The record of a job that is over its budget and cannot be cancelled. It does not count as told to stop."""
+    error = JobError(
+        message=f"{why}, and the backend does not cancel it: {refusal}",
+        hint="cancel it at the backend by hand",
+        code="over-budget-and-running",
     )
     return record.model_copy(update={"error": error, "updated_at": now})
 

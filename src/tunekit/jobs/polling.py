@@ -11,10 +11,8 @@ from tunekit.errors import TunekitError
 
 T = TypeVar("T")
 
+LONGEST_ASKED_S = 3600.0
 FIRST_PAUSE_S = 0.1
-LISTING_DELAYS_S = (0.0, 1.0, 3.0, 8.0)
-"""Pauses before each of the looks after which a job that was not seen is not there: what services show lags behind."""
-
 READ_DEADLINE_S = 300.0
 """How long a read may keep failing before its error is the caller's: the length of a service's restart."""
 
@@ -31,6 +29,12 @@ def pauses(longest_s: float, *, first_s: float = FIRST_PAUSE_S) -> Iterator[floa
     while True:
         yield pause
         pause = min(2 * pause, longest_s)
+
+
+def asked_s(error: Exception) -> float:
+    """For how long a service asks to be left alone, in seconds, up to an hour; 0 where it does not say."""
+    said = error.details.get("retry_after_s") if isinstance(error, TunekitError) else None
+    return min(said, LONGEST_ASKED_S) if isinstance(said, int | float) and said > 0 else 0.0
 
 
 def is_transient(error: Exception) -> bool:
@@ -93,6 +97,7 @@ async def until(
             seen = await look()
         except Exception as error:
             patience.bear(error)
+            pause = max(pause, asked_s(error))
         else:
             patience.restore()
             if done(seen):

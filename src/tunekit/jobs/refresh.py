@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from tunekit.backends.base import Snapshot
-from tunekit.errors import ConflictError, DeadlineError, NotFoundError, StorageError
+from tunekit.backends.base import LISTING_DELAYS_S, Snapshot
+from tunekit.errors import (
+    BackendError,
+    ConflictError,
+    DeadlineError,
+    NotFoundError,
+    StorageError,
+    TunekitError,
+)
 from tunekit.jobs import budget, outcome
 from tunekit.jobs.desk import GRACE_S, Desk
-from tunekit.jobs.polling import LISTING_DELAYS_S
 from tunekit.records import RunRecord
 
 _log = logging.getLogger(__name__)
@@ -25,10 +32,25 @@ async def look_at(desk: Desk, job_id: str) -> Snapshot:
     return outcome.of_accepted(await desk.backend.snapshot(job_id))
 
 
+@contextmanager
+def lagging(desk: Desk, record: RunRecord | None) -> Iterator[None]:
+    """Says of a job that is not shown, so soon after it was made or moved on, that the next look may show it.
+
+    Reads lag behind writes. Whoever waits bears such an error; whoever only looks is told.
+    """
+    try:
+        yield
+    except NotFoundError as error:
+        is_new = record is not None and desk.clock.now() - record.updated_at < GRACE_S
+        error.retryable = error.retryable or is_new
+        raise
+
+
 async def refreshed(desk: Desk, record: RunRecord) -> tuple[Snapshot, RunRecord]:
     """Where a job stands, and its record with that in it."""
     try:
-        seen = await look_at(desk, record.job_id)
+        with lagging(desk, record):
+            seen = await look_at(desk, record.job_id)
     except NotFoundError:
         if not record.state.is_terminal:
             raise
@@ -42,10 +64,32 @@ async def refreshed(desk: Desk, record: RunRecord) -> tuple[Snapshot, RunRecord]
 
 
 async def _stop(desk: Desk, record: RunRecord, why: str) -> RunRecord:
-    """Cancel a job whose budget is used up. Until that is written down, the next look does it again."""
+    """Cancel a job whose budget is used up. Until that is written down, the next look does it again.
+
+    Raises:
+        BackendError: The backend refuses, for the first time; a later look that is refused only says so in the log.
+    """
     _log.warning("cancelling run %s: %s", record.run_id, why)
-    await desk.backend.cancel(record.job_id)
+    try:
+        await desk.backend.cancel(record.job_id)
+    except TunekitError as error:
+        if error.retryable:
+            raise
+        if record.error is None:
+            await _note(desk, record, outcome.unstoppable(record, why, error.message, now=desk.clock.now()))
+            raise _goes_on(desk, record, why, error) from error
+        _log.warning("run %s goes on over its budget: %s", record.run_id, error.message)
+        return record
     return await _note(desk, record, outcome.stopped(record, why, now=desk.clock.now()))
+
+
+def _goes_on(desk: Desk, record: RunRecord, why: str, error: TunekitError) -> BackendError:
+    return BackendError(
+        f"job {record.job_id!r} is over its budget ({why}), and goes on: {error.message}",
+        hint="cancel it at the backend by hand; every later look at it tries to cancel it again",
+        backend=desk.name,
+        details={"run_id": record.run_id},
+    )
 
 
 async def confirmed(desk: Desk, record: RunRecord) -> RunRecord:
@@ -69,12 +113,23 @@ async def confirmed(desk: Desk, record: RunRecord) -> RunRecord:
 
 
 async def _found(desk: Desk, record: RunRecord) -> Snapshot | None:
-    """What the backend shows of the job, or None if it has none. A new one may only not be shown yet."""
+    """What the backend shows of the job, or None if it has none. A new one may only not be shown yet.
+
+    A second job is what a wrong answer costs, so one look is not believed, and where the job can be looked for by its
+    key, that must not find it either.
+    """
     is_new = desk.clock.now() - record.updated_at < GRACE_S
-    for delay_s in LISTING_DELAYS_S if is_new else (0.0,):
+    for delay_s in LISTING_DELAYS_S if is_new else LISTING_DELAYS_S[:3]:
         await desk.clock.sleep(delay_s)
         with suppress(NotFoundError):
             return await look_at(desk, record.job_id)
+    if desk.backend.capabilities.supports("find") and await desk.backend.find(record.run_id):
+        raise BackendError(
+            f"backend {desk.name!r} does not show job {record.job_id!r}, and finds it by its key",
+            hint="look again later",
+            backend=desk.name,
+            retryable=True,
+        )
     return None
 
 

@@ -12,7 +12,8 @@ from tunekit._clock import Clock
 from tunekit.backends.base import EventPage, Snapshot
 from tunekit.errors import SpecError
 from tunekit.events import JobEvent, Notice
-from tunekit.jobs.polling import Patience, pauses
+from tunekit.jobs import outcome
+from tunekit.jobs.polling import Patience, asked_s, pauses
 
 REMEMBERED_IDS = 10_000
 """Ids kept to drop repeats of pages that overlap; far more than any page holds."""
@@ -69,6 +70,7 @@ class EventStream(Iterator[JobEvent], AsyncIterator[JobEvent]):
         self._seen: dict[str, None] = {}  # in order of arrival, so that the oldest can be forgotten
         self._patience = Patience(clock)
         self._told_of_silence = False
+        self._told_of_state = ""
         self._terminal = False
 
     @property
@@ -108,6 +110,7 @@ class EventStream(Iterator[JobEvent], AsyncIterator[JobEvent]):
             except Exception as error:
                 if self._notices_silence(self._patience.bear(error), error):
                     return True
+                pause = max(pause, asked_s(error))
             else:
                 self._patience.restore()
                 self._told_of_silence = False
@@ -120,8 +123,11 @@ class EventStream(Iterator[JobEvent], AsyncIterator[JobEvent]):
         """One look at the job; True if that brought something to hand out."""
         if await self._turn_page():
             return True
-        if self._terminal or not (await self._look()).state.is_terminal:
+        if self._terminal:
             return False
+        seen = await self._look()
+        if not seen.state.is_terminal:
+            return self._notices_strange_state(seen)
         self._terminal = True
         # What was written between the last read and the end must still come.
         return await self._turn_page()
@@ -147,6 +153,15 @@ class EventStream(Iterator[JobEvent], AsyncIterator[JobEvent]):
         while len(self._seen) > REMEMBERED_IDS:
             del self._seen[next(iter(self._seen))]
         return fresh
+
+    def _notices_strange_state(self, seen: Snapshot) -> bool:
+        """Tell once of each word for a state that only the backend knows; the wait goes on."""
+        if seen.unknown_state in ("", self._told_of_state):
+            return False
+        self._told_of_state = seen.unknown_state
+        text = f"{outcome.strange_state(seen)}; job.snapshot().raw is all that it says"
+        self._buffer.append(Notice(id="", at=self._clock.now(), message=text, level="warning"))
+        return True
 
     def _notices_silence(self, silent_s: float, error: Exception) -> bool:
         if silent_s < SILENCE_S or self._told_of_silence:

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
 from tunekit._canonical import plain_facts
-from tunekit.backends.base import SubmitRequest
+from tunekit.backends.base import LISTING_DELAYS_S, SubmitRequest
 from tunekit.errors import (
     BackendError,
     ConflictError,
@@ -28,7 +28,7 @@ from tunekit.errors import (
 )
 from tunekit.events import JobState
 from tunekit.jobs.desk import GRACE_S, Desk
-from tunekit.jobs.polling import LISTING_DELAYS_S, pauses
+from tunekit.jobs.polling import pauses
 from tunekit.jobs.refresh import confirmed
 from tunekit.records import JobError, RunRecord
 from tunekit.store.base import Lease

@@ -11,12 +11,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from tunekit import _portal
 from tunekit._settings import Settings
 from tunekit.backends.base import Backend
+from tunekit.errors import BackendError
+from tunekit.events import JobState
 from tunekit.jobs.job import FineTuneJob
 from tunekit.refs import JobRef
 from tunekit.store.base import RunStore
 from tunekit.store.deliveries import Deliveries, SqliteDeliveries
+
+_DELAYS_S = (1.0, 3.0)
+"""Before each further look. The sender waits for the answer, so not as long as a submission would be waited for."""
 
 
 class JobNews(Protocol):
@@ -29,6 +35,10 @@ class JobNews(Protocol):
     @property
     def job_id(self) -> str:
         """What the backend calls the job; empty if it is about something else."""
+
+    @property
+    def claimed_state(self) -> JobState | None:
+        """Where the sender says that the job stands, if it says so."""
 
 
 def refresh(
@@ -58,16 +68,15 @@ def refresh(
 
     Raises:
         NotFoundError: The backend does not know the job.
-        BackendError: The backend cannot be asked.
+        BackendError: The backend cannot be asked; or it shows a job that has ended, by the message, as going on.
         StorageError: What was handled cannot be read or written.
     """
     handled = deliveries or SqliteDeliveries(settings)
     if not event.job_id or handled.is_handled(event.delivery_id):
         return None
-    name, given = _named(backend)
-    ref = JobRef.of(name, event.job_id)
+    ref, given = _about(event, backend)
     job = FineTuneJob.attach(ref, backend=given, store=store, settings=settings)
-    job.snapshot()
+    _portal.run(_look(job, event), instead="refresh_async")
     if on_job is not None:
         on_job(job)
     handled.remember(event.delivery_id)
@@ -87,10 +96,9 @@ async def refresh_async(
     handled = deliveries or SqliteDeliveries(settings)
     if not event.job_id or await asyncio.to_thread(handled.is_handled, event.delivery_id):
         return None
-    name, given = _named(backend)
-    ref = JobRef.of(name, event.job_id)
+    ref, given = _about(event, backend)
     job = await FineTuneJob.attach_async(ref, backend=given, store=store, settings=settings)
-    await job.snapshot_async()
+    await _look(job, event)
     if on_job is not None:
         answer = on_job(job)
         if asyncio.iscoroutine(answer):
@@ -99,5 +107,28 @@ async def refresh_async(
     return job
 
 
-def _named(backend: str | Backend) -> tuple[str, Backend | None]:
-    return (backend, None) if isinstance(backend, str) else (backend.name, backend)
+async def _look(job: FineTuneJob, event: JobNews) -> None:
+    """Look until what is seen is no older than the message: a service may announce an end before it shows it."""
+    seen = await job.snapshot_async()
+    if event.claimed_state is None or not event.claimed_state.is_terminal:
+        return
+    for delay_s in _DELAYS_S:
+        if not seen.state.is_terminal:
+            await job._live.desk.clock.sleep(delay_s)
+            seen = await job.snapshot_async()
+    if seen.state.is_terminal:
+        return
+    raise BackendError(
+        f"a webhook says that job {str(job.ref)!r} is {event.claimed_state}, and its backend still shows it as"
+        f" {seen.state}",
+        hint="answer the webhook with status 500: its sender tries again later",
+        backend=job.ref.backend,
+        retryable=True,
+    )
+
+
+def _about(event: JobNews, backend: str | Backend) -> tuple[JobRef, Backend | None]:
+    """The job that it is about, and the backend if it was given as such."""
+    if isinstance(backend, str):
+        return JobRef.of(backend, event.job_id), None
+    return JobRef.of(backend.name, event.job_id), backend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tunekit.errors import ConflictError, NotFoundError, SpecError, StaleLeaseError
@@ -42,6 +43,16 @@ def is_free(held: Holding, *, now: float) -> bool:
         return True  # no boot id on this system, but the clock since boot went back: there was a reboot
     owner = ProcessIdentity.parse(held.owner)
     return owner is not None and not identity.is_alive(owner)
+
+
+def is_at(place: str, record: RunRecord) -> bool:
+    """Whether a run may be at this place; `""`, on either side, is a place that nobody named."""
+    return not place or record.place in ("", place)
+
+
+def latest_at(place: str, latest_first: Iterable[RunRecord]) -> RunRecord | None:
+    """The latest of these runs that may be at this place."""
+    return next((record for record in latest_first if is_at(place, record)), None)
 
 
 def checked_ttl(ttl_s: float) -> float:

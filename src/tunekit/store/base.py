@@ -47,8 +47,14 @@ class RunStore(Protocol):
     def get(self, run_id: str) -> RunRecord:
         """One run. Raises `NotFoundError`."""
 
-    def find_job(self, backend: str, job_id: str) -> RunRecord | None:
-        """The run whose backend job is this one, if it is known here."""
+    def find_job(self, backend: str, job_id: str, *, place: str = "") -> RunRecord | None:
+        """The run whose backend job is this one, if it is known here; the latest of several.
+
+        Args:
+            backend: Name of the backend.
+            job_id: What the backend calls the job.
+            place: Leave out runs that are known to be at another place; "" leaves out none.
+        """
 
     def list(
         self, *, backend: str | None = None, states: Collection[JobState] = (), limit: int = 100

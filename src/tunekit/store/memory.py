@@ -62,11 +62,11 @@ class MemoryStore:
                 raise _rules.not_found(run_id)
             return self._runs[run_id]
 
-    def find_job(self, backend: str, job_id: str) -> RunRecord | None:
+    def find_job(self, backend: str, job_id: str, *, place: str = "") -> RunRecord | None:
         """See `RunStore.find_job`."""
         with self._locked():
             found = [run for run in self._runs.values() if (run.backend, run.job_id) == (backend, job_id)]
-            return found[-1] if found and job_id else None
+            return _rules.latest_at(place, reversed(found)) if job_id else None
 
     def list(
         self, *, backend: str | None = None, states: Collection[JobState] = (), limit: int = 100

@@ -116,12 +116,12 @@ class SqliteStore:
         """See `RunStore.get`."""
         return self._database.read(lambda db: _existing(db, run_id))
 
-    def find_job(self, backend: str, job_id: str) -> RunRecord | None:
+    def find_job(self, backend: str, job_id: str, *, place: str = "") -> RunRecord | None:
         """See `RunStore.find_job`."""
         if not job_id:
             return None  # the backend has not answered yet; many runs may be in that state
         where = "backend = ? AND job_id = ? ORDER BY position DESC"
-        return self._database.read(lambda db: _one(db, where, backend, job_id))
+        return _rules.latest_at(place, self._database.read(lambda db: _select(db, where, backend, job_id)))
 
     def list(
         self, *, backend: str | None = None, states: Collection[JobState] = (), limit: int = 100

@@ -15,7 +15,9 @@ Step = Callable[[Body], Body]
 _DAMAGED = "restore the store from a backup, or move it away to start with an empty one"
 
 # {n: how a body of version n becomes one of version n + 1}. Pure; `upgrade` itself counts the version up.
-STEPS: Mapping[int, Step] = {}
+STEPS: Mapping[int, Step] = {
+    1: lambda body: {**body, "place": ""},
+}
 
 
 def upgrade(body: Body, *, steps: Mapping[int, Step] = STEPS, newest: int = SCHEMA_VERSION) -> Body:

@@ -29,6 +29,7 @@ class Priced(ScriptedBackend):
     def __init__(self, price: Price | None = None, *, breaks: int = 0, **options: Any) -> None:
         super().__init__(**{"events_per_poll": 1, **options})
         self.tariff, self.found, self.breaks = price, dict[str, Any](), breaks
+        self.refusal = BackendError("not now", retryable=True)
 
     def price(self, model: str, spec: TuneSpec) -> Price | None:
         return self.tariff
@@ -39,7 +40,7 @@ class Priced(ScriptedBackend):
     async def cancel(self, job_id: str) -> None:
         self.breaks -= 1
         if self.breaks >= 0:
-            raise BackendError("not now", retryable=True)
+            raise self.refusal
         await super().cancel(job_id)
 
 
@@ -151,6 +152,28 @@ def test_what_ended_in_time_stays_as_it_ended(store: RunStore) -> None:
     backend.found = {"usage": Usage(trained_tokens=10_000_000, seconds=1e6)}
     job = send(backend, store, max_usd=5.0, max_seconds=10)
     assert job.result() and backend.counters.cancels == 0
+
+
+def test_what_cannot_be_stopped_is_said_once_and_tried_again_at_every_look(store: RunStore) -> None:
+    backend = Priced(BY_TOKENS, breaks=2)
+    backend.refusal = BackendError("you may not cancel", backend="scripted")
+    job = send(backend, store, max_usd=5.0)
+    backend.found = {"cost_usd": 6.0}
+    with pytest.raises(
+        BackendError, match=r"over its budget \(it costs \$6\.00.*and goes on: you may not"
+    ) as caught:
+        job.result()
+    assert "by hand" in caught.value.hint
+    record = store.get(job.run_id)
+    assert (
+        record.error is not None
+        and "does not cancel it" in record.error.message
+        and not record.is_over_budget
+    )
+    assert job.snapshot().state is JobState.RUNNING, "the second refusal ends nothing"
+    with pytest.raises(JobCancelledError, match="costs"):
+        job.result()
+    assert backend.counters.cancels == 1
 
 
 def test_a_cancel_by_hand_has_no_such_reason(store: RunStore) -> None:

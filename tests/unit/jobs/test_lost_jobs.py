@@ -7,9 +7,9 @@ import pytest
 from tests.unit.jobs.conftest import submit
 from tunekit import JobFailedError, JobState, StateChanged
 from tunekit.backends import Snapshot
+from tunekit.backends.base import LISTING_DELAYS_S, EventPage
 from tunekit.errors import NotFoundError, StorageError
 from tunekit.jobs.desk import GRACE_S
-from tunekit.jobs.polling import LISTING_DELAYS_S
 from tunekit.records import RunRecord
 from tunekit.store import Lease, MemoryStore, RunStore
 from tunekit.testing import FakeClock, ScriptedBackend, training_script
@@ -30,6 +30,14 @@ class Forgetful(ScriptedBackend):
             self.misses -= 1
             raise NotFoundError(f"no such job {job_id!r}", hint="check the id")
         return await super().snapshot(job_id)
+
+    async def events(self, job_id: str, cursor: str | None) -> EventPage:
+        await self.snapshot(job_id)
+        return await super().events(job_id, cursor)
+
+    async def find(self, idempotency_key: str) -> str | None:
+        found = await super().find(idempotency_key)
+        return None if found in self.gone and self.misses > 0 else found
 
 
 def age(backend: ScriptedBackend) -> None:
@@ -60,6 +68,28 @@ def test_lost_job_is_closed_and_followed_by_a_new_attempt(
     assert backend.counters.jobs == 2
 
 
+def test_a_job_that_is_hidden_from_a_look_and_found_by_its_key_is_not_sent_again(store: RunStore) -> None:
+    """A proxy's page of 404 says nothing of the job behind it."""
+
+    class Hidden(Forgetful):
+        async def find(self, idempotency_key: str) -> str | None:
+            return await ScriptedBackend.find(self, idempotency_key)
+
+    backend = Hidden(script=RUNNING)
+    first = submit(backend, store)
+    backend.gone = frozenset({"job-1"})
+    age(backend)
+    assert submit(backend, store).run_id == first.run_id and backend.counters.jobs == 1
+
+
+def test_one_look_at_an_old_job_is_not_believed(store: RunStore) -> None:
+    backend = Forgetful(script=RUNNING, find=False)
+    first = submit(backend, store)
+    backend.gone, backend.misses = frozenset({"job-1"}), 2
+    age(backend)
+    assert submit(backend, store).run_id == first.run_id and backend.counters.jobs == 1
+
+
 def test_new_attempt_of_a_lost_job_has_a_result(store: RunStore) -> None:
     backend = Forgetful()
     submit(backend, store).result()
@@ -87,13 +117,13 @@ def test_new_job_that_is_not_shown_yet_is_not_lost(store: RunStore, misses: int)
     assert (backend.looks, backend.counters.jobs) == (misses + 1, 1)
 
 
-def test_old_job_is_looked_at_once(store: RunStore) -> None:
+def test_old_job_is_looked_at_three_times_before_it_counts_as_gone(store: RunStore) -> None:
     backend = Forgetful(script=RUNNING)
     submit(backend, store)
     backend.gone = frozenset({"job-1"})
     age(backend)
     submit(backend, store)
-    assert backend.looks == 1
+    assert backend.looks == 3
 
 
 def test_standing_job_costs_one_look_and_no_pause(store: RunStore) -> None:
@@ -137,3 +167,28 @@ def test_nothing_is_sent_when_the_loss_cannot_be_written() -> None:
     with pytest.raises(StorageError):
         submit(backend, store)
     assert backend.counters.submits == 1
+
+
+def test_a_wait_bears_that_a_new_job_is_not_shown_yet(store: RunStore) -> None:
+    backend = Forgetful(script=training_script())
+    backend.gone, backend.misses = frozenset({"job-1"}), 3
+    job = submit(backend, store)
+    with pytest.raises(NotFoundError) as caught:
+        job.snapshot()
+    assert caught.value.retryable
+    assert job.wait().state is JobState.SUCCEEDED
+
+
+def test_the_events_of_a_job_that_is_not_shown_yet_come_all_the_same(store: RunStore) -> None:
+    backend = Forgetful(script=training_script())
+    backend.gone, backend.misses = frozenset({"job-1"}), 3
+    assert [event.id for event in submit(backend, store).events()]
+
+
+def test_a_wait_ends_where_a_job_stays_away(store: RunStore) -> None:
+    backend = Forgetful(script=RUNNING)
+    backend.gone = frozenset({"job-1"})
+    job = submit(backend, store)
+    with pytest.raises(NotFoundError) as caught:
+        job.wait()
+    assert not caught.value.retryable and 3 < backend.looks < 200

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.jobs.conftest import submit
-from tunekit import JobState, Notice, StateChanged, Step
+from tunekit import JobEvent, JobState, Notice, StateChanged, Step
+from tunekit._clock import SystemClock
 from tunekit.backends import EventPage, Snapshot
-from tunekit.errors import BackendError, SpecError
+from tunekit.errors import BackendError, DeadlineError, SpecError
 from tunekit.jobs import EventStream
 from tunekit.jobs.polling import READ_DEADLINE_S
 from tunekit.jobs.stream import SILENCE_S
@@ -197,6 +200,16 @@ def test_endless_silence_is_an_error_and_the_stream_can_go_on_afterwards() -> No
     assert ids([event for event in stream if not isinstance(event, Notice)]) == ["e0", "e1", "e2"]
 
 
+@pytest.mark.parametrize(
+    ("said", "pause_s"), [(120.0, 120.0), (1e9, 3600.0), (0.0, 0.1), ("soon", 0.1), (None, 0.1)]
+)
+def test_a_service_that_asks_to_be_left_alone_is(said: object, pause_s: float) -> None:
+    busy = BackendError("too many calls", retryable=True, details={"retry_after_s": said})
+    pages = Flaky(until_s=1.0, error=busy)
+    assert ids(list(pages.stream())) == ["e0", "e1", "e2"]
+    assert pages.clock.sleeps[0] == pause_s
+
+
 @pytest.mark.parametrize("error", [BackendError("forbidden"), ZeroDivisionError("a bug")])
 def test_error_that_will_not_pass_is_raised_at_once(error: Exception) -> None:
     pages = Flaky(until_s=1.0, error=error)
@@ -259,3 +272,43 @@ def test_state_unknown_to_tunekit_counts_as_running(store: RunStore) -> None:
     job = submit(ScriptedBackend(script=script, events_per_poll=1), store)
     assert job.snapshot().state is JobState.RUNNING
     assert job.result() == "scripted:base-tuned-1"
+
+
+class Strange(ScriptedBackend):
+    """A service with words of its own for where a job stands."""
+
+    def __init__(self, words: list[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.words = words
+
+    async def snapshot(self, job_id: str) -> Snapshot:
+        seen = await super().snapshot(job_id)
+        if not self.words:
+            return seen
+        return replace(seen, state=JobState.RUNNING, model=None, unknown_state=self.words.pop(0))
+
+
+def test_a_state_that_only_the_backend_knows_is_told_once_for_each_word(store: RunStore) -> None:
+    backend = Strange(["blocked_by_policy", "blocked_by_policy", "expired"])
+    notices = [event for event in submit(backend, store).events() if isinstance(event, Notice)]
+    assert [event.message.split("'")[1] for event in notices] == ["blocked_by_policy", "expired"]
+    assert all("tunekit does not know" in event.message and not event.id for event in notices)
+
+
+def test_a_wait_that_was_too_short_names_the_strange_state(store: RunStore) -> None:
+    job = submit(Strange(["expired"] * 100, clock=SystemClock()), store)
+    with pytest.raises(
+        DeadlineError, match=r"has not ended after 0.5 s; the backend calls the job 'expired'"
+    ):
+        job.wait(timeout_s=0.5)
+
+
+def test_a_log_that_cannot_be_read_ends_no_wait(store: RunStore) -> None:
+    class Closed(ScriptedBackend):
+        async def events(self, job_id: str, cursor: str | None) -> EventPage:
+            raise BackendError("you may not read events")
+
+    told: list[JobEvent] = []
+    assert submit(Closed(), store).wait(on_event=told.append).state is JobState.SUCCEEDED
+    (notice,) = told
+    assert isinstance(notice, Notice) and "you may not read events" in notice.message

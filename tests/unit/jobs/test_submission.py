@@ -7,8 +7,8 @@ import pytest
 from tests.unit.jobs.conftest import TARGET, submit
 from tunekit import FineTuneJob, JobState, Settings, TuneSpec
 from tunekit.backends import SubmitRequest
+from tunekit.backends.base import LISTING_DELAYS_S
 from tunekit.errors import BackendError, DeadlineError, PreflightError, StorageError, UnknownOutcomeError
-from tunekit.jobs.polling import LISTING_DELAYS_S
 from tunekit.jobs.submission import is_refusal
 from tunekit.records import RunRecord
 from tunekit.store import Lease, MemoryStore, RunStore

@@ -10,10 +10,10 @@ import pytest
 from tests.unit.jobs.conftest import TARGET, submit
 from tunekit import FineTuneJob, JobState, Settings, TuneSpec
 from tunekit.backends import SubmitRequest
+from tunekit.backends.base import LISTING_DELAYS_S
 from tunekit.errors import JobFailedError, StaleLeaseError
 from tunekit.jobs import submission
 from tunekit.jobs.desk import GRACE_S
-from tunekit.jobs.polling import LISTING_DELAYS_S
 from tunekit.records import RunRecord
 from tunekit.store import Lease, MemoryStore
 from tunekit.testing import FakeClock, Fault, ScriptedBackend

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.jobs.conftest import submit, submit_async
-from tunekit import FineTuneJob, JobState, NotFoundError, Settings
+from tunekit import BackendError, FineTuneJob, JobState, NotFoundError, Settings
 from tunekit.backends.openai.webhooks import WebhookEvent
 from tunekit.jobs.webhooks import refresh, refresh_async
 from tunekit.store import MemoryStore, RunStore
@@ -31,9 +31,9 @@ class Remembered:
         self.names.add(delivery_id)
 
 
-def news(job: FineTuneJob, delivery_id: str = "wh_1") -> WebhookEvent:
+def news(job: FineTuneJob, delivery_id: str = "wh_1", *, says: str = "succeeded") -> WebhookEvent:
     return WebhookEvent(
-        delivery_id=delivery_id, sent_at=0.0, type="fine_tuning.job.succeeded", data={"id": job.ref.id}
+        delivery_id=delivery_id, sent_at=0.0, type=f"fine_tuning.job.{says}", data={"id": job.ref.id}
     )
 
 
@@ -69,10 +69,31 @@ async def test_async_hosts_are_awaited(store: RunStore) -> None:
     assert told == [JobState.SUCCEEDED] * 3
 
 
-def test_what_it_claims_is_not_believed(store: RunStore) -> None:
-    backend = ScriptedBackend(events_per_poll=1)
-    job = refresh(news(submit(backend, store)), backend=backend, store=store)
-    assert job is not None and state_of(job) is not JobState.SUCCEEDED
+def test_a_message_that_is_ahead_of_the_backend_is_neither_believed_nor_lost(store: RunStore) -> None:
+    backend, told, handled = ScriptedBackend(events_per_poll=1), list[JobState](), Remembered()
+    event = news(job := submit(backend, store))
+
+    def hear() -> FineTuneJob | None:
+        return refresh(
+            event, lambda job: told.append(state_of(job)), backend=backend, store=store, deliveries=handled
+        )
+
+    with pytest.raises(
+        BackendError, match=r"says that job .* is succeeded, and its backend .* as running"
+    ) as caught:
+        hear()
+    assert caught.value.retryable and not told and not handled.names
+    assert store.get(job.run_id).state is JobState.RUNNING
+    list(job.events())
+    assert hear() is not None and told == [JobState.SUCCEEDED]
+
+
+def test_what_is_shown_a_moment_later_is_waited_for(store: RunStore) -> None:
+    script = list(submit(ScriptedBackend(), MemoryStore()).events())
+    backend, told = ScriptedBackend(events_per_poll=len(script) - 1), list[JobState]()
+    event = news(submit(backend, store))
+    refresh(event, lambda job: told.append(state_of(job)), backend=backend, store=store)
+    assert told == [JobState.SUCCEEDED]
 
 
 def test_the_stream_is_the_one_that_polling_reads(store: RunStore) -> None:
@@ -81,7 +102,7 @@ def test_the_stream_is_the_one_that_polling_reads(store: RunStore) -> None:
     stream, seen = job.events(), []
     for number, event in enumerate(stream):
         seen.append(event.id)
-        refresh(news(job, f"wh_{number}"), backend=backend, store=store)
+        refresh(news(job, f"wh_{number}", says="running"), backend=backend, store=store)
     assert seen == [event.id for event in submit(quiet, MemoryStore()).events()]
 
 

@@ -104,6 +104,19 @@ def test_find_job_by_backend_and_id(store: RunStore) -> None:
     assert store.find_job("local", "j2") is None
 
 
+def test_two_places_may_call_two_jobs_alike(store: RunStore) -> None:
+    here, there, old = (
+        store.update(changed(store.claim(draft(key, place=place))[0], job_id="j1"))
+        for key, place in (("k1", "https://a/v1"), ("k2", "https://b/v1"), ("k3", ""))
+    )
+    assert store.find_job("local", "j1") == old
+    assert store.find_job("local", "j1", place="https://a/v1") == old, "nobody knows where the old one is"
+    store.update(changed(old, job_id="j2"))
+    assert store.find_job("local", "j1", place="https://a/v1") == here
+    assert store.find_job("local", "j1", place="https://b/v1") == there
+    assert store.find_job("local", "j1", place="https://c/v1") is None
+
+
 def test_a_job_without_an_id_is_not_found_by_its_emptiness(store: RunStore) -> None:
     store.claim(draft())
     assert store.find_job("local", "") is None

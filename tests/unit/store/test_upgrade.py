@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -32,7 +33,7 @@ def test_steps_run_in_order_from_the_version_of_the_record() -> None:
 
 
 def test_a_newer_record_is_refused_with_both_versions() -> None:
-    with pytest.raises(StorageError, match=r"schema_version 9; this tunekit knows 1") as caught:
+    with pytest.raises(StorageError, match=r"schema_version 9; this tunekit knows 2") as caught:
         upgrade({"schema_version": 9})
     assert "upgrade tunekit" in caught.value.hint
 
@@ -41,6 +42,12 @@ def test_a_newer_record_is_refused_with_both_versions() -> None:
 def test_what_was_never_a_version_is_damage(version: object) -> None:
     with pytest.raises(StorageError, match="schema_version"):
         upgrade({"schema_version": version})
+
+
+def test_a_record_from_before_there_were_places_is_at_none_in_particular() -> None:
+    body = draft().model_dump(mode="json")
+    del body["place"]
+    assert run_record(json.dumps(body | {"schema_version": 1})) == draft()
 
 
 def test_a_record_of_today_is_read_as_written() -> None:
@@ -60,7 +67,7 @@ def test_a_record_that_a_newer_tunekit_wrote_is_refused_by_the_store(path: Path)
     store = SqliteStore(path)
     store.claim(draft())
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE runs SET body = json_set(body, '$.schema_version', 2)")
+        db.execute("UPDATE runs SET body = json_set(body, '$.schema_version', 3)")
     for read in (lambda: store.get("run-k1"), store.list, lambda: store.claim(draft())):
-        with pytest.raises(StorageError, match="schema_version 2"):
+        with pytest.raises(StorageError, match="schema_version 3"):
             read()
