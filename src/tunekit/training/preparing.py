@@ -6,7 +6,6 @@ is tried out before the first step.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -42,8 +41,9 @@ from tunekit.training.run.rundir import RunDirectory, RunPlan
 from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped, raise_if_stopped
 from tunekit.training.run.untrained import Untrained
 from tunekit.training.saving import artifacts
+from tunekit.training.shortening import shorten
 from tunekit.training.steps import Training, optimizer_of
-from tunekit.training.texts import render
+from tunekit.training.texts import clock, render
 from tunekit.training.texts.render_answers import texts_of
 from tunekit.training.texts.rows import Row
 from tunekit.training.texts.template import Template, stop_ids
@@ -80,7 +80,7 @@ class Base:
     Attributes:
         plan: What is asked for.
         revision: Hub commit, as far as it is known; None for a directory.
-        tokenizer: Its tokenizer.
+        tokenizer: Its tokenizer, whose chat template does not read the clock; see `clock`.
         family: What kind of model it is.
     """
 
@@ -135,16 +135,16 @@ def _prepared(
     with at_once(), ranks.leader_first():
         model = _model(base, objective, device, log)
     stops = stop_ids(template, load.config_stop_ids(model))
+    shorter = partial(shorten, objective=objective, texts=texts, limit=limit)
     fitting = partial(
-        preflight.fitting,
-        max_length=min(spec.max_length or sys.maxsize, load.model_max_length(model)),
-        too_long=spec.too_long,
-        shortened=objective.shortened,
+        preflight.fitting, asked=spec.max_length, limit=load.model_max_length(model), too_long=spec.too_long
     )
-    kept, cut = fitting(kept, part="training")
-    validation, cut_too = fitting(validation, part="validation")
+    shortened = partial(shorter, rows=rows, bodies=run.examples("train"))
+    kept, cut = fitting(kept, shortened=shortened, part="training")
+    shortened = partial(shorter, rows=held_out, bodies=run.examples("validation"))
+    validation, cut_too = fitting(validation, shortened=shortened, part="validation")
     preflight.require_known((*kept, *validation), embeddings=len(model.get_input_embeddings().weight))
-    recipe = resolve(spec, _facts(base, model, objective, kept))
+    recipe = resolve(spec, _facts(base, model, objective, kept, device))
     card = _card(run, base, recipe, texts, stops, model, objective.named_classes(), rows=len(kept))
     start = warm_start.adapter_of(base.plan, card)
     made_trainable = partial(
@@ -181,6 +181,7 @@ def _prepared(
         report["auto"]["prompt_format"] = render.AUTO_FORMATS[texts.prompt_format]
     report["warnings"] += [
         *endless,
+        *(clock.warning(card.chat_template_date) if objective.head == "tokens" else ()),
         *cut,
         *cut_too,
         *objective.warnings(kept, stops, part="training"),
@@ -204,6 +205,7 @@ def base_of(run: RunDirectory) -> Base:
     plan = run.plan()
     revision = fingerprint.commit_in(recorded_base(run.checkpoints_path)) or plan.revision
     tokenizer = load.load_tokenizer(plan.model, revision=revision)
+    clock.pin(tokenizer)
     if load.local_directory(plan.model) is None:
         revision = fingerprint.cached_commit(plan.model, revision) or revision
     family = family_of(load.load_config(plan.model, revision=revision))
@@ -273,7 +275,7 @@ def _served_differently(run: RunDirectory, texts: Texts) -> list[str]:
     ]
 
 
-def _facts(base: Base, model: Any, objective: Objective[Any], rows: Sequence[Row]) -> Facts:
+def _facts(base: Base, model: Any, objective: Objective[Any], rows: Sequence[Row], device: Device) -> Facts:
     config, classes = model.config.get_text_config(), objective.named_classes()
     return Facts(
         rows=len(rows),
@@ -285,6 +287,7 @@ def _facts(base: Base, model: Any, objective: Objective[Any], rows: Sequence[Row
         head=objective.head,
         vocabulary=len(classes.names) if classes else config.vocab_size,
         max_length=load.model_max_length(model),
+        memory_bytes=device.memory_bytes,
     )
 
 
@@ -379,6 +382,7 @@ def _card(
         method=plan.spec.method.type,
         prompt_format=texts.prompt_format,
         chat_template_sha256=artifacts.template_sha256(base.tokenizer),
+        chat_template_date=clock.pinned_date(base.tokenizer),
         stop_token_ids=stops,
         max_length=load.model_max_length(model),
         labels=classes.names if classes else (),

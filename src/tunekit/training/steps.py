@@ -89,8 +89,10 @@ class Gradients:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """Numbers of one optimizer step."""
+    """Numbers of one optimizer step, the rows that it learned from, and whether they had anything to teach."""
 
+    rows: Sequence[Row]
+    has_taught: bool
     loss: float
     gradient_norm: float
     real_tokens: int
@@ -122,6 +124,8 @@ def take_step(
     if found.norm:
         update(training, found)
     return StepResult(
+        rows=found.rows,
+        has_taught=training.learner.teaches(found.rows),
         loss=found.loss,
         gradient_norm=float(found.norm),
         real_tokens=sum(row.length for row in found.rows),

@@ -14,6 +14,7 @@ from typing import Any
 
 from tunekit import _files
 from tunekit.events import JobState
+from tunekit.graders.watching import watched
 from tunekit.spec import Probe
 from tunekit.training.loop import Hooks, train
 from tunekit.training.models.adapters import trainable_parameters
@@ -26,7 +27,7 @@ from tunekit.training.run.checkpoint import Checkpoint, CheckpointStore, Trainin
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.leaving import before_the_first_step
 from tunekit.training.run.rundir import RunDirectory, RunResult
-from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped
+from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped, raise_if_stopped
 from tunekit.training.saving import artifacts
 from tunekit.training.steps import Training, put_back
 
@@ -60,7 +61,9 @@ def run_training(
         _files.remove_leftovers(run.path, older_than_s=0.0)  # nobody else writes here while the lock is ours
     if isinstance(run.plan().spec.method, Probe):
         return run_probe(run, log, stop, limit, at_once)  # no steps, no optimizer, no checkpoint
-    prepared = prepare(run, log, stop, limit, at_once, ranks)
+    watching = partial(watched, partial(raise_if_stopped, stop))  # graders may compute for minutes
+    with watching():
+        prepared = prepare(run, log, stop, limit, at_once, ranks)
     if isinstance(prepared, Stop):
         return before_the_first_step(prepared, log)
     with ranks.leader_first():
@@ -75,7 +78,8 @@ def run_training(
     state = _resume(prepared.training, found, log)
     save = partial(_save, prepared.training, store, log)
     hooks = Hooks(stop=ranks.agreed(stop), save=save, at_once=nullcontext if ranks.in_step else at_once)
-    state, reason = train(prepared.training, state, hooks, log)
+    with watching():
+        state, reason = train(prepared.training, state, hooks, log)
     if reason is not None:
         save(state)
         return _left(reason, state, log)

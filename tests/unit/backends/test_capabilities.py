@@ -206,3 +206,25 @@ def test_a_range_test_needs_a_loss_that_falls() -> None:
     spec = SPECS["rft"].model_copy(update={"learning_rate": "range-test"})
     (problem,) = problems(spec, tests_rates, "prompt")
     assert "says nothing about method 'rft'" in problem
+
+
+@pytest.mark.parametrize(("kind", "method"), [("completion", Classify()), ("completion", Probe())])
+def test_pairs_for_a_classifier_are_to_be_read_as_labelled(kind: str, method: Classify | Probe) -> None:
+    with pytest.raises(PreflightError, match=r"Dataset\.load\(\.\.\., kind='labelled'\)") as caught:
+        preflight(TuneSpec(method=method), Dataset([ROWS[kind]]), None, ALL, backend="acme", today=TODAY)
+    assert "supports methods" not in caught.value.hint
+
+
+def test_what_early_stopping_lacks_is_said() -> None:
+    spec, stops = (
+        TuneSpec(early_stopping=EarlyStopping()),
+        replace(ALL, spec_fields=frozenset({"early_stopping"})),
+    )
+    with pytest.raises(PreflightError, match="pass validation=") as caught:
+        preflight(spec, Dataset([ROWS["chat"]]), None, stops, backend="acme", today=TODAY)
+    assert "supports methods" not in caught.value.hint
+
+
+def test_validation_data_without_rows_are_to_be_left_out() -> None:
+    with pytest.raises(PreflightError, match="leave validation out"):
+        preflight(TuneSpec(), Dataset([ROWS["chat"]]), Dataset(), ALL, backend="acme", today=TODAY)

@@ -112,6 +112,10 @@ def with_peft(base: Any, artifact: Path) -> Any:
     with warnings.catch_warnings():
         # PEFT 0.21 reads an attribute that transformers 5.23 has renamed.
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        # It gives the experts that transformers has fused ranks of their own, and looks for them among the layers.
+        warnings.filterwarnings(
+            "ignore", message="The following (rank|alpha)_pattern", category=RuntimeWarning
+        )
         return PeftModel.from_pretrained(base, str(artifact))
 
 

@@ -108,6 +108,30 @@ def test_publishing_again_changes_nothing(run: RunDirectory) -> None:
     assert not publish(run.artifact_path, loaded.model, loaded.tokenizer, loaded.card)
 
 
+def test_one_bit_of_the_weights_is_noticed_at_load(run: RunDirectory, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run.artifact_path, tmp_path / "copy"))
+    (weights,) = copy.glob("*.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-2] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ModelError, match=rf"'{weights.name}' in '.*' has changed since") as caught:
+        load.load(copy)
+    assert "copy the whole artifact directory again" in str(caught.value.hint)
+
+
+def test_a_weight_file_too_many_or_too_few_is_named(run: RunDirectory, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run.artifact_path, tmp_path / "copy"))
+    (weights,) = copy.glob("*.safetensors")
+    shutil.copy(weights, copy / "adapter_more.safetensors")
+    with pytest.raises(ModelError, match=r"'adapter_more\.safetensors' in '.*' is none of those"):
+        load.load(copy)
+    (copy / "adapter_more.safetensors").unlink()
+    load.load(copy)
+    weights.unlink()
+    with pytest.raises(ModelError, match=rf"'{weights.name}' in '.*' is missing"):
+        load.load(copy)
+
+
 def test_another_template_is_noticed_at_load(run: RunDirectory, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run.artifact_path, tmp_path / "copy"))
     template = copy / "chat_template.jinja"
@@ -223,6 +247,7 @@ class TestNotAModel:
         from safetensors.torch import load_file, save_file
 
         copy = Path(shutil.copytree(adapter_run.artifact_path, tmp_path / "half"))
+        (copy / "tunekit.json").unlink()  # it would tell by the digest, as with any change
         tensors = load_file(copy / "adapter_model.safetensors")
         del tensors[min(tensors)]
         save_file(tensors, copy / "adapter_model.safetensors", metadata={"format": "pt"})

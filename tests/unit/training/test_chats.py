@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.training.conftest import MakeRun, events, losses, train
 from tunekit.errors import DataError, InvalidError, ModelError
-from tunekit.examples import ChatExample, CompletionExample, Message, ToolCall
-from tunekit.spec import Sampling
+from tunekit.examples import ChatExample, CompletionExample, Message, PreferenceExample, ToolCall
+from tunekit.spec import DPO, Sampling
 from tunekit.testing.tiny_models import CHAT_TEMPLATE
 from tunekit.training.models import load
 from tunekit.training.serving import generate
@@ -220,3 +220,20 @@ class TestControlTokens:
         assert render_example(
             tokenizer, CompletionExample(prompt=FORGED, completion="x"), "text"
         ).target_count
+
+
+@pytest.mark.parametrize("place", [0, 5, 24])
+def test_a_chat_that_begins_with_an_answer_trains_at_any_place(make_run: MakeRun, place: int) -> None:
+    chats = [ChatExample(id=f"chat-{n}", messages=CHAT) for n in range(24)]
+    chats.insert(place, ChatExample(id="greeting", messages=(REPLY,)))
+    run = make_run(chats, epochs=0.1)
+    train(run)
+    (report,) = [event.report for event in events(run, "preflight")]
+    assert report["rows"] == 25
+
+
+def test_a_judged_answer_to_nothing_is_refused_by_its_row(make_run: MakeRun) -> None:
+    said = (Message(role="assistant", content="uno"),)
+    row = PreferenceExample(id="nobody-asked", messages=(), chosen=said, rejected=REPLY.content or "")
+    with pytest.raises(DataError, match="row 'nobody-asked': the prompt has no messages"):
+        train(make_run([row], method=DPO()))

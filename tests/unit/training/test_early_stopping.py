@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, rows, train
+from tests.unit.training.judged import preferences
 from tunekit.errors import SpecError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample
-from tunekit.spec import EarlyStopping
+from tunekit.spec import DPO, EarlyStopping, LoRA
+from tunekit.training import loop
 from tunekit.training.plan.early_stopping import Best, is_over, judged
 from tunekit.training.run.rundir import RunDirectory, RunResult
 
@@ -125,12 +128,60 @@ def test_patience_that_is_never_used_up_still_publishes_the_best(make_run: MakeR
     assert result.metrics["best_step"] == best_step(run) < 30
 
 
+NOT_BETTER = "training has not made the base better on the validation rows"
+OPPOSITE = {  # whoever learns the training pairs gets the held-out ones wrong
+    "method": DPO(adapter=LoRA(rank=4)),
+    "validation": [pair.replace(chosen=pair.rejected, rejected=pair.chosen) for pair in preferences(6)],
+    "early_stopping": EarlyStopping(patience=2),
+    "epochs": 4,
+}
+
+
+def test_a_base_that_training_only_makes_worse_is_named_and_the_best_step_still_published(
+    make_run: MakeRun,
+) -> None:
+    run = make_run(preferences(), **OPPOSITE)
+    result, seen = finished(run), held_out(run)
+    assert min(seen, key=lambda step: seen[step]) == 0, "the base must be the best"
+    (told,) = [event for event in events(run, "notice") if NOT_BETTER in event.message]
+    assert told.level == "warning"
+    assert told.data == {
+        "best_step": result.metrics["best_step"],
+        "loss": pytest.approx(result.metrics["validation_loss"]),
+        "untrained_loss": pytest.approx(seen[0]),
+    }
+    assert run.artifact_path.exists()
+
+
+def test_the_base_is_remembered_by_a_resumed_run_and_not_evaluated_again(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(preferences(), **OPPOSITE)
+    assert train(run, stop_after=1) is None
+    asked: list[int] = []
+    real = loop.evaluate
+
+    def evaluate(*arguments: Any) -> dict[str, float]:
+        asked.append(len(losses(run)))
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "evaluate", evaluate)
+    finished(run)
+    assert asked[0] > 0, "each behind a step"
+    assert sum(NOT_BETTER in event.message for event in events(run, "notice")) == 1
+
+
+def test_a_base_that_was_worse_is_not_spoken_of(stopped: RunDirectory) -> None:
+    assert best_step(stopped) > 0
+    assert not any(NOT_BETTER in event.message for event in events(stopped, "notice"))
+
+
 def test_a_metric_that_the_method_does_not_report(make_run: MakeRun) -> None:
     run = make_run(early_stopping=EarlyStopping(metric="accuracy"), **FIELDS)
     with pytest.raises(SpecError, match="'accuracy', which is not reported") as caught:
         train(run)
     assert caught.value.details["metrics"] == ["loss"]
-    assert len(losses(run)) == 3, "at the first evaluation"
+    assert losses(run) == [], "at the evaluation before the first step"
 
 
 @pytest.mark.parametrize("metric", ["f1", "divergence"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -338,21 +339,19 @@ class TestLengths:
     def test_cutting_a_prompt_does_not_help_a_long_answer(self) -> None:
         learned = Tokens(ids=(3,) * 70, weights=(1.0,) * 70)
         row = Answers(id="long", prompt=(2,) * 80, answers=(learned,), weight=1.0, encoded=True)
-        with pytest.raises(DataError, match="even without their prompts"):
-            fitting(
-                [row],
-                max_length=64,
-                too_long="truncate_prompt",
-                shortened=lambda row, most: row.without_beginning(row.longest - most, begin=None),
-                part="training",
-            )
-        (cut,), _ = fitting(
+        cut_all = partial(
+            fitting,
             [row],
-            max_length=72,
+            asked=None,
             too_long="truncate_prompt",
-            shortened=lambda row, most: row.without_beginning(row.longest - most, begin=None),
+            shortened=lambda long, most: [
+                row.without_beginning(row.longest - most, begin=None) for row in long
+            ],
             part="training",
         )
+        with pytest.raises(DataError, match="even where their prompts say next to nothing"):
+            cut_all(limit=64)
+        (cut,), _ = cut_all(limit=72)
         assert (len(cut.prompt), len(cut.answers[0].ids)) == (72, 70)
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from tunekit.errors import ModelError
+from tunekit.errors import ModelError, NotFoundError
 from tunekit.training.models import hub, load
 
 
@@ -74,11 +75,30 @@ def test_a_cached_model_is_loaded(cached: Path) -> None:
 
 
 def test_what_is_not_in_the_cache_is_said(cached: Path) -> None:
-    with pytest.raises(ModelError, match="cannot load the files of 'acme/other'"):
+    with pytest.raises(
+        NotFoundError, match="'acme/other' is neither a directory here nor a model in the hub's cache"
+    ) as caught:
         load.load("acme/other")
+    assert "local_files_only" not in f"{caught.value} {caught.value.hint}"
+    with pytest.raises(NotFoundError, match="'acme/tiny' at revision 'v2' is neither"):
+        load.load("acme/tiny", revision="v2")
     (cached / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"has no \*\.safetensors"):
         load.load("acme/tiny")
+
+
+def test_what_the_hub_does_not_have_is_said(cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*names: str, **options: Any) -> str:
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        response: Any = httpx.Response(404, request=httpx.Request("GET", "http://x"))
+        raise RepositoryNotFoundError("404 Client Error", response=response)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(
+        NotFoundError, match="neither a directory here nor a model of the hub that you may read"
+    ):
+        load.load("typo")
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,8 @@ def test_loss_falls_and_good_answers_draw_ahead(make_run: MakeRun, adapter: Any)
     held_out = [event.metrics for event in events(run, "evaluated")]
     assert sum(losses(run)[-3:]) < sum(losses(run)[:3])
     assert held_out[-1]["loss"] < held_out[0]["loss"]
-    assert held_out[-1]["reward_margin"] > held_out[0]["reward_margin"] > 0
+    assert held_out[-1]["reward_margin"] > held_out[1]["reward_margin"] > 0
+    assert held_out[0]["reward_margin"] == pytest.approx(0, abs=1e-6), "before the first step"
     margin = held_out[-1]["desirable_reward"] - held_out[-1]["undesirable_reward"]
     assert held_out[-1]["reward_margin"] == pytest.approx(margin, rel=1e-5)
 

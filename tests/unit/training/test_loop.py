@@ -119,8 +119,10 @@ def test_the_validation_loss_is_the_loss_of_a_step_on_the_same_rows(make_run: Ma
     stays = {"learning_rate": 1e-9, "epochs": 1, "micro_batch_size": 3}
     run = make_run(rows(8), validation=rows(8), batch_size=8, **stays)
     train(run)
-    (held_out,) = events(run, "evaluated")
-    assert held_out.metrics["loss"] == pytest.approx(losses(run)[0], rel=1e-6)
+    held_out = events(run, "evaluated")
+    assert [event.step for event in held_out] == [0, 1], "before the first step as well"
+    assert held_out[0].metrics["loss"] == pytest.approx(losses(run)[0], rel=1e-6)
+    assert held_out[1].metrics["loss"] == pytest.approx(losses(run)[0], rel=1e-6)
 
 
 def test_target_rows_give_what_full_logits_give(llama: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
+from tunekit.errors import SpecError
 from tunekit.spec import SFT, FullWeights, LoRA
 from tunekit.training.models import load
 from tunekit.training.models.adapters import make_trainable
@@ -46,12 +47,33 @@ def test_activations_are_kept_unless_memory_asks(make_run: MakeRun, monkeypatch:
 def test_too_little_memory_is_said_before_the_first_step(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "free_bytes", lambda device, processes: 1_000)
-    run = make_run(epochs=1)
+    monkeypatch.setattr(memory, "free_bytes", lambda device, processes: 200_000)
+    run = make_run(epochs=1, method=SFT(adapter=LoRA(rank=2)))
     train(run)
     (notice,) = [event for event in events(run, "notice") if event.level == "warning"]
     assert "MB are free" in notice.message
-    assert notice.data["free_bytes"] == 1_000
+    assert notice.data["free_bytes"] == 200_000
+
+
+def test_a_run_that_cannot_have_room_does_not_begin(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda device, processes: 1_000)
+    run = make_run(epochs=1)
+    with pytest.raises(SpecError, match="gradients and moments") as refused:
+        train(run)
+    assert "rank" in (refused.value.hint or "")
+
+
+def test_files_that_the_kernel_caches_are_free_memory_of_a_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    for name, text in (("max", "1000\n"), ("current", "900\n"), ("stat", "anon 400\ninactive_file 450\n")):
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert memory.free_bytes(CPU) == 550
+    (tmp_path / "memory.max").write_text("max\n")
+    assert (memory.free_bytes(CPU) or 0) > 1 << 20
 
 
 def test_the_estimate_counts_what_is_trained(llama: Path) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.unit.training.conftest import MakeRun, events, rows, train
 from tunekit.examples import ChatExample, Message
-from tunekit.spec import SFT, Classify, FullWeights, TuneSpec
+from tunekit.spec import SFT, Classify, FullWeights, LoRA, Method, TuneSpec
 from tunekit.training.models import load
-from tunekit.training.models.families import Family
+from tunekit.training.models.families import Family, Head
 from tunekit.training.models.layouts import end_to_end, padded, positions
 from tunekit.training.objectives.sft import Supervised
 from tunekit.training.objectives.texts import Texts
@@ -129,14 +129,14 @@ class TestRecipe:
     def test_learning_rates_of_the_published_rule(self) -> None:
         llama_8b = Facts(rows=1, hidden_size=4096, model_type="llama", vocabulary=1, max_length=1)
         qwen_4b = Facts(rows=1, hidden_size=2560, model_type="qwen3", vocabulary=1, max_length=1)
-        assert auto_learning_rate(llama_8b, is_lora=True, steps=10**6) == pytest.approx(2.86e-4, rel=0.01)
-        assert auto_learning_rate(llama_8b, is_lora=True, steps=50) == pytest.approx(4.28e-4, rel=0.01)
-        assert auto_learning_rate(qwen_4b, is_lora=True, steps=10**6) == pytest.approx(4.9e-4, rel=0.01)
-        assert auto_learning_rate(llama_8b, is_lora=False, steps=50) == pytest.approx(2.86e-5, rel=0.01)
+        assert auto_learning_rate(llama_8b, alpha=32, steps=10**6) == pytest.approx(2.86e-4, rel=0.01)
+        assert auto_learning_rate(llama_8b, alpha=32, steps=50) == pytest.approx(4.28e-4, rel=0.01)
+        assert auto_learning_rate(qwen_4b, alpha=32, steps=10**6) == pytest.approx(4.9e-4, rel=0.01)
+        assert auto_learning_rate(llama_8b, steps=50) == pytest.approx(2.86e-5, rel=0.01)
 
     def test_below_the_widths_of_the_fit_the_rate_is_in_inverse_proportion(self) -> None:
         narrow = Facts(rows=1, hidden_size=500, model_type="gpt2", vocabulary=1, max_length=1)
-        assert auto_learning_rate(narrow, is_lora=False, steps=1) == pytest.approx(2e-4)
+        assert auto_learning_rate(narrow, steps=1) == pytest.approx(2e-4)
         assert "2203.03466" in resolve(TuneSpec(), narrow).sources["learning_rate"]
 
     @pytest.mark.parametrize(
@@ -158,15 +158,44 @@ class TestRecipe:
             vocabulary=2,
             max_length=1,
         )
-        assert auto_learning_rate(facts, is_lora=False, steps=1) == rate
-        assert auto_learning_rate(facts, is_lora=True, steps=10**9) == pytest.approx(10 * rate)
+        assert auto_learning_rate(facts, steps=1) == rate
+        assert auto_learning_rate(facts, alpha=32, steps=10**9) == pytest.approx(min(10 * rate, 4e-3))
         recipe = resolve(TuneSpec(method=Classify()), facts)
         assert recipe.learning_rate == rate
         assert "arXiv" in recipe.sources["learning_rate"] or family == "encoder-decoder"
 
+    def test_an_automatic_rate_is_multiplied_as_asked(self) -> None:
+        plain = resolve(TuneSpec(), FACTS)
+        doubled = resolve(TuneSpec(options={"learning_rate_multiplier": 2}), FACTS)
+        assert doubled.learning_rate == pytest.approx(2 * plain.learning_rate, rel=0.01)
+        assert doubled.sources["learning_rate"].endswith("; times 2, as asked")
+
     def test_the_rate_is_bounded(self) -> None:
         tiny = Facts(rows=1, hidden_size=16, model_type="llama", vocabulary=1, max_length=1)
-        assert auto_learning_rate(tiny, is_lora=True, steps=1) == 8e-3
+        assert auto_learning_rate(tiny, alpha=32, steps=1) == 8e-3
+
+    @pytest.mark.parametrize("rank", [1, 2, 4, 8, 16, 32, 64, 128, 256])
+    @pytest.mark.parametrize(("head", "most"), [("tokens", 8e-3), ("classes", 4e-3)])
+    def test_a_low_rank_does_not_lift_the_rate_above_its_bound(
+        self, rank: int, head: Head, most: float
+    ) -> None:
+        tiny = Facts(
+            rows=100, hidden_size=64, model_type="", family="encoder", head=head, vocabulary=2, max_length=9
+        )
+        method: Method = (
+            Classify(adapter=LoRA(rank=rank)) if head == "classes" else SFT(adapter=LoRA(rank=rank))
+        )
+        found = resolve(TuneSpec(method=method), tiny).learning_rate
+        assert found <= most
+        assert found <= 8e-3 * 32 / (2 * rank)
+
+    def test_an_accelerator_takes_more_tokens_in_a_pass(self) -> None:
+        llama = replace(FACTS, vocabulary=128_256)
+        found = [
+            resolve(TuneSpec(), replace(llama, memory_bytes=size)).micro_tokens
+            for size in (None, 24 << 30, 80 << 30, 141 << 30)
+        ]
+        assert found == [523, 2092, 6976, 8192]
 
     @given(count=st.integers(1, 100_000), epochs=st.floats(0.1, 20))
     def test_batch_sizes(self, count: int, epochs: float) -> None:
@@ -228,7 +257,6 @@ class TestReport:
         assert report["trainable_parameters"] == report["parameters"] > 0
         assert report["learning_rate"] == auto_learning_rate(
             Facts(rows=12, hidden_size=32, model_type="llama", vocabulary=260, max_length=256),
-            is_lora=False,
             steps=6,
         )
         assert "tinker" in report["auto"]["learning_rate"]

@@ -164,7 +164,7 @@ def test_submitted_evaluated_and_compared(backend: LocalBackend, bert: Path, tmp
     test = Dataset([LabelledExample(text=f"  {WORDS[name]} ask\n", label=name) for name in CLASSES * 4])
     evaluator = Evaluator(test, scorers=[ExactMatch(), Accuracy()], settings=settings)
     evaluation = evaluator.run(str(tuned), backend=backend)
-    assert evaluation["exact_match"].mean.estimate == evaluation["accuracy"].mean.estimate == 1.0
+    assert evaluation["exact_match"].value.estimate == evaluation["accuracy"].value.estimate == 1.0
     usage = ask(str(tuned), "  zzz ask\n", backend=backend).usage
     assert usage.input_tokens == len("  zzz ask\n") + 2
     with pytest.raises(ModelError, match="has no head that names classes"):

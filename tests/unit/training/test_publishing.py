@@ -113,15 +113,16 @@ class TestValidation:
     def test_a_loss_that_is_not_finite_is_told_and_left_out(
         self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(loop, "evaluate", lambda training, stop: {"loss": float("nan")})
+        found = iter([{"loss": 3.0}, {"loss": float("nan")}, {"loss": 2.0}])
+        monkeypatch.setattr(loop, "evaluate", lambda training, stop: next(found))
         run = make_run(validation=rows(3))
         result = train(run)
         assert result is not None
         assert result.state is JobState.SUCCEEDED
-        assert "validation_loss" not in result.metrics
-        assert events(run, "evaluated") == []
+        assert result.metrics["validation_loss"] == 2.0
+        assert [event.step for event in events(run, "evaluated")] == [0, 10]
         warnings = [event.message for event in events(run, "notice") if event.level == "warning"]
-        assert [message for message in warnings if "validation loss after step 10 is nan" in message]
+        assert [message for message in warnings if "validation loss after step 5 is nan" in message]
 
     def test_its_rows_are_counted_and_called_by_name(self, make_run: MakeRun) -> None:
         quiet = ChatExample(id="quiet", messages=(Message(role="user", content="hello?"),))

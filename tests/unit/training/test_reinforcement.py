@@ -13,16 +13,14 @@ import torch
 
 from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, train
 from tests.unit.training.judged import ALL_TOGETHER, CPU, decoder, gradient_of, moved
-from tunekit.errors import DataError, JobFailedError, SpecError, UnsupportedError
+from tunekit.errors import DataError, SpecError, UnsupportedError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample, Message, PromptExample
-from tunekit.graders import Grade, Grader, Sample
 from tunekit.spec import RFT, FullWeights, LastLayers, LoRA, Sampling
 from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training.models import load
-from tunekit.training.objectives.drawing import Drawn
 from tunekit.training.objectives.reinforcement import ReinforcementLearner, Reinforcing
-from tunekit.training.objectives.rewards import Group, Question, all_grades
+from tunekit.training.objectives.rewards import Group
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.serving import generate
 from tunekit.training.texts.rows import Tokens
@@ -257,17 +255,6 @@ def test_the_distance_is_zero_at_the_start_and_grows(make_run: MakeRun, adapter:
     assert found[-1] > 1e-6
 
 
-def test_a_step_without_a_gradient_changes_nothing_and_is_no_error(make_run: MakeRun) -> None:
-    run = make_run(prompts(), method=rft(grader=python("def grade(sample, item): return 0.7")), epochs=1)
-    result = train(run)
-    assert result is not None and result.state is JobState.SUCCEEDED
-    steps = events(run, "step")
-    assert [(event.gradient_norm, event.loss) for event in steps] == [(0.0, 0.0)] * len(steps)
-    assert all(event.metrics["zero_advantage_share"] == 1.0 for event in steps)
-    weights = load.load(run.artifact_path).model.state_dict()
-    assert all(not value.any() for name, value in weights.items() if "lora_B" in name)
-
-
 def test_an_encoder_decoder_learns(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run(
         prompts(),
@@ -280,64 +267,6 @@ def test_an_encoder_decoder_learns(make_run: MakeRun, tmp_path: Path) -> None:
     assert result is not None and result.state is JobState.SUCCEEDED, result
     found = rewards(run)
     assert sum(found[-4:]) > sum(found[:4])
-
-
-# --- graders that fail ----------------------------------------------------------------------------
-
-
-FAILS_ON = (
-    "def grade(sample, item):\n    if item['n'] in {}: raise ValueError('no idea')\n"
-    "    return len(sample['output_text'])"
-)
-
-
-def numbered(count: int = 8) -> list[PromptExample]:
-    return [row.replace(reference={"n": n}) for n, row in enumerate(prompts(count))]
-
-
-def test_rows_whose_grader_fails_are_left_out_and_named(make_run: MakeRun) -> None:
-    run = make_run(numbered(), method=rft(grader=python(FAILS_ON.format("[2]"))), epochs=1, batch_size=8)
-    result = train(run)
-    assert result is not None and result.state is JobState.SUCCEEDED
-    (step,) = events(run, "step")
-    assert step.metrics["grader_error_share"] == pytest.approx(1 / 8)
-    told = [event.message for event in events(run, "notice") if event.level == "warning"]
-    assert any(
-        "'row-2'" in text and "python_grader_runtime_error: ValueError in line 2" in text for text in told
-    )
-
-
-def test_a_grader_that_fails_for_most_rows_ends_the_run(make_run: MakeRun) -> None:
-    run = make_run(numbered(), method=rft(grader=python(FAILS_ON.format("[1, 2, 3, 4, 5]"))), batch_size=8)
-    with pytest.raises(JobFailedError, match="fails for more than half of 8 rows") as failed:
-        train(run)
-    assert len(failed.value.details["rows"]) == 5
-
-
-def test_an_answer_that_cannot_be_read_gets_nothing_and_is_counted(make_run: MakeRun) -> None:
-    grader = {**RIGHT, "input": "{{sample.output_json.answer}}"}
-    run = make_run(prompts(), method=rft(grader=grader), epochs=1)
-    result = train(run)
-    assert result is not None and result.state is JobState.SUCCEEDED
-    assert all(event.metrics["unreadable_share"] == 1.0 for event in events(run, "step"))
-    assert all(event.metrics["reward"] == 0.0 for event in events(run, "step"))
-
-
-def test_grading_stops_at_the_row_that_makes_it_too_many() -> None:
-    asked: list[Any] = []
-
-    class Broken(Grader):
-        def _grade(self, sample: Sample, item: Any) -> Grade:
-            asked.append(item)
-            return Grade.failed("model_grader_server_error", "down")
-
-    questions = [
-        Question(id=f"row-{n}", prompt=(1,), item={"n": n}, copies=2, max_tokens=1) for n in range(10)
-    ]
-    drawn = [Drawn(ids=(1,), log_prob=-1.0, stopped=True)] * 2
-    with pytest.raises(JobFailedError):
-        all_grades([(each, drawn) for each in questions], Broken(name="x"), lambda q, d: Sample("x"))
-    assert [item["n"] for item in asked] == [0, 1, 2, 3, 4, 5]
 
 
 # --- before there are weights ---------------------------------------------------------------------
@@ -367,16 +296,6 @@ def test_what_cannot_work_is_said_before_the_first_step(
     with pytest.raises(error, match=message):
         train(run)
     assert events(run, "step") == []
-
-
-def test_a_grader_that_fails_on_an_empty_answer_is_doubted(make_run: MakeRun) -> None:
-    source = "def grade(sample, item):\n    return sample['output_text'][0] == 'a'"
-    run = make_run(prompts(), method=rft(grader=python(source)), epochs=1)
-    train(run)
-    (report,) = events(run, "preflight")
-    assert any(
-        "fails on an empty answer" in text and "IndexError" in text for text in report.report["warnings"]
-    )
 
 
 def test_other_examples_are_refused(llama: Path) -> None:

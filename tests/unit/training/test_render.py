@@ -312,3 +312,27 @@ def test_stop_ids_join_tokenizer_template_and_config(tokenizer: Any) -> None:
 
 def test_a_model_without_a_template_can_be_made(tmp_path: Path) -> None:
     assert load.load(make_tiny_llama(tmp_path / "m", chat_template=None)).prompt_format == "text"
+
+
+GREETING = (Message(role="assistant", content="hello"),)
+
+
+@pytest.mark.parametrize("template", [CHAT_TEMPLATE, PLAIN, END_OUTSIDE, ENDLESS])
+def test_a_chat_may_begin_with_an_answer(with_template: Any, template: str) -> None:
+    tokenizer = with_template(template)
+    greeting = ChatExample(messages=GREETING)
+    tokens = render_example(tokenizer, greeting)
+    assert learned(tokenizer, tokens).removesuffix("<|im_end|>").removesuffix("<|endoftext|>") == "hello"
+    assert is_served_as_trained(tokenizer, greeting)
+
+
+def test_what_a_template_writes_before_a_first_answer_is_not_learned(with_template: Any) -> None:
+    tokenizer = with_template("<|im_start|>system\nYou are nice.<|im_end|>\n" + PLAIN)
+    tokens = render_example(tokenizer, ChatExample(messages=(*GREETING, *CHAT[1:])))
+    assert learned(tokenizer, tokens) == "hello<|im_end|>uno<|im_end|>dos<|im_end|>"
+
+
+def test_a_prompt_without_messages_is_refused_by_name(tokenizer: Any) -> None:
+    with pytest.raises(DataError, match="the prompt has no messages") as caught:
+        render_prompt(tokenizer, ())
+    assert caught.value.field == "messages"

@@ -61,7 +61,7 @@ def go_on(tmp_path: Path, llama: Path) -> GoOn:
             revision=begins.revision,
             warm_start=begins.artifact,
             warm_start_fingerprint=begins.artifact_fingerprint,
-            spec=spec,
+            spec=begins.spec,
             python=sys.executable,
             threads=1,
             created_at=0.0,
@@ -85,6 +85,19 @@ class TestAdapters:
         assert first_loss(fresh) == pytest.approx(losses(first)[0])
         config = json.loads((again.artifact_path / "adapter_config.json").read_text())
         assert config["r"] == 4, "rank and layers are those of the artifact, where the spec leaves them open"
+
+    def test_the_rate_and_what_is_told_are_those_of_the_adapter_that_is_trained(
+        self, first: RunDirectory, go_on: GoOn
+    ) -> None:
+        alike = go_on(None, name="alike", method=SFT_LORA, learning_rate="auto")
+        again = go_on(first.path.name, learning_rate="auto")
+        for run in (alike, again):
+            train(run)
+        (asked,), (found,) = (events(run, "preflight") for run in (alike, again))
+        assert found.report["learning_rate"] == asked.report["learning_rate"]
+        card = read_card(again.artifact_path)
+        assert card.resolved["rank"] == 4
+        assert card.spec.method == SFT(adapter=LoRA(rank=4, alpha=8))
 
     def test_with_a_rate_of_almost_nothing_it_is_the_earlier_adapter(
         self, first: RunDirectory, go_on: GoOn
@@ -181,7 +194,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         ("earlier", "error"),
-        [("run-" + "e" * 20, NotFoundError), ("/nowhere/at/all", ModelError), ("", RefError)],
+        [("run-" + "e" * 20, NotFoundError), ("/nowhere/at/all", NotFoundError), ("", RefError)],
     )
     def test_what_is_not_there(self, go_on: GoOn, earlier: str, error: type[Exception]) -> None:
         with pytest.raises(error):

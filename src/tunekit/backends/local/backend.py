@@ -28,7 +28,7 @@ from tunekit.backends.base import (
     SubmitRequest,
 )
 from tunekit.backends.capabilities import Capabilities
-from tunekit.backends.local import launch, models, packages, questions, warm_start
+from tunekit.backends.local import launch, models, options, packages, questions, warm_start
 from tunekit.backends.local.worker import InferenceWorker
 from tunekit.errors import (
     JobFailedError,
@@ -87,7 +87,7 @@ class LocalBackend(Backend):
                 "delete_artifacts",
             }
         ),
-        options=frozenset({"revision"}),
+        options=options.NAMES,
         spec_fields=frozenset(
             {"too_long", "warm_start", "early_stopping", "range-test", "max_seconds", "max_usd"}
         ),
@@ -249,9 +249,7 @@ class LocalBackend(Backend):
             graders.parse(request.spec.method.grader)  # what is wrong with it is said here and now
         if self._devices > 1 and self._strategy == "fsdp":
             refuse_sharing_out(request.spec)
-        revision = request.spec.options.get("revision")
-        if revision is not None and not isinstance(revision, str):
-            raise SpecError(f"option 'revision' is {revision!r}", hint="give a hub revision as a string")
+        revision = options.checked_revision(request.spec)
         begins = warm_start.beginning_of(
             request.model, request.spec, revision=revision, runs=self._settings.runs, hashes=self._hashes
         )
@@ -268,7 +266,7 @@ class LocalBackend(Backend):
             revision=begins.revision,
             warm_start=begins.artifact,
             warm_start_fingerprint=begins.artifact_fingerprint,
-            spec=request.spec,
+            spec=begins.spec,
             python=self._python,
             threads=self._threads,
             devices=self._devices,
@@ -319,6 +317,7 @@ class LocalBackend(Backend):
 
     def _resume(self, job_id: str) -> None:
         run = self._run(job_id)
+        models.require_can_go_on(run)
         run.withdraw_pause()
         self._ensure_running(run)
 

@@ -36,6 +36,9 @@ _WANTED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _SECRET = re.compile(r"KEY|SECRET|PASSWORD|PASSWD|CREDENTIAL|TOKEN", re.IGNORECASE)
+# Threads that wait for each other spin for a while (libgomp: 300,000 rounds), which on a machine with other work keeps
+# from its core the one that they wait for: docs/performance.md, "Beside other work". What the host sets counts.
+_PATIENCE = {"GOMP_SPINCOUNT": "10000"}
 _HUB_TOKENS = frozenset({"HF_TOKEN", "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN"})
 
 
@@ -92,7 +95,9 @@ def child_environment(threads: int) -> dict[str, str]:
         kept["PYTHONPATH"] = os.pathsep.join(
             os.path.abspath(part) for part in kept["PYTHONPATH"].split(os.pathsep) if part
         )
-    return {**kept, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    arithmetic = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    patience = {} if "OMP_WAIT_POLICY" in kept else _PATIENCE
+    return {**patience, **kept, **CHILD_ENVIRONMENT, **arithmetic}
 
 
 def reap(child: subprocess.Popen[bytes]) -> None:

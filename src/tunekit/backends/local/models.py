@@ -12,8 +12,10 @@ import re
 from pathlib import Path
 
 from tunekit import _files
-from tunekit.errors import ModelError, NotFoundError
+from tunekit.errors import ModelError, NotFoundError, SpecError
+from tunekit.events import JobState
 from tunekit.training.models import fingerprint
+from tunekit.training.run.rundir import RunDirectory
 
 RUN_ID = re.compile(r"run-[0-9a-f]{20}(-[1-9][0-9]*)?\Z")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?\Z")
@@ -29,8 +31,8 @@ def resolve(model: str, runs: Path) -> str:
         runs: Directory that holds the run directories.
 
     Raises:
-        NotFoundError: A run that does not exist or has no model (yet).
-        ModelError: A directory that holds no model, or a string that is neither directory, run nor hub id.
+        NotFoundError: A run that does not exist or has no model (yet); a string that is neither directory nor hub id.
+        ModelError: What is there is no directory that holds a model.
     """
     if RUN_ID.match(model):
         return str(_artifact(model, runs))
@@ -44,8 +46,9 @@ def resolve(model: str, runs: Path) -> str:
             f"{model!r} is a file, not a model directory", hint="give the directory that holds config.json"
         )
     if model.startswith((".", "/", "~")) or not _HUB_ID.match(model) or _reads_as_path(model):
-        raise ModelError(
+        raise NotFoundError(
             f"no model directory at {model!r} (looked in {str(path.absolute())!r})",
+            backend="local",
             hint="give a directory that holds config.json and *.safetensors, or a hub id such as 'Qwen/Qwen3-0.6B'",
         )
     return model
@@ -66,6 +69,13 @@ def identify(model: str, hashes: fingerprint.Hashes) -> str:
         return model
     with _files.storage_errors(f"cannot read model directory {model!r}", hint=_READABLE):
         return fingerprint.of_model(path, hashes)
+
+
+def require_can_go_on(run: RunDirectory) -> None:
+    """Raise `SpecError` if a run has ended without a model; it never goes on."""
+    if over := _ended_without(run):
+        why, hint = over
+        raise SpecError(f"local run {run.path.name!r} cannot be resumed: it {why}", hint=hint)
 
 
 def is_adapter(model: str) -> bool:
@@ -103,11 +113,28 @@ def _artifact(run_id: str, runs: Path) -> Path:
         )
     artifact = run / "artifact"
     if not artifact.is_dir():
+        if over := _ended_without(RunDirectory(run)):
+            why, hint = over
+            raise NotFoundError(f"local run {run_id!r} has no model: it {why}", hint=hint)
         raise NotFoundError(
             f"local run {run_id!r} has no model (yet)",
             hint="wait for it with FineTuneJob.attach(...).result()",
         )
     return artifact
+
+
+def _ended_without(run: RunDirectory) -> tuple[str, str] | None:
+    """Why a run has no model and never will, and what to do; None if that cannot be said of it."""
+    result = run.result()
+    if result is None or result.state is JobState.SUCCEEDED:
+        return None
+    if result.state is JobState.CANCELLED:
+        return (
+            f"was {result.message or 'cancelled'}",
+            "submit the same spec and data again: that is a new attempt, from the beginning; checkpoints serve the run "
+            "that made them, so next time use pause() where a job is to go on",
+        )
+    return f"failed: {result.message}", result.hint or "look at the job's events for what came before"
 
 
 def _check_directory(path: Path) -> None:

@@ -13,7 +13,8 @@ from tunekit.examples import message_to_dict
 def question(request: GenerateRequest) -> dict[str, Any]:
     """A prompt to be answered."""
     tools = [dict(tool) for tool in request.tools]
-    return {"prompt": _prompt(request.prompt), "tools": tools, "seed": request.seed}
+    asked = {"prompt": _prompt(request.prompt), "tools": tools, "seed": request.seed}
+    return {**asked, "continues": True} if request.continues else asked
 
 
 def generation(answer: Mapping[str, Any]) -> Generation:

@@ -18,6 +18,7 @@ from tunekit.refs import ModelRef
 from tunekit.spec import LoRA, TuneSpec
 from tunekit.training.models import fingerprint
 from tunekit.training.saving.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card
+from tunekit.training.saving.card_check import require_as_saved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,12 @@ class Beginning:
         revision: Hub revision of the base.
         artifact: Absolute path of the artifact that it goes on from, or "".
         artifact_fingerprint: `fingerprint.of_model` of that.
+        spec: The recipe, with the adapter that the artifact has in place of what was left open.
     """
 
     model: str
     revision: str | None
+    spec: TuneSpec
     artifact: str = ""
     artifact_fingerprint: str = ""
 
@@ -51,7 +54,8 @@ def beginning_of(
 
     Raises:
         NotFoundError: A run that does not exist or has no model (yet).
-        ModelError: The target is no model that can be trained, or not the one that the artifact was made from.
+        ModelError: The target is no model that can be trained, or not the one that the artifact was made from; a weight
+            file of the artifact has changed since it was saved.
         SpecError: The artifact is one of another backend, or the spec asks for another adapter than it has.
     """
     base = models.resolve(target, runs)
@@ -62,26 +66,29 @@ def beginning_of(
         )
     if spec.warm_start is None:
         begun = Path(base) if is_artifact(Path(base)) else None
-        return _from(base, revision, begun, hashes)
+        return _from(base, revision, begun, spec, hashes)
     artifact = _artifact(ModelRef(spec.warm_start), runs)
     card = read_card(artifact)
     if card.kind == "full":
         if Path(base) != artifact:
             known = {card.base_fingerprint, *(parent.base_fingerprint for parent in card.parents)}
             _require_same_base(base, revision, card, known)
-        return _from(str(artifact), None, artifact, hashes)
+        return _from(str(artifact), None, artifact, spec, hashes)
     revision = revision or card.revision
     _require_same_base(base, revision, card, {card.base_fingerprint})
-    _require_same_adapter(spec, card, artifact)
-    return _from(base, revision, artifact, hashes)
+    return _from(base, revision, artifact, _with_adapter_of(artifact, card, spec), hashes)
 
 
-def _from(model: str, revision: str | None, artifact: Path | None, hashes: fingerprint.Hashes) -> Beginning:
+def _from(
+    model: str, revision: str | None, artifact: Path | None, spec: TuneSpec, hashes: fingerprint.Hashes
+) -> Beginning:
     if artifact is None:
-        return Beginning(model=model, revision=revision)
+        return Beginning(model=model, revision=revision, spec=spec)
+    require_as_saved(read_card(artifact), artifact, hashes)
     return Beginning(
         model=model,
         revision=revision,
+        spec=spec,
         artifact=str(artifact),
         artifact_fingerprint=models.identify(str(artifact), hashes),
     )
@@ -115,8 +122,11 @@ def _require_same_base(base: str, revision: str | None, card: Card, known: set[s
         )
 
 
-def _require_same_adapter(spec: TuneSpec, card: Card, artifact: Path) -> None:
-    """What the artifact has is kept; a spec may leave it open (at its defaults) or say the same."""
+def _with_adapter_of(artifact: Path, card: Card, spec: TuneSpec) -> TuneSpec:
+    """What the artifact has is kept; a spec may leave it open (at its defaults) or say the same.
+
+    The rules for the rate, the card and the report look at the spec, so it names the adapter that is trained.
+    """
     adapter = getattr(spec.method, "adapter", None)
     if not isinstance(adapter, LoRA):
         raise SpecError(
@@ -137,6 +147,9 @@ def _require_same_adapter(spec: TuneSpec, card: Card, artifact: Path) -> None:
                 f"adapter.{name} is {brief(getattr(adapter, name))}, and that of warm_start is {brief(_plain(value))}",
                 hint="leave the adapter at LoRA(): it is that of the artifact",
             )
+    known = {name: had[name] for name in ("rank", "alpha", "dora", "rslora")}
+    method = spec.method.model_copy(update={"adapter": adapter.model_copy(update=known)})
+    return spec.model_copy(update={"method": method})
 
 
 def _described(artifact: Path) -> dict[str, Any]:

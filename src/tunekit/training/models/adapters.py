@@ -72,7 +72,7 @@ def _begun(model: Any, adapter: LoRA, seed: int) -> Any:
     _require_targets(model, adapter.target_modules)
     rank: Any = adapter.rank  # a number by now: the recipe has settled "auto"
     # PEFT declares alpha as int and computes with any number.
-    alpha: Any = adapter.alpha if adapter.alpha is not None else 2 * rank
+    alpha: Any = adapter.alpha_at(rank)
     config = LoraConfig(
         task_type=_task_type(model),
         r=rank,

@@ -1,7 +1,8 @@
 """Which model it was. Knows the files of a model directory; no tensor, no run.
 
-Two questions are asked. A submission asks whether this is the same model in every respect (`of_model`: weights,
-configuration, tokenizer, template). An adapter asks whether these are the weights it was trained on (`of_base`).
+Three questions are asked. A submission asks whether this is the same model in every respect (`of_model`: weights,
+configuration, tokenizer, template). An adapter asks whether these are the weights it was trained on (`of_base`). A card
+asks whether the weights beside it are those that were saved with it (`of_weight_files`).
 """
 
 from __future__ import annotations
@@ -64,6 +65,22 @@ def of_base(directory: Path | None, commit: str | None) -> str:
     if directory is not None:
         return of_weights(directory)
     return f"{_COMMIT}{commit}" if commit else ""
+
+
+def of_weight_files(directory: Path, hashes: Hashes | None = None) -> dict[str, str]:
+    """SHA-256 of every safetensors file right in a directory, by name.
+
+    Args:
+        directory: An artifact.
+        hashes: What is known already; it is added to.
+
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    hashes = {} if hashes is None else hashes
+    with _files.storage_errors(f"cannot read the weights in {str(directory)!r}"):
+        paths = sorted(path for path in directory.glob("*.safetensors") if path.is_file())
+        return {path.name: _sha256(path, hashes) for path in paths}
 
 
 def commit_in(fingerprint: str) -> str | None:

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tunekit.errors import NotFoundError
+
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 _TEXTS = ["*.json", "*.jinja", "*.txt", "*.model", "*.spm", "*.tiktoken"]
@@ -34,7 +36,8 @@ def fetched_texts(source: str, revision: str | None) -> Path:
         revision: Branch, tag or commit.
 
     Raises:
-        OSError: It is not in the cache, and cannot be fetched.
+        NotFoundError: It is not in the cache, and the hub cannot be reached or has no such model.
+        OSError: It cannot be fetched for another reason.
         ValueError: It is no hub id.
     """
     return _fetched(source, revision, _TEXTS)
@@ -44,6 +47,7 @@ def fetch_weights(source: str, directory: Path) -> None:
     """Fetch the weights of a model whose `fetched_texts` lie in `directory`: what its index names, or the only file.
 
     Raises:
+        NotFoundError: As for `fetched_texts`.
         OSError: They cannot be fetched.
     """
     index = directory / "model.safetensors.index.json"
@@ -56,15 +60,30 @@ def fetch_weights(source: str, directory: Path) -> None:
 
 def _fetched(source: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-    return Path(
-        snapshot_download(
+    try:
+        found = snapshot_download(
             source,
             revision=revision,
             allow_patterns=patterns,
             ignore_patterns=_ELSEWHERE,
             local_files_only=not is_reachable(),
         )
+    except GatedRepoError:
+        raise  # the hub says where to ask for access
+    except LocalEntryNotFoundError as error:
+        raise _unknown(source, revision, "a model in the hub's cache, and the hub is not reached") from error
+    except RepositoryNotFoundError as error:
+        raise _unknown(source, revision, "a model of the hub that you may read") from error
+    return Path(found)
+
+
+def _unknown(source: str, revision: str | None, nor: str) -> NotFoundError:
+    return NotFoundError(
+        f"{source!r}{f' at revision {revision!r}' if revision else ''} is neither a directory here nor {nor}",
+        hint="check the spelling; give a directory that holds config.json and *.safetensors, or the id of a hub model "
+        "such as 'Qwen/Qwen3-0.6B', where the hub can be reached or has been asked for it before",
     )
 
 

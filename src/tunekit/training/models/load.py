@@ -31,7 +31,7 @@ from tunekit.training.models.model_files import (
 from tunekit.training.models.model_files import local_directory as local_directory
 from tunekit.training.probe.probed import ProbedModel
 from tunekit.training.saving.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card
-from tunekit.training.saving.card_check import require_as_trained
+from tunekit.training.saving.card_check import require_as_saved, require_as_trained
 from tunekit.training.texts import render
 from tunekit.training.texts.template import Template, stop_ids
 
@@ -91,8 +91,8 @@ def load(
         head: What a base model must end in; "none" is enough for its states.
 
     Raises:
-        ModelError: It is not a model, something it needs is missing, or its template is not the one it was trained
-            with; the message names what.
+        ModelError: It is not a model, something it needs is missing, or an artifact's weights or template are not
+            those that it was saved with; the message names what.
     """
     directory = local_directory(source)
     if directory is not None and is_artifact(directory):
@@ -330,6 +330,8 @@ def load_beside(other: LoadedModel, directory: Path, name: str) -> LoadedModel:
 
 def _opened(directory: Path) -> tuple[Card, Template]:
     card = read_card(directory)
+    require_directory(directory)
+    require_as_saved(card, directory)
     tokenizer = load_tokenizer(directory)
     require_as_trained(card, directory, tokenizer)
     return card, Template.of(tokenizer)

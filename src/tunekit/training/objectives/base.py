@@ -61,7 +61,15 @@ class Loss:
 
 
 class Learner(ABC, Generic[R]):
-    """A method with the model at hand."""
+    """A method with the model at hand.
+
+    Class attributes:
+        idle_reason: Why the rows of a step need not teach anything (see `teaches`); "" where they always must.
+        idle_hint: What to do about that.
+    """
+
+    idle_reason: ClassVar[str] = ""
+    idle_hint: ClassVar[str] = ""
 
     def prepared(self, rows: Sequence[R], untrained: Untrained) -> list[R]:
         """The rows with what only the untrained model can tell, such as a reference's log-probabilities.
@@ -129,13 +137,22 @@ class Objective(ABC, Generic[R]):
         return None
 
     def shortened(self, row: R, max_length: int) -> R | None:
-        """A row that is too long with its prompt cut from the left, or None where that does not help.
+        """A row that is too long with its prompt cut from the left, or None where that does not help. For plain texts.
 
         Args:
             row: The row.
             max_length: Longest text in tokens.
         """
         return None
+
+    def rewritten(self, row: R, example: Example) -> R:
+        """A row anew, from its example with less of a prompt. For chats, which the template must write as a whole.
+
+        Args:
+            row: The row as it was.
+            example: Its shortened example.
+        """
+        return self.row(example)
 
     def facts(self, rows: Sequence[R], stop_ids: Sequence[int]) -> dict[str, Any]:
         """What the report before the first step says of the rows beside their number and length; JSON-ready.

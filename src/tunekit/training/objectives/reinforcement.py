@@ -131,6 +131,10 @@ class Reinforcing(Objective[Question]):
             return None
         return replace(row, prompt=kept + row.prompt[len(kept) :][-room:])
 
+    def rewritten(self, row: Question, example: Example) -> Question:
+        """See `Objective.rewritten`. The grader reads the question as it was."""
+        return replace(self.row(example), item=row.item)
+
     def facts(self, rows: Sequence[Question], stop_ids: Sequence[int]) -> dict[str, Any]:
         """See `Objective.facts`."""
         decode = self.texts.template.tokenizer.decode
@@ -183,6 +187,11 @@ class ReinforcementLearner(Learner[Any]):
     stops: tuple[int, ...]
     start: Weights
     warn: Callable[[str], object]
+    idle_reason: ClassVar[str] = "all answers to a question got the same reward, whatever they said"
+    idle_hint: ClassVar[str] = (
+        "let the grader tell answers apart, for example by giving part of the points; if it does, the questions may be "
+        "too easy or too hard for this model, or answers too much alike: raise group_size or temperature"
+    )
 
     def drawn(self, rows: Sequence[Question], passes: Passes) -> list[Group]:
         """See `Learner.drawn`: a group of answers to each question, or one greedy answer where it is evaluated."""

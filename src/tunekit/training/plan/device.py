@@ -31,6 +31,11 @@ class Device:
         """Whether this is the host's processor."""
         return self.name == "cpu"
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """All the memory of an accelerator; None for the host's processor."""
+        return None if self.is_cpu else int(torch.cuda.get_device_properties(self.name).total_memory)
+
     def autocast(self) -> AbstractContextManager[Any]:
         """Around a forward pass: matrix products in `compute_dtype`."""
         if self.compute_dtype is None:

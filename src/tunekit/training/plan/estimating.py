@@ -15,7 +15,11 @@ _SHARE_OF_PEAK = 0.45  # what benchmarks/train_cpu.py shows; small models and sh
 
 
 def spare_memory(training: Training, device: Device, log: EventLog) -> Estimate:
-    """Compute activations twice where that was asked for, or where they would not fit."""
+    """Compute activations twice where that was asked for, or where they would not fit.
+
+    Raises:
+        SpecError: There is not even room for the gradients and moments.
+    """
     model, wanted = training.model, training.spec.gradient_checkpointing
     longest = max(row.length for row in training.rows)
     rows = max(1, min(training.recipe.micro_rows, training.recipe.micro_tokens // longest))
@@ -28,6 +32,7 @@ def spare_memory(training: Training, device: Device, log: EventLog) -> Estimate:
         shares=ranks.count if ranks.in_step else 1,
     )
     needed, free = estimate(), ranks.share(memory.free_bytes(device, processes=ranks.count))
+    memory.require_room(needed, free)
     if wanted == "auto":
         wanted = not memory.fits(needed, free)
     if wanted:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tunekit.errors import SpecError
 from tunekit.training.plan.device import Device
 
 _MEMINFO = Path("/proc/meminfo")
@@ -79,6 +80,19 @@ def fits(needed: Estimate, free: int | None) -> bool:
     return free is None or needed.total - needed.weights <= _SPARE * free
 
 
+def require_room(needed: Estimate, free: int | None) -> None:
+    """Refuse a run whose gradients and moments alone are more than there is: the kernel would end it, again and again.
+
+    Raises:
+        SpecError: They are.
+    """
+    if free is not None and needed.states > free:
+        raise SpecError(
+            f"the gradients and moments of what is trained take {needed.states >> 20} MB, and {free >> 20} MB are free",
+            hint="train fewer weights (LoRA, a lower rank, fewer layers), or on a machine with more memory",
+        )
+
+
 def compute_activations_twice(model: Any) -> None:
     """Keep only what each layer reads, and compute the rest again for the backward pass."""
     # transformers has renamed it within version 5; by the old name it warns.
@@ -110,8 +124,10 @@ def _machine() -> int | None:
 
 
 def _container() -> int | None:
-    """What a cgroup leaves, where there is one with a limit (cgroup v2, memory.max and memory.current)."""
+    """What a cgroup leaves, where there is one with a limit (cgroup v2); the kernel takes back files it has cached."""
     try:
-        return int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text())
-    except (OSError, ValueError):
+        limit, used = (int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        return limit - used + int(stat["inactive_file"])
+    except (OSError, ValueError, KeyError):
         return None

@@ -6,6 +6,7 @@ Fail here rather than warn: a run whose answers were cut, or whose model never l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from tunekit.errors import DataError, ModelError, UnsupportedError
@@ -17,6 +18,14 @@ _NAMED = 10
 
 R = TypeVar("R", bound=Row)
 TooLong: TypeAlias = Literal["error", "drop", "truncate_prompt"]
+
+_EVEN: dict[TooLong, str] = {
+    "error": "",
+    "drop": ", and none is left without them",
+    "truncate_prompt": " even where their prompts say next to nothing (answers, system prompts, tools and the template "
+    "are not cut)",
+}
+"""What a policy has done about rows that are too long, where it did not help."""
 
 
 def refuse_compile(spec: TuneSpec) -> None:
@@ -62,52 +71,65 @@ def require_known(rows: Sequence[Row], *, embeddings: int) -> None:
 def fitting(
     rows: Sequence[R],
     *,
-    max_length: int,
+    asked: int | None,
+    limit: int,
     too_long: TooLong,
-    shortened: Callable[[R, int], R | None],
+    shortened: Callable[[Sequence[R], int], Sequence[R | None]],
     part: str,
 ) -> tuple[list[R], list[str]]:
     """The rows that the model takes, by the policy for longer ones, and what was done to get there.
 
     Args:
         rows: Rows with a target.
-        max_length: Longest text in tokens.
+        asked: `TuneSpec.max_length`.
+        limit: Longest text that the model takes, in tokens.
         too_long: The policy, as in `TuneSpec.too_long`.
-        shortened: Cuts the prompt of a row from the left; None where that does not help.
+        shortened: Leaves out of the prompts of rows what makes them longer than that; None where it does not help.
         part: Of the data, for messages.
 
     Raises:
         DataError: A row is too long, or is so without its prompt, or none is left; the message names the rows.
     """
+    max_length = min(asked or limit, limit)
     long = [row for row in rows if row.longest > max_length]
     if not long:
         return list(rows), []
-    if too_long == "error":
-        raise _too_long(long, rows, max_length, part)
+    refused = partial(_too_long, rows=rows, asked=asked, limit=limit, too_long=too_long, part=part)
     said = f"{len(long)} of {len(rows)} {part} rows are longer than {max_length} tokens and"
-    if too_long == "drop":
-        kept = [row for row in rows if row.longest <= max_length]
-        if not kept:
-            raise _too_long(long, rows, max_length, part)
-        return kept, [f"{said} are left out: {names(long)}"]
-    fitted = [shortened(row, max_length) if row.longest > max_length else row for row in rows]
-    hopeless = [row for row, cut in zip(rows, fitted, strict=True) if cut is None]
-    if hopeless:
-        raise _too_long(hopeless, rows, max_length, part, even="without their prompts")
-    return [row for row in fitted if row is not None], [
-        f"{said} lose the beginning of their prompts: {names(long)}"
-    ]
+    if too_long == "truncate_prompt":
+        cut = dict(zip(map(id, long), shortened(long, max_length), strict=True))
+        hopeless = [row for row in long if cut[id(row)] is None]
+        if hopeless:
+            raise refused(hopeless)
+        fitted = [cut.get(id(row)) or row for row in rows]
+        lost = sum(row.longest for row in rows) - sum(row.longest for row in fitted)
+        return fitted, [
+            f"{said} lose the beginning of their prompts, {lost} tokens in all (of chats, what the oldest messages "
+            f"say): {names(long)}"
+        ]
+    kept = [row for row in rows if row.longest <= max_length]
+    if too_long == "error" or not kept:
+        raise refused(long)
+    return kept, [f"{said} are left out: {names(long)}"]
 
 
 def _too_long(
-    long: Sequence[Row], rows: Sequence[Row], max_length: int, part: str, *, even: str = ""
+    long: Sequence[Row], *, rows: Sequence[Row], asked: int | None, limit: int, too_long: TooLong, part: str
 ) -> DataError:
+    """What rows are too long for, and the ways out that were not tried yet."""
     longest = max(row.longest for row in long)
+    others = [repr(policy) for policy in ("drop", "truncate_prompt") if policy != too_long]
+    even = _EVEN[too_long]
+    wider = (
+        f"raise max_length (the model takes {limit})"
+        if asked and asked < limit
+        else "take a model with a longer context"
+    )
     return DataError(
-        f"{len(long)} of {len(rows)} {part} rows are longer than {max_length} tokens{even and ' even ' + even} "
+        f"{len(long)} of {len(rows)} {part} rows are longer than {min(asked or limit, limit)} tokens{even} "
         f"(the longest has {longest}): {names(long)}",
-        hint="shorten or drop these rows (too_long='drop' or 'truncate_prompt'), raise max_length, or take a model "
-        "with a longer context; tunekit never cuts an answer (of RFT, room for max_tokens is part of a row)",
+        hint=f"shorten these rows, set too_long={' or '.join(others)}, or {wider}; "
+        "tunekit never cuts an answer (of RFT, room for max_tokens is part of a row)",
     )
 
 

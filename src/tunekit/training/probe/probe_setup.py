@@ -6,7 +6,6 @@ Rows come before weights, so that what is wrong with the data is found in second
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -169,9 +168,10 @@ def prepared(
         model = _frozen(base, device)
         fit = partial(
             preflight.fitting,
-            max_length=min(spec.max_length or sys.maxsize, load.model_max_length(model)),
+            asked=spec.max_length,
+            limit=load.model_max_length(model),
             too_long=spec.too_long,
-            shortened=objective.shortened,
+            shortened=lambda long, most: [objective.shortened(row, most) for row in long],
         )
         rows, cut = fit(preflight.with_target(read, part="training"), part="training")
         validation, cut_too = fit(held_out, part="validation")

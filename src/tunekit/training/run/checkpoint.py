@@ -86,9 +86,11 @@ class TrainingState(BaseModel):
             keep and none that could be restored at the wrong moment.
         trained_tokens: Real tokens trained on so far.
         seconds: Wall time of training so far.
+        idle_steps: How many of the last steps, one after the other, had nothing to learn from.
         metrics: Last known numbers by name.
-        evaluated: The last step after which the validation rows were looked at.
-        best: The best of these evaluations, where the spec asks for early stopping.
+        evaluated: The last step after which the validation rows were looked at; -1 if they never were.
+        untrained: The evaluation before the first step, where the spec asks for early stopping.
+        best: The best of those after it, whose weights may be published.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,8 +99,10 @@ class TrainingState(BaseModel):
     rng: Literal["seed-and-step"] = "seed-and-step"
     trained_tokens: int = 0
     seconds: float = 0.0
+    idle_steps: int = 0
     metrics: dict[str, float] = {}
-    evaluated: int = 0
+    evaluated: int = -1
+    untrained: Best | None = None
     best: Best | None = None
 
 

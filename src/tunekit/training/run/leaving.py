@@ -1,9 +1,10 @@
 """When a training process leaves early. Knows signals, the run's markers and the host; knows no step and no torch.
 
-A trainer asks between two forward passes, which is soon enough for a cancel or a pause. SIGTERM has a deadline (25 s,
-below the 30 s that Kubernetes and gunicorn give), so it also breaks into the middle of whatever is marked with
-`at_once`: there nothing has been changed yet. Where even that does not come through, because one call into C (or the
-save) takes longer than the deadline, the process ends as it is: the newest checkpoint is as good as after a kill.
+A trainer asks between two forward passes and while graders work, which is soon enough for a cancel or a pause. SIGTERM
+has a deadline (25 s, below the 30 s that Kubernetes and gunicorn give), so it also breaks into the middle of whatever
+is marked with `at_once`: there nothing has been changed yet. Where even that does not come through, because one call
+into C (or the save) takes longer than the deadline, the process ends as it is: the newest checkpoint is as good as
+after a kill.
 """
 
 from __future__ import annotations

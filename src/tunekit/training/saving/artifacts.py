@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from tunekit import _files
 from tunekit.errors import ModelError
 from tunekit.spec import TuneSpec, parse_model
+from tunekit.training.models import fingerprint
 from tunekit.training.models.classes import Classes
 from tunekit.training.models.families import Family
 
@@ -56,6 +57,8 @@ class Card(BaseModel):
         method: Type of the method, such as "sft".
         prompt_format: How prompt/completion pairs were written; "auto" is resolved.
         chat_template_sha256: SHA-256 of the chat template in training, or "" if there was none. Checked again at load.
+        chat_template_date: The day that the template takes for today, in training and ever after; "" if it writes none.
+        weights_sha256: SHA-256 of every weight file beside the card, by name. Checked again at load.
         stop_token_ids: Tokens that end an answer.
         max_length: Longest sequence the model takes when it is served, in tokens.
         labels: Of a classifier, the names of its classes in the order of its outputs; else empty.
@@ -82,6 +85,8 @@ class Card(BaseModel):
     method: str
     prompt_format: Literal["chat", "text"]
     chat_template_sha256: str
+    chat_template_date: str = ""
+    weights_sha256: dict[str, str] = {}
     stop_token_ids: tuple[int, ...]
     max_length: int
     labels: tuple[str, ...] = ()
@@ -104,7 +109,9 @@ class Card(BaseModel):
     @property
     def causes(self) -> dict[str, Any]:
         """What decides the numbers of a run, JSON-ready; versions are left out, so that an upgrade may resume."""
-        return self.model_dump(mode="json", exclude={"versions", "run_id", "key"})
+        return self.model_dump(
+            mode="json", exclude={"versions", "run_id", "key", "weights_sha256", "chat_template_date"}
+        )
 
 
 def is_artifact(path: Path) -> bool:
@@ -134,14 +141,14 @@ def read_card(path: Path) -> Card:
     return card
 
 
-def lineage(path: Path, fingerprint: str) -> tuple[Parent, ...]:
+def lineage(path: Path, known_as: str) -> tuple[Parent, ...]:
     """The parents of what goes on from an artifact: that one and its own.
 
     Raises:
         ModelError: There is no card, or it is damaged.
     """
     card = read_card(path)
-    here = Parent(run_id=card.run_id, fingerprint=fingerprint, base_fingerprint=card.base_fingerprint)
+    here = Parent(run_id=card.run_id, fingerprint=known_as, base_fingerprint=card.base_fingerprint)
     return (here, *card.parents)
 
 
@@ -179,7 +186,7 @@ def write(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
         directory: Empty.
         model: As for `publish`.
         tokenizer: As for `publish`.
-        card: As for `publish`.
+        card: As for `publish`; what it says of the weight files is that of those written here.
     """
     if card.kind == "adapter":
         _save_adapter_weights(directory, model)
@@ -187,7 +194,8 @@ def write(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
         if not card.labels:  # saved by transformers along with the weights
             model.generation_config = generation_config(model, card.stop_token_ids)
         model.save_pretrained(directory)
-    _save_the_rest(directory, model, tokenizer, card)
+    written = fingerprint.of_weight_files(directory)
+    _save_the_rest(directory, model, tokenizer, card.model_copy(update={"weights_sha256": written}))
 
 
 def rehearse(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:

@@ -1,7 +1,7 @@
 """Whether the files of an artifact still say what its card says. Knows the files; loads no weights.
 
-A template, a stop token or a name of a class that has changed since training makes answers worse, and nothing else
-would say so.
+A weight, a template, a stop token or a name of a class that has changed since training makes answers worse, and nothing
+else would say so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,39 @@ from pathlib import Path
 from typing import Any
 
 from tunekit.errors import ModelError
+from tunekit.training.models import fingerprint
 from tunekit.training.saving.artifacts import Card, template_sha256
+
+
+def require_as_saved(card: Card, directory: Path, hashes: fingerprint.Hashes | None = None) -> None:
+    """Hold every byte of the weight files against the card.
+
+    Costs a second for each 1.5 GB on one core (x86 with SHA instructions, file in memory): nothing to speak of for an
+    adapter, ten seconds for a whole model of 8 billion weights in bf16.
+
+    Args:
+        card: The artifact's card.
+        directory: The artifact.
+        hashes: What is known already; it is added to.
+
+    Raises:
+        ModelError: A file is missing, changed, or none of those that were saved.
+        StorageError: A file cannot be read.
+    """
+    saved, found = card.weights_sha256, fingerprint.of_weight_files(directory, hashes)
+    if found == saved:
+        return
+    name = min(name for name, _ in found.items() ^ saved.items())
+    if name not in found:
+        what = "is missing"
+    elif name not in saved:
+        what = "is none of those that its card lists"
+    else:
+        what = "has changed since it was saved"
+    raise ModelError(
+        f"the weight file {name!r} in {str(directory)!r} {what}",
+        hint="copy the whole artifact directory again from where it was made, or tune again",
+    )
 
 
 def require_as_trained(card: Card, directory: Path, tokenizer: Any) -> None:

@@ -52,6 +52,11 @@ def _what(card: Card) -> Iterator[str]:
         yield f"- Classes: {len(card.labels)}" + (", several may hold at once" if card.multi_label else "")
     else:
         yield f"- Prompts: {'the chat template' if card.prompt_format == 'chat' else 'text as it is'}"
+        if card.chat_template_date:
+            yield (
+                f"- Date: the chat template writes today's date into prompts; here that is always "
+                f"{card.chat_template_date}, as in training"
+            )
     yield "- Licence: unknown; that of the base model and of the data apply"
     if card.parents:
         yield f"- Goes on from {len(card.parents)} earlier model(s), named in `tunekit.json`"

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from tunekit.errors import InvalidError, ModelError
+from tunekit.errors import TOO_LONG, InvalidError, ModelError
 from tunekit.training.models.classifier import text_ids
 from tunekit.training.models.load import LoadedModel
 from tunekit.training.plan.device import Device
@@ -107,5 +107,6 @@ class Embedder:
             raise InvalidError(
                 f"text {place} has {len(ids)} tokens, more than the {self.loaded.max_length} that this model reads",
                 hint="shorten the text; nothing is cut silently",
+                details={"code": TOO_LONG, "tokens": len(ids), "max_length": self.loaded.max_length},
             )
         return ids

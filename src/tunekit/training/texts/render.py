@@ -69,10 +69,16 @@ def render_prompt(
 
     Raises:
         ModelError: Messages were given and the tokenizer has no chat template.
-        DataError: The template refuses the messages, or one of them holds a control token.
+        DataError: There are no messages, the template refuses them, or one of them holds a control token.
     """
     template = Template.of(tokenizer)
     if not isinstance(prompt, str):
+        if not prompt:
+            raise DataError(
+                "the prompt has no messages, and a chat template writes no chat without any",
+                field="messages",
+                hint="begin with a user message",
+            )
         template.controls.refuse_in(parts_of(prompt, tools))
         return template.ids(prompt, tools, generation_prompt=True)
     if not prompt or resolve_format(template, prompt_format) == "text":
@@ -190,8 +196,8 @@ def is_served_as_trained(
         served = render_prompt(template, example.prompt, prompt_format)
     elif isinstance(example, ChatExample):
         turns = [at for at, message in enumerate(example.messages) if message.role == "assistant"]
-        if not turns:
-            return True
+        if not turns or not turns[-1]:
+            return True  # no question is asked, so none is served
         served = render_prompt(template, example.messages[: turns[-1]], prompt_format, tools=example.tools)
     else:
         return True
@@ -283,7 +289,7 @@ def _with_stop(ids: Sequence[int], start: int, end: int, stops: frozenset[int]) 
 def _prefix_span(template: Template, example: ChatExample, turn: int, ids: list[int]) -> tuple[int, int]:
     """Where an assistant turn lies in the rendered chat, found by rendering the chat up to it."""
     messages, tools = example.messages, example.tools
-    before = template.ids(messages[:turn], tools, generation_prompt=True) if turn else []
+    before = template.ids(messages[:turn], tools, generation_prompt=True) if turn else _opening(template, ids)
     start = len(before)
     if ids[:start] != before:
         raise _ambiguous(turn)
@@ -296,6 +302,20 @@ def _prefix_span(template: Template, example: ChatExample, turn: int, ids: list[
     if end is None or end not in ids[start:]:
         raise _ambiguous(turn)
     return start, ids.index(end, start) + 1
+
+
+def _opening(template: Template, ids: list[int]) -> list[int]:
+    """What stands before the first answer of a chat that begins with one: up to the words that open any answer.
+
+    No chat can be rendered up to there, because templates write none without messages.
+    """
+    question = (Message(role="user", content="a"),)
+    asked, said = (template.ids(question, (), generation_prompt=prompt) for prompt in (True, False))
+    opens = asked[len(said) :] if asked[: len(said)] == said else []
+    for at in range(len(ids) - len(opens) + 1):
+        if ids[at : at + len(opens)] == opens:
+            return ids[: at + len(opens)]
+    raise _ambiguous(0)
 
 
 def _ambiguous(turn: int) -> DataError:

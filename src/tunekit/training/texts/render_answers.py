@@ -51,7 +51,8 @@ def render_answers(
         prompt, answers = pairs[0][0], tuple(answer for _, answer in pairs)
     else:
         whole = [render.render_example(template, text, prompt_format) for text in texts]
-        prompt = tuple(_prompt(template, texts[0], example, prompt_format))
+        with render.naming(example):
+            prompt = tuple(_prompt(template, texts[0], example, prompt_format))
         # Some templates open an answer with tokens that a finished chat does not have (an empty thought), and words may
         # merge over the border. The texts are what is learned, so the answers begin where the first of them leaves the
         # prompt.

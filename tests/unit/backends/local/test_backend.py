@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -260,9 +261,9 @@ def test_a_hub_model_that_cannot_be_had_fails_quickly_with_a_word_about_it(
     backend: LocalBackend, settings: Settings
 ) -> None:
     job = FineTuneJob.submit(DATA, "local:nobody/no-such-model", SPEC, backend=backend, settings=settings)
-    with pytest.raises(JobFailedError, match="'nobody/no-such-model'") as caught:
+    with pytest.raises(JobFailedError, match="'nobody/no-such-model' is neither a directory here") as caught:
         job.result(timeout_s=250)
-    assert "offline" in caught.value.hint
+    assert "check the spelling" in caught.value.hint
     starts = (settings.runs / job.ref.id / "launches.jsonl").read_text().count('"start"')
     assert starts == 1, "an error with a reason is not tried again"
     assert [item.run_id for item in FineTuneJob.list(settings=settings, states=[JobState.FAILED])] == [
@@ -279,6 +280,18 @@ async def test_an_adapter_is_no_base_model(tuned: ModelRef, backend: LocalBacken
 async def test_a_revision_must_be_a_string(model: Path, backend: LocalBackend) -> None:
     with pytest.raises(SpecError, match="revision"):
         await backend.submit(request(str(model), "revision", TuneSpec(options={"revision": 3})))
+
+
+@pytest.mark.parametrize(
+    ("value", "rate"), [(0, "auto"), (True, "auto"), ("2", "auto"), (-1.5, "auto"), (2, 1e-4)]
+)
+async def test_a_multiplier_is_a_positive_number_beside_an_automatic_rate(
+    model: Path, backend: LocalBackend, value: object, rate: Literal["auto"] | float
+) -> None:
+    spec = TuneSpec(learning_rate=rate, options={"learning_rate_multiplier": value})
+    with pytest.raises(SpecError, match="learning_rate_multiplier"):
+        await backend.submit(request(str(model), "multiplied", spec))
+    assert await backend.find("multiplied") is None
 
 
 def test_a_method_that_it_does_not_have_is_refused_before_anything_is_written(

@@ -295,6 +295,16 @@ def test_a_child_computes_as_planned(run: RunDirectory, monkeypatch: pytest.Monk
     assert environment["PYTHONHASHSEED"] == "0"
 
 
+def test_waiting_threads_soon_sleep(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert report_of_child(run)["environment"]["GOMP_SPINCOUNT"] == "10000"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert "GOMP_SPINCOUNT" not in launch.child_environment(2)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "500000")
+    assert launch.child_environment(2)["GOMP_SPINCOUNT"] == "500000"
+
+
 def test_a_child_inherits_nothing_but_the_lock(run: RunDirectory) -> None:
     private = os.memfd_create("the host's own", 0)  # inheritable, as C code likes to open files
     try:

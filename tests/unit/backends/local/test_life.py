@@ -18,6 +18,7 @@ from tunekit import (
     FineTuneJob,
     JobCancelledError,
     JobState,
+    NotFoundError,
     Notice,
     SpecError,
     StateChanged,
@@ -86,6 +87,11 @@ def test_a_run_that_is_paused_again_and_again_is_not_given_up(model: Path, tmp_p
     assert not site.run(job.ref).pause_requested(), "it is to end, not to rest"
     with pytest.raises(JobCancelledError):
         job.result(timeout_s=60)
+    with pytest.raises(SpecError, match="cannot be resumed: it was cancelled") as caught:
+        job.resume()
+    assert "submit the same spec and data again" in caught.value.hint
+    with pytest.raises(NotFoundError, match="has no model: it was cancelled"):
+        job.artifact()
 
 
 HOST = """

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tunekit.backends.local import models
-from tunekit.errors import ModelError, NotFoundError
+from tunekit.errors import ModelError, NotFoundError, SpecError
+from tunekit.events import JobState
+from tunekit.training.run.rundir import RunDirectory, RunResult
 
 RUN = "run-" + "0a" * 10
 
@@ -76,7 +78,7 @@ def test_what_is_no_model_directory_is_named_with_what_to_do(
 ) -> None:
     path = tmp_path / "model"
     make(path)
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises((ModelError, NotFoundError)) as caught:
         models.resolve(str(path), tmp_path / "runs")
     assert str(path) in caught.value.message
     assert says in caught.value.message
@@ -87,7 +89,7 @@ def test_what_is_no_model_directory_is_named_with_what_to_do(
     "model", ["~nobody-has-this-name/model", "m" * 5000, "two words", "a/b/c", "http://x/y", ""]
 )
 def test_a_string_that_is_neither_path_nor_run_nor_hub_id_is_refused(tmp_path: Path, model: str) -> None:
-    with pytest.raises(ModelError):
+    with pytest.raises((ModelError, NotFoundError)):  # the name of nobody's home is the former
         models.resolve(model, tmp_path)
 
 
@@ -166,5 +168,37 @@ def test_identity_reads_a_file_once_until_it_changes(tmp_path: Path) -> None:
 def test_a_slip_in_a_path_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
-    with pytest.raises(ModelError, match="no model directory at 'models/nan'"):
+    with pytest.raises(NotFoundError, match="no model directory at 'models/nan'"):
         models.resolve("models/nan", tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("result", "why", "hint"),
+    [
+        (
+            RunResult(state=JobState.CANCELLED, message="cancelled after step 3"),
+            "was cancelled after step 3",
+            "pause",
+        ),
+        (
+            RunResult(state=JobState.FAILED, message="no disk", hint="free some"),
+            "failed: no disk",
+            "free some",
+        ),
+    ],
+    ids=["cancelled", "failed"],
+)
+def test_a_run_that_has_ended_without_a_model_says_how(
+    tmp_path: Path, result: RunResult, why: str, hint: str
+) -> None:
+    run = RunDirectory(tmp_path / RUN)
+    run.path.mkdir()
+    with pytest.raises(NotFoundError, match=r"no model \(yet\)"):
+        models.resolve(RUN, tmp_path)
+    models.require_can_go_on(run)
+    run.result_path.write_text(result.model_dump_json())
+    with pytest.raises(NotFoundError, match=f"has no model: it {why}") as asked:
+        models.resolve(RUN, tmp_path)
+    with pytest.raises(SpecError, match=f"cannot be resumed: it {why}") as resumed:
+        models.require_can_go_on(run)
+    assert hint in asked.value.hint == resumed.value.hint

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.kill.harness import DATA, make_model
-from tunekit import SFT, FineTuneJob, LoRA, MissingExtraError, RefError, Settings, SpecError, TuneSpec
+from tunekit import (
+    SFT,
+    FineTuneJob,
+    LoRA,
+    MissingExtraError,
+    ModelError,
+    RefError,
+    Settings,
+    SpecError,
+    TuneSpec,
+)
 from tunekit.backends.base import SubmitRequest
 from tunekit.backends.local import LocalBackend
 from tunekit.jobs.intent import draft_run
@@ -51,6 +61,12 @@ def test_what_result_returned_is_what_the_next_job_goes_on_from(
     again = second.result(timeout_s=250)
     card = read_card(settings.runs / again.id / "artifact")
     assert [parent.run_id for parent in card.parents] == [tuned.id]
+    weights = settings.runs / tuned.id / "artifact" / "adapter_model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-2] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ModelError, match=r"'adapter_model\.safetensors' in '.*' has changed since"):
+        FineTuneJob.submit(DATA[:8], base, spec(tuned), backend=backend, settings=settings)
 
 
 async def test_another_model_behind_the_same_path_is_another_job(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tunekit.data.wording import brief
-from tunekit.errors import InvalidError
+from tunekit.errors import TOO_LONG, InvalidError
 from tunekit.training.models.load import LoadedModel
 from tunekit.training.serving.continuing import Texts
+from tunekit.training.texts.render import ResolvedFormat
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,20 @@ class Answering(ABC):
             InvalidError: It is empty, or leaves no room for an answer.
         """
         loaded, tools = self.loaded, request.get("tools", ())
-        ids = self.write_prompt(loaded.template, request["prompt"], loaded.prompt_format, tools=tools)
+        ids = self.write_prompt(loaded.template, request["prompt"], self.prompt_format(request), tools=tools)
         if not ids:
             raise InvalidError("the prompt is empty", hint="give the model at least one token to start from")
         if self.room(len(ids)) < 1:
             raise InvalidError(
                 f"a prompt of {len(ids)} tokens leaves no room for an answer in a context of {self.loaded.max_length}",
                 hint="shorten the prompt; nothing is cut silently",
+                details={"code": TOO_LONG, "tokens": len(ids), "max_length": self.loaded.max_length},
             )
         return ids
+
+    def prompt_format(self, request: Mapping[str, Any]) -> ResolvedFormat:
+        """How a request's prompt is written, if it is a plain text: as in training, or as it is where that is asked."""
+        return "text" if request.get("continues") else self.loaded.prompt_format
 
     def choice_ids(self, request: Mapping[str, Any], choice: str, prompt: Sequence[int]) -> list[int]:
         """Token ids of an answer to a request's prompt, stop token included.

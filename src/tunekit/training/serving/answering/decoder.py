@@ -21,7 +21,7 @@ class DecoderAnswering(Answering):
 
     def continued(self, request: Mapping[str, Any], prompt: Sequence[int]) -> Sequence[int]:
         """See `Answering.continued`: a prompt that is written as it is, and no turn of a chat."""
-        is_text = isinstance(request["prompt"], str) and self.loaded.prompt_format == "text"
+        is_text = isinstance(request["prompt"], str) and self.prompt_format(request) == "text"
         return prompt if is_text and self.loaded.template.adds_space else ()
 
     def room(self, prompt: int) -> int:

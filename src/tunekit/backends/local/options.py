@@ -1,0 +1,23 @@
+"""What `TuneSpec.options` may say to the local backend. Knows names and values; not what is done with them."""
+
+from __future__ import annotations
+
+from tunekit.data.wording import brief
+from tunekit.errors import SpecError
+from tunekit.spec import TuneSpec
+from tunekit.training.plan.recipe import rate_multiplier
+
+NAMES = frozenset({"revision", "learning_rate_multiplier"})
+
+
+def checked_revision(spec: TuneSpec) -> str | None:
+    """The hub revision of the base model, once all options were looked at.
+
+    Raises:
+        SpecError: One of them has a value that means nothing.
+    """
+    rate_multiplier(spec)
+    revision = spec.options.get("revision")
+    if revision is not None and not isinstance(revision, str):
+        raise SpecError(f"option 'revision' is {brief(revision)}", hint="give a hub revision as a string")
+    return revision
