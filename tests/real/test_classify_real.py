@@ -49,7 +49,7 @@ def test_minilm_beats_the_majority_by_far(
         tk.Dataset(train), f"local:{minilm}", spec, backend=backend, settings=settings
     )
     evaluator = tk.Evaluator(tk.Dataset(test), settings=settings)
-    right = evaluator.run(str(job.result()), backend=backend)["exact_match"].mean.estimate
+    right = evaluator.run(str(job.result()), backend=backend)["exact_match"].value.estimate
     majority = Counter(row.label for row in test).most_common(1)[0][1] / TEST_ROWS
     assert right > 0.6
     assert right > 3 * majority

@@ -7,22 +7,19 @@ says. The library never writes to a terminal; this package is the one that does.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
 from tunekit._version import __version__
-from tunekit.cli import backends, export, jobs, models, prepare, serve
+from tunekit.cli import backends, compare, evaluate, export, jobs, models, prepare, serve
+from tunekit.cli._shown import shown
 
 __all__ = ["main"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
-
-# What a terminal obeys, what turns text around, and halves of characters, which no file of text can hold.
-_NOT_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,7 +66,7 @@ def _print(line: str, out: TextIO | None) -> None:
     """Print what strangers may have named or written; the characters that `out` cannot show become question marks."""
     if out is None:
         return  # the process was started without it
-    line = _NOT_SHOWN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+    line = shown(line)
     encoding = out.encoding or "utf-8"
     with _disk_errors():
         out.write(line.encode(encoding, "replace").decode(encoding) + "\n")
@@ -103,6 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tunekit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (prepare, export, backends, jobs, models, serve):
+    for command in (prepare, evaluate, compare, export, backends, jobs, models, serve):
         command.add(commands)
     return parser

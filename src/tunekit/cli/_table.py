@@ -12,7 +12,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
         >>> list(table(("A", "B"), [("one", "1")]))
         ['A    B', 'one  1']
     """
-    lines = [header, *rows]
+    lines = [[_one_line(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _one_line(cell: str) -> str:
+    """Strangers name things, too: a line break in a name must not look like another row."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cell)

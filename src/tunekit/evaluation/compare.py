@@ -1,8 +1,7 @@
-"""Two evaluations of the same test, paired item by item. Pure: knows statistics and provenance; asks no model.
+"""Two evaluations of the same test, paired item by item. Pure: knows provenance and verdicts; asks no model.
 
-Scores that are all 0 or 1 are compared by Tango's interval and McNemar's mid-p; others by the paired t
-interval and sign flips. Items that either model could not be scored on are left out of both, and counted: the
-means of the two sides are over the same items as the difference, so that they add up.
+Items that either model could not be scored on are left out of both, and counted: the results of the two sides are
+over the same items as the difference, so that they add up. How a difference is found is in `findings`.
 """
 
 from __future__ import annotations
@@ -10,16 +9,20 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from tunekit.errors import EvaluationError, SpecError
 from tunekit.evaluation import stats
-from tunekit.evaluation.grading import is_binary, summary
-from tunekit.evaluation.results import Comparison, Evaluation, Metric, MetricComparison
+from tunekit.evaluation.baseline import beside_majority
+from tunekit.evaluation.changes import calibration_change, changes
+from tunekit.evaluation.comparison import Comparison, MetricComparison
+from tunekit.evaluation.findings import Finding, find
+from tunekit.evaluation.measuring import metric_of
+from tunekit.evaluation.pairing import Pairs, only, pair
+from tunekit.evaluation.results import Evaluation, Metric
+from tunekit.evaluation.slicing import compare_slices
 from tunekit.evaluation.stats import Interval, Verdict
-
-_FEW_DISAGREEMENTS = 10
-_FEW_FOR_T = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,170 +78,117 @@ def compare_evaluations(a: Evaluation, b: Evaluation, rule: Rule | None = None) 
             f"no scorer in common: {', '.join(a.names)} against {', '.join(b.names)}",
             hint="evaluate both with one Evaluator",
         )
+    compared = {name: _compare_metric(name, a, b, rule) for name in names}
+    adjusted = stats.holm([found.p_value for found in compared.values()])
     return Comparison(
         a=a.model,
         b=b.model,
         provenance=a.provenance,
         margin=rule.margin,
         min_gain=rule.min_gain,
-        metrics={name: _compare_metric(name, a, b, rule) for name in names},
+        metrics={
+            name: found.model_copy(update={"p_adjusted": p_value})
+            for (name, found), p_value in zip(compared.items(), adjusted, strict=True)
+        },
+        evaluations=(a, b),
+        changes=changes(a, b, rule.level),
         warnings=(*_sided(a), *_sided(b), *_left_out(a, b)),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pairs:
-    """Scores of the items that both models could be scored on."""
-
-    ids: tuple[str, ...]
-    a: tuple[float, ...]
-    b: tuple[float, ...]
-
-    @property
-    def differences(self) -> list[float]:
-        return [new - old for old, new in zip(self.a, self.b, strict=True)]
-
-    @property
-    def binary(self) -> bool:
-        return is_binary(self.a) and is_binary(self.b)
-
-    def ids_where(self, sign: int) -> tuple[str, ...]:
-        return tuple(
-            name
-            for name, gap in zip(self.ids, self.differences, strict=True)
-            if (gap > 0) - (gap < 0) == sign
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Finding:
-    """What a method found on the pairs."""
-
-    delta: Interval
-    method: str
-    p_value: float
-    test: str
-    detectable: float | None
-    items_needed: int | None
-
-
 def _compare_metric(name: str, a: Evaluation, b: Evaluation, rule: Rule) -> MetricComparison:
-    pairs = _pair(name, a, b)
-    fixed, broken = pairs.ids_where(1), pairs.ids_where(-1)
-    find = _binary_finding if pairs.binary else _mean_finding
+    pairs = pair(name, a, b)
+    fixed, broken = pairs.fixed, pairs.broken
     found = find(pairs, rule.level)
     sides = (a[name], b[name])
+    slices, not_sliced = compare_slices(pairs, rule.level)
     return MetricComparison(
         name=name,
-        a=summary(name, pairs.a, n_errors=sides[0].n_errors, level=rule.level),
-        b=summary(name, pairs.b, n_errors=sides[1].n_errors, level=rule.level),
-        n_a=sides[0].mean.n,
-        n_b=sides[1].mean.n,
+        a=_side(pairs, 0, a, rule.level),
+        b=_side(pairs, 1, b, rule.level),
+        n_a=sides[0].value.n,
+        n_b=sides[1].value.n,
         delta=found.delta,
         verdict=_verdict(found.delta, sides, rule),
         p_value=found.p_value,
+        p_adjusted=found.p_value,
         test=found.test,
         method=found.method,
+        se=found.se,
         wins=len(fixed),
         losses=len(broken),
-        ties=len(pairs.ids) - len(fixed) - len(broken),
+        ties=pairs.n - len(fixed) - len(broken),
+        odds_ratio=_odds_ratio(len(fixed), len(broken)) if pairs.binary else None,
         correlation=_correlation(pairs),
         detectable=found.detectable,
         items_needed=found.items_needed,
+        n_clusters=found.n_clusters,
+        design_effect=found.design_effect,
         newly_fixed=fixed,
         newly_broken=broken,
-        warnings=tuple(_warnings(pairs, found, sides, rule, len(fixed) + len(broken))),
+        only_a=only(name, a, b),
+        only_b=only(name, b, a),
+        slices=slices,
+        calibration=calibration_change(pairs, a.provenance.scorers[name], rule.level),
+        warnings=(*_warnings(found, sides, rule, pairs.n), *not_sliced),
     )
 
 
-def _pair(name: str, a: Evaluation, b: Evaluation) -> _Pairs:
-    old, new = dict(a.scored(name)), dict(b.scored(name))
-    ids = tuple(item for item in old if item in new)
-    if not ids:
-        raise EvaluationError(
-            f"no item could be scored by {name!r} for both {a.model} and {b.model}",
-            hint="look at `errors` of the items in either evaluation",
-        )
-    return _Pairs(ids=ids, a=tuple(old[item] for item in ids), b=tuple(new[item] for item in ids))
+def _side(pairs: Pairs, side: Literal[0, 1], evaluation: Evaluation, level: float) -> Metric:
+    """One model's result over the pairs."""
+    items, whole = [row[side] for row in pairs.rows], evaluation[pairs.name]
+    metric = metric_of(
+        items,
+        pairs.name,
+        corpus=pairs.corpus.name if pairs.corpus else "",
+        higher_is_better=whole.higher_is_better,
+        level=level,
+    ).model_copy(update={"n_errors": whole.n_errors})
+    return beside_majority(metric, items, evaluation.provenance.scorers[pairs.name])
 
 
-def _binary_finding(pairs: _Pairs, level: float) -> _Finding:
-    differences, n = pairs.differences, len(pairs.ids)
-    wins, losses = differences.count(1.0), differences.count(-1.0)
-    delta = stats.tango(wins, losses, n, level=level)
-    disagreement = (wins + losses) / n
-    return _Finding(
-        delta=delta,
-        method="Tango score interval",
-        p_value=stats.mcnemar_mid_p(wins, losses),
-        test="McNemar mid-p",
-        detectable=stats.detectable_difference(n, disagreement, alpha=1 - level),
-        items_needed=stats.items_needed(delta.estimate, disagreement, alpha=1 - level),
-    )
-
-
-def _mean_finding(pairs: _Pairs, level: float) -> _Finding:
-    differences, n = pairs.differences, len(pairs.ids)
-    delta, method = _mean_interval(pairs, level)
-    variance = statistics.variance(differences) if n > 1 else 0.0
-    return _Finding(
-        delta=delta,
-        method=method,
-        p_value=stats.sign_flip(differences),
-        test="sign-flip permutation",
-        detectable=stats.detectable_mean(n, variance, alpha=1 - level) if variance else None,
-        items_needed=stats.items_needed_mean(delta.estimate, variance, alpha=1 - level) if variance else None,
-    )
-
-
-def _mean_interval(pairs: _Pairs, level: float) -> tuple[Interval, str]:
-    differences, n = pairs.differences, len(pairs.ids)
-    if not math.isclose(min(differences), max(differences), rel_tol=1e-9, abs_tol=1e-12):
-        return stats.mean_t(differences, level=level), "paired t interval"
-    # Without spread a t interval has no width, as if n items could prove that no other item differs.
-    bounded = all(0.0 <= score <= 1.0 for score in (*pairs.a, *pairs.b))
-    reach = 1.0 if bounded else math.inf
-    constant = statistics.median(differences)
-    interval = stats.constant_mean(constant, n, low=-reach, high=reach, level=level)
-    return interval, "bound on the share of items that would differ"
+def _odds_ratio(wins: int, losses: int) -> float | None:
+    if losses == 0:
+        return math.inf if wins else None
+    return wins / losses
 
 
 def _verdict(delta: Interval, sides: tuple[Metric, Metric], rule: Rule) -> Verdict:
     if any(_error_rate(side) > rule.max_error_rate for side in sides):
         return "inconclusive"
+    return _judged(delta, sides[0], rule)
+
+
+def _judged(delta: Interval, metric: Metric, rule: Rule) -> Verdict:
+    if not metric.higher_is_better:
+        delta = replace(delta, estimate=-delta.estimate, low=-delta.high, high=-delta.low)
     return stats.verdict(delta, margin=rule.margin, min_gain=rule.min_gain)
 
 
 def _error_rate(metric: Metric) -> float:
-    return metric.n_errors / (metric.n_errors + metric.mean.n)
+    return metric.n_errors / (metric.n_errors + metric.value.n)
 
 
-def _correlation(pairs: _Pairs) -> float | None:
+def _correlation(pairs: Pairs) -> float | None:
     if min(pairs.a) == max(pairs.a) or min(pairs.b) == max(pairs.b):
         return None
     return statistics.correlation(pairs.a, pairs.b)
 
 
-def _warnings(
-    pairs: _Pairs, found: _Finding, sides: tuple[Metric, Metric], rule: Rule, disagreements: int
-) -> Iterator[str]:
-    n = len(pairs.ids)
+def _warnings(found: Finding, sides: tuple[Metric, Metric], rule: Rule, n: int) -> Iterator[str]:
     for side, metric in zip(("a", "b"), sides, strict=True):
         if _error_rate(metric) > rule.max_error_rate:
-            total = metric.n_errors + metric.mean.n
+            total = metric.n_errors + metric.value.n
             yield (
                 f"{metric.n_errors} of {total} items could not be scored for {side}, more than"
                 f" {rule.max_error_rate:.0%}: no verdict until they can be"
             )
-    if pairs.binary and disagreements < _FEW_DISAGREEMENTS:
-        yield f"the models disagree on {disagreements} of {n} items only: the interval rests on few of them"
-    if not pairs.binary and n < _FEW_FOR_T:
-        yield f"{n} items are few for a {found.method}; it is reliable from about {_FEW_FOR_T}"
-    if stats.verdict(found.delta, margin=rule.margin, min_gain=rule.min_gain) == "inconclusive":
+    yield from found.warnings
+    if _judged(found.delta, sides[0], rule) == "inconclusive":
         yield _advice(found, n, rule)
 
 
-def _advice(found: _Finding, n: int, rule: Rule) -> str:
+def _advice(found: Finding, n: int, rule: Rule) -> str:
     if found.items_needed is None and rule.margin == 0.0:
         return f"{n} items do not settle it; that two models are equivalent can only be shown with a margin above 0"
     if found.items_needed is None or found.items_needed <= n:
@@ -250,7 +200,7 @@ def _advice(found: _Finding, n: int, rule: Rule) -> str:
 
 
 def _sided(evaluation: Evaluation) -> Iterator[str]:
-    return (f"{evaluation.model}: {warning}" for warning in evaluation.warnings)
+    return (f"{evaluation.title}: {warning}" for warning in evaluation.warnings)
 
 
 def _left_out(a: Evaluation, b: Evaluation) -> Iterator[str]:

@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from tunekit._clock import SystemClock
-from tunekit._version import __version__
-from tunekit.backends import registry
-from tunekit.backends.base import Backend, Generation
+from tunekit.backends.base import Backend
 from tunekit.errors import EvaluationError, SpecError
-from tunekit.evaluation import grading, telling
+from tunekit.evaluation import telling
+from tunekit.evaluation.arms.arm import Arm, ArmLike, Side, as_arm
+from tunekit.evaluation.arms.lineup import known, lineup
+from tunekit.evaluation.arms.results import Arms
+from tunekit.evaluation.arms.weighing import PriceOf, weigh
 from tunekit.evaluation.compare import Rule, compare_evaluations
-from tunekit.evaluation.grading import Output
+from tunekit.evaluation.comparison import Comparison
+from tunekit.evaluation.evaluating import Terms, evaluated
+from tunekit.evaluation.grouping import Clusters, grouped
+from tunekit.evaluation.guarding import Guards
 from tunekit.evaluation.items import Item, items_of
-from tunekit.evaluation.results import Comparison, Evaluation, Provenance
-from tunekit.evaluation.runner import Bounds, Failed, Phase, ProgressCallback, ask_all, reporter
+from tunekit.evaluation.leakage import Leakage, find_leaks
+from tunekit.evaluation.results import Evaluation, Provenance
+from tunekit.evaluation.runner import Bounds, ProgressCallback
 from tunekit.evaluation.scorers import (
-    AnswerScorer,
-    ChoiceScorer,
     ExactMatch,
     ScoreFunction,
     Scorer,
     as_scorer,
 )
-from tunekit.refs import ModelRef
 from tunekit.spec import Sampling
 
 if TYPE_CHECKING:
     from tunekit._settings import Settings
     from tunekit.data.dataset import Dataset
-
-Q = TypeVar("Q")
-A = TypeVar("A")
+    from tunekit.examples import Example
 
 
 class Evaluator:
     """Asks models the questions of a test set, scores their answers, and says which model is better.
 
-    Every model is asked exactly the same: the prompt of each example with the same sampling. An item that
-    cannot be asked or scored is an error of that item, never a wrong answer. One evaluator may be used again,
-    from several threads and event loops.
+    Every model is asked exactly the same: the prompt of each example with the same sampling, unless an `Arm` says
+    how to put it. An item that cannot be asked or scored is an error of that item, never a wrong answer. One
+    evaluator may be used again, from several threads and event loops.
 
     Args:
         test: Held-out examples. Keep them out of training, and out of every choice that you make on the way.
@@ -54,6 +53,11 @@ class Evaluator:
             can end with "equivalent".
         min_gain: Gain that "better" must exceed.
         max_error_rate: Share of items that may fail; above it a comparison is "inconclusive".
+        slices: Meta columns of the examples, such as `("language",)`: models are compared on each of their values.
+        clusters: What items have in common that makes them alike (a user, a passage): a meta column, or a function
+            of the example. Intervals and p-values are then those of groups.
+        sealed: True, or a name for your line of work: this test is for the last decision. Every look at it is counted
+            in the home directory, and evaluations say how many there were.
         settings: Knobs of the host, for the backends; None reads the environment.
 
     Raises:
@@ -84,38 +88,57 @@ class Evaluator:
         margin: float = 0.0,
         min_gain: float = 0.0,
         max_error_rate: float = 0.05,
+        slices: Sequence[str] = (),
+        clusters: Clusters | None = None,
+        sealed: bool | str = False,
         settings: Settings | None = None,
     ) -> None:
-        self._items = items_of(test)
-        self._scorers = _prepared(scorers, self._items)
-        self._bounds = Bounds(batch_size=batch_size, concurrency=concurrency)
+        items = grouped(items_of(test), slices=slices, clusters=clusters)
+        sampling = sampling or Sampling()
+        prepared = _prepared(scorers, items)
         self._rule = Rule(margin=margin, min_gain=min_gain, level=level, max_error_rate=max_error_rate)
-        self._sampling = sampling or Sampling()
         self._settings = settings
         self.provenance = Provenance(
             test_fingerprint=test.fingerprint(),
-            n_items=len(self._items),
-            sampling=self._sampling,
-            scorers={scorer.name: scorer.config() for scorer in self._scorers},
+            n_items=len(items),
+            sampling=sampling,
+            scorers={scorer.name: scorer.config() for scorer in prepared},
         )
+        self._terms = Terms(
+            items=items,
+            scorers=prepared,
+            sampling=sampling,
+            bounds=Bounds(batch_size=batch_size, concurrency=concurrency),
+            level=level,
+            provenance=self.provenance,
+        )
+
+        self._guards = Guards(items=items, provenance=self.provenance, sealed=sealed, settings=settings)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether looks at this test are counted: no choice should be made on it."""
+        return self._guards.sealed is not False
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """The questions, as every model is asked them."""
-        return self._items
+        """The questions, as the test has them."""
+        return self._terms.items
 
     def run(
-        self, model: str, *, backend: Backend | None = None, on_progress: ProgressCallback | None = None
+        self, model: ArmLike, *, backend: Backend | None = None, on_progress: ProgressCallback | None = None
     ) -> Evaluation:
         """Evaluate one model.
 
         Args:
-            model: A `ModelRef` or a target string such as `"local:Qwen/Qwen3-0.6B"`.
+            model: A reference such as `"local:Qwen/Qwen3-0.6B"`, a function of the prompt (sync or async), an object
+                with a method `generate`, or an `Arm`, which says how a model is asked (`zero_shot`, `few_shot`).
             backend: A configured instance to ask, instead of the one that the model's name leads to.
             on_progress: Called after every batch, in the calling thread. What it raises is logged.
 
         Raises:
-            RefError: `model` is not a reference.
+            RefError: `model` is text, but not a reference.
+            SpecError: `model` is no model, or cannot be asked these questions.
             NotFoundError: There is no such backend or model.
             UnsupportedError: The backend cannot generate, or cannot score choices.
             EvaluationError: The first items all failed, or a scorer could score none.
@@ -127,44 +150,16 @@ class Evaluator:
         )
 
     async def run_async(
-        self, model: str, *, backend: Backend | None = None, on_progress: ProgressCallback | None = None
+        self, model: ArmLike, *, backend: Backend | None = None, on_progress: ProgressCallback | None = None
     ) -> Evaluation:
         """Evaluate one model; see `run`. `on_progress` is called on the event loop."""
-        ref = ModelRef(model)
-        asking = _Asking(
-            ref=ref,
-            backend=registry.serving(ref.backend, backend, self._settings),
-            bounds=self._bounds,
-            on_progress=on_progress,
-        )
-        clock = SystemClock()
-        started = clock.monotonic()
-        outputs = await self._outputs(asking)
-        graded = {
-            scorer.name: await grading.grade_all(
-                scorer, self._items, outputs[scorer.name], concurrency=self._bounds.concurrency
-            )
-            for scorer in self._scorers
-        }
-        answers = next((outputs[each.name] for each in self._scorers if isinstance(each, AnswerScorer)), [])
-        usages = [answer.usage for answer in answers if isinstance(answer, Generation)]
-        return Evaluation(
-            model=ref,
-            provenance=self.provenance,
-            metrics={name: grading.metric(name, scores, self._rule.level) for name, scores in graded.items()},
-            items=grading.item_results(self._items, answers, graded),
-            input_tokens=sum(usage.input_tokens for usage in usages),
-            output_tokens=sum(usage.output_tokens for usage in usages),
-            seconds=clock.monotonic() - started,
-            created_at=clock.now(),
-            tunekit_version=__version__,
-            warnings=tuple(grading.warnings(answers, graded, self._sampling)),
-        )
+        arm = as_arm(model)
+        return self._guards.opened([await self._one(arm, backend, on_progress)])[0]
 
     def compare(
         self,
-        a: str | Evaluation,
-        b: str | Evaluation,
+        a: Side,
+        b: Side,
         *,
         backend: Backend | None = None,
         on_progress: ProgressCallback | None = None,
@@ -172,8 +167,8 @@ class Evaluator:
         """Evaluate two models on the same items and compare them, paired. Differences are `b` minus `a`.
 
         Args:
-            a: The model to beat, usually the base; or its stored `Evaluation`.
-            b: The candidate, usually the tuned model; or its stored `Evaluation`.
+            a: The model to beat, usually the base: what `run` takes, or its stored `Evaluation`.
+            b: The candidate, usually the tuned model: likewise.
             backend: A configured instance to ask, for the models of its name.
             on_progress: Called after every batch, in the calling thread. What it raises is logged.
 
@@ -190,21 +185,126 @@ class Evaluator:
 
     async def compare_async(
         self,
-        a: str | Evaluation,
-        b: str | Evaluation,
+        a: Side,
+        b: Side,
         *,
         backend: Backend | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> Comparison:
         """Compare two models; see `compare`. `on_progress` is called on the event loop."""
-        sides = [self._own(side) if isinstance(side, Evaluation) else ModelRef(side) for side in (a, b)]
-        chosen = _for_either(backend, sides)
-        done = []
-        for side in sides:  # one after the other: two models at once may not fit in memory
-            if isinstance(side, ModelRef):
-                side = await self.run_async(side, backend=chosen(side), on_progress=on_progress)
-            done.append(side)
-        return compare_evaluations(done[0], done[1], self._rule)
+        first, second = await self._each((a, b), backend, on_progress)
+        return compare_evaluations(first, second, self._rule)
+
+    def arms(
+        self,
+        arms: Iterable[Side] = (),
+        *,
+        base: Side | None = None,
+        few: Side | None = None,
+        probe: Side | None = None,
+        tuned: Side | None = None,
+        against: str | None = None,
+        by: str | None = None,
+        price: PriceOf | None = None,
+        backend: Backend | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> Arms:
+        """Evaluate several arms on the same items: should this be fine-tuned at all?
+
+        Args:
+            arms: What `run` takes, or stored evaluations of this evaluator; before those that are named.
+            base: The model as it is, or a `zero_shot`. A bare model is called as its keyword is.
+            few: A `few_shot`.
+            probe: A probe: it counts as trained.
+            tuned: The tuned model: it counts as trained. Say what it cost with `Arm(..., training_usd=...)`.
+            against: Name of the arm that the others are compared with. None takes, where some are trained, the best
+                of those that are not; else the first.
+            by: The scorer that decides; None takes the first.
+            price: What a call of a model costs, for arms that say nothing of it; it may answer None.
+            backend: A configured instance to ask, for the models of its name.
+            on_progress: Called after every batch, in the calling thread. What it raises is logged.
+
+        Raises:
+            SpecError: There are fewer than two arms, two of one name, or none that is called as `against` or `by`.
+            EvaluationError: A stored evaluation comes from another test set, sampling or scorer.
+            TunekitError: What `run` raises.
+
+        Examples:
+            >>> from tunekit.data.dataset import Dataset
+            >>> test = Dataset.from_records([{"prompt": f"{n}", "completion": f"{n % 4}"} for n in range(100)])
+            >>> found = Evaluator(test).arms(base=lambda prompt: "0", tuned=lambda prompt: str(int(prompt) % 4))
+            >>> found.answer, found["tuned"].against["exact_match"].delta.estimate
+            ('yes', 0.75)
+        """
+        return telling.run(
+            lambda tell: self.arms_async(
+                arms,
+                base=base,
+                few=few,
+                probe=probe,
+                tuned=tuned,
+                against=against,
+                by=by,
+                price=price,
+                backend=backend,
+                on_progress=tell,
+            ),
+            on_progress,
+            instead="Evaluator.arms_async",
+        )
+
+    async def arms_async(
+        self,
+        arms: Iterable[Side] = (),
+        *,
+        base: Side | None = None,
+        few: Side | None = None,
+        probe: Side | None = None,
+        tuned: Side | None = None,
+        against: str | None = None,
+        by: str | None = None,
+        price: PriceOf | None = None,
+        backend: Backend | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> Arms:
+        """Evaluate several arms; see `arms`. `on_progress` is called on the event loop."""
+        untrained, trained = {"base": base, "few": few}, {"probe": probe, "tuned": tuned}
+        sides = lineup(arms, untrained=untrained, trained=trained, against=against)
+        known("scorer", by, tuple(self.provenance.scorers))
+        found = await self._each(sides, backend, on_progress)
+        return weigh(found, self._rule, against=against, by=by, price=price)
+
+    def check_leakage(self, train: Iterable[Example]) -> Leakage:
+        """What of the test is in the data that a model was trained on. Where those lie here, `run` looks by itself.
+
+        Args:
+            train: The training data, such as a `Dataset`.
+        """
+        return find_leaks(self.items, train)
+
+    async def _each(
+        self,
+        sides: Sequence[Side],
+        backend: Backend | None,
+        on_progress: ProgressCallback | None,
+    ) -> list[Evaluation]:
+        """The evaluations, those that are not stored made one after the other: two models may not fit in memory."""
+        ready = [self._own(side) if isinstance(side, Evaluation) else as_arm(side) for side in sides]
+        arms = [side for side in ready if isinstance(side, Arm)]
+        chosen = _for_any(backend, arms)
+        done = [
+            side if isinstance(side, Evaluation) else await self._one(side, chosen(side), on_progress)
+            for side in ready
+        ]
+        return self._guards.opened(done)
+
+    async def _one(
+        self, arm: Arm, backend: Backend | None, on_progress: ProgressCallback | None
+    ) -> Evaluation:
+        """An evaluation that nobody has seen yet; see `Guards.opened`."""
+        serving = arm.backend(backend, self._settings, self.items)
+        asked = await evaluated(arm, self._terms, serving, on_progress)
+        return await self._guards.checked(asked)
 
     def _own(self, stored: Evaluation) -> Evaluation:
         """A stored evaluation, refused before anything is spent if it was not made like this evaluator's."""
@@ -216,52 +316,9 @@ class Evaluator:
             )
         return stored
 
-    async def _outputs(self, asking: _Asking) -> dict[str, list[Output]]:
-        """What the model says to each item, by scorer; text is generated once for all scorers that read it."""
-        outputs: dict[str, list[Output]] = {}
-        texts: list[Output] = []
-        for scorer in self._scorers:
-            if isinstance(scorer, ChoiceScorer):
-                outputs[scorer.name] = await asking.score(self._items, scorer)
-            else:
-                texts = texts or await asking.generate(self._items, self._sampling)
-                outputs[scorer.name] = texts
-        return outputs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asking:
-    """One model on its backend, and how hard it may be asked."""
-
-    ref: ModelRef
-    backend: Backend
-    bounds: Bounds
-    on_progress: ProgressCallback | None
-
-    async def generate(self, items: Sequence[Item], sampling: Sampling) -> list[Output]:
-        requests = [item.generate_request() for item in items]
-        return [
-            *await self._ask(
-                "generate", lambda batch: self.backend.generate(self.ref.id, batch, sampling), requests
-            )
-        ]
-
-    async def score(self, items: Sequence[Item], scorer: ChoiceScorer) -> list[Output]:
-        requests = [item.score_request(scorer.candidates(item)) for item in items]
-        return [*await self._ask("score", lambda batch: self.backend.score(self.ref.id, batch), requests)]
-
-    async def _ask(
-        self, phase: Phase, ask: Callable[[Sequence[Q]], Awaitable[list[A]]], requests: Sequence[Q]
-    ) -> list[A | Failed]:
-        report = reporter(self.on_progress, model=self.ref, phase=phase, total=len(requests))
-        return await ask_all(ask, requests, bounds=self.bounds, on_progress=report)
-
 
 def _prepared(scorers: Sequence[Scorer | ScoreFunction], items: Sequence[Item]) -> tuple[Scorer, ...]:
-    fitted = [
-        scorer.prepare(items) if isinstance(scorer, ChoiceScorer) else scorer
-        for scorer in map(as_scorer, scorers)
-    ]
+    fitted = [as_scorer(scorer).prepare(items) for scorer in scorers]
     names = [scorer.name for scorer in fitted]
     if not names:
         raise SpecError("no scorer", hint="pass scorers=[ExactMatch()]")
@@ -271,14 +328,12 @@ def _prepared(scorers: Sequence[Scorer | ScoreFunction], items: Sequence[Item]) 
     return tuple(fitted)
 
 
-def _for_either(
-    given: Backend | None, sides: Sequence[ModelRef | Evaluation]
-) -> Callable[[ModelRef], Backend | None]:
-    """Which sides a given backend answers for; it must be at least one."""
-    names = {side.backend for side in sides if isinstance(side, ModelRef)}
+def _for_any(given: Backend | None, arms: Sequence[Arm]) -> Callable[[Arm], Backend | None]:
+    """Which arms a given backend answers for; it must be at least one."""
+    names = {arm.ref.backend for arm in arms}
     if given is not None and given.name not in names:
         raise SpecError(
-            f"backend {given.name!r} was given, but neither model is of that name",
-            hint=f"models to run are of: {', '.join(sorted(names)) or 'none, both are stored'}",
+            f"backend {given.name!r} was given, but no model to run is of that name",
+            hint=f"models to run are of: {', '.join(sorted(names)) or 'none, all are stored'}",
         )
-    return lambda ref: given if given is not None and given.name == ref.backend else None
+    return lambda arm: given if given is not None and given.name == arm.ref.backend else None

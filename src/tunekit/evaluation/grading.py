@@ -1,32 +1,39 @@
 """From answers to scores to one model's results. Knows scorers and items; asks no model and compares none.
 
 A scorer may ask a model itself (a judge). So a sync one runs in a thread of its own, where blocking calls are allowed,
-one item at a time, because nobody promised that it is thread-safe. An async one is awaited, several items at once.
+one item at a time. An async one is awaited, several items at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import math
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from tunekit.backends.base import Generation, Scores
-from tunekit.errors import EvaluationError
-from tunekit.evaluation import stats
+from tunekit.data.wording import brief, listed
+from tunekit.errors import BackendError, EvaluationError
 from tunekit.evaluation.items import Item
+from tunekit.evaluation.measuring import metric_of
+from tunekit.evaluation.own_thread import called_in_own_thread
 from tunekit.evaluation.results import ItemResult, Metric
 from tunekit.evaluation.runner import Failed
 from tunekit.evaluation.scorers import Score, Scorer, is_awaited
+from tunekit.evaluation.transcript import transcript
+from tunekit.events import Usage
 from tunekit.spec import Sampling
 
 Output: TypeAlias = Generation | Scores | Failed
 Graded: TypeAlias = Mapping[str, Sequence[Score | Failed]]
 """A score or a failure for each item, by scorer."""
+
+BLOCKED = "content_filter"
+"""How an answer ends that the host took away: nobody knows whether it was right."""
+_ORDINARY = frozenset({"stop", "eos", "length", "tool_calls", "function_call", BLOCKED, ""})
 
 
 async def grade_all(
@@ -44,30 +51,19 @@ async def grade_all(
     if is_awaited(scorer):
         return await _grade_together(scorer, pairs, concurrency)
     # A plain function can still return something to await; it is called there and awaited here.
-    return [await _settled(found) for found in await _grade_in_thread(scorer, pairs)]
+    found = await called_in_own_thread(lambda pair: _call(scorer, *pair), pairs, thread="tunekit-scorer")
+    return [await _settled(score) for score in found]
 
 
-def metric(name: str, graded: Sequence[Score | Failed], level: float) -> Metric:
-    """Mean and interval over the items that could be scored.
+def metrics(
+    scorers: Sequence[Scorer], results: Sequence[ItemResult], graded: Graded, level: float
+) -> dict[str, Metric]:
+    """Each scorer's result over the items that it could score.
 
     Raises:
-        EvaluationError: None could.
+        EvaluationError: One could score none.
     """
-    values = [score.value for score in graded if isinstance(score, Score)]
-    if not values:
-        first = next(score for score in graded if isinstance(score, Failed))
-        raise EvaluationError(
-            f"{name!r} could not score any of {len(graded)} items, the first because of {first}",
-            hint=getattr(first.error, "hint", "") or "look at the scorer",
-        ) from first.error
-    return summary(name, values, n_errors=len(graded) - len(values), level=level)
-
-
-def summary(name: str, values: Sequence[float], *, n_errors: int, level: float) -> Metric:
-    """Mean of these scores (at least one) with its interval: Wilson's where all are 0 or 1, else Student's t."""
-    binary = is_binary(values)
-    mean = stats.wilson(sum(map(int, values)), len(values), level=level) if binary else _mean(values, level)
-    return Metric(name=name, mean=mean, binary=binary, n_errors=n_errors)
+    return {scorer.name: _metric(scorer, results, graded[scorer.name], level) for scorer in scorers}
 
 
 def item_results(items: Sequence[Item], answers: Sequence[Output], graded: Graded) -> tuple[ItemResult, ...]:
@@ -80,10 +76,16 @@ def item_results(items: Sequence[Item], answers: Sequence[Output], graded: Grade
 
 
 def warnings(answers: Sequence[Output], graded: Graded, sampling: Sampling) -> Iterator[str]:
-    """What to know before believing the numbers: cut answers, and items left out."""
-    cut = sum(isinstance(answer, Generation) and answer.finish_reason == "length" for answer in answers)
-    if cut:
-        yield f"{cut} of {len(answers)} answers were cut at max_tokens={sampling.max_tokens}"
+    """What to know before believing the numbers: odd answers, and items left out."""
+    given = [answer for answer in answers if isinstance(answer, Generation)]
+    ends = Counter(answer.finish_reason for answer in given)
+    if ends["length"]:
+        yield f"{ends['length']} of {len(answers)} answers were cut at max_tokens={sampling.max_tokens}"
+    if odd := sorted(ends.keys() - _ORDINARY):
+        count = sum(ends[reason] for reason in odd)
+        yield f"{count} of {len(answers)} answers ended with {listed(odd)}, and may not be whole"
+    for note, count in sorted(Counter(answer.note for answer in given if answer.note).items()):
+        yield f"{count} of {len(answers)} answers: {note}"
     for name, scores in graded.items():
         failures = [score for score in scores if isinstance(score, Failed)]
         if failures:
@@ -91,11 +93,6 @@ def warnings(answers: Sequence[Output], graded: Graded, sampling: Sampling) -> I
                 f"{name!r} could not score {len(failures)} of {len(scores)} items, which are left out;"
                 f" the first: {failures[0]}"
             )
-
-
-def is_binary(values: Sequence[float]) -> bool:
-    """Whether every score is 0 or 1."""
-    return all(value in (0.0, 1.0) for value in values)
 
 
 async def _grade_together(
@@ -114,32 +111,12 @@ async def _grade_together(
     return [graded[position] for position in range(len(pairs))]
 
 
-async def _grade_in_thread(scorer: Scorer, pairs: Sequence[tuple[Item, Output]]) -> list[object]:
-    stop = threading.Event()
-
-    def work() -> list[object]:
-        return [_call(scorer, item, output) for item, output in _until(stop, pairs)]
-
-    # Not the loop's own threads: a judge would hold one of them while what it asks is waiting for one.
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tunekit-scorer")
-    try:
-        return await asyncio.get_running_loop().run_in_executor(pool, contextvars.copy_context().run, work)
-    finally:
-        stop.set()  # a cancelled evaluation calls its scorer for no further item
-        pool.shutdown(wait=False)
-
-
-def _until(stop: threading.Event, pairs: Iterable[tuple[Item, Output]]) -> Iterator[tuple[Item, Output]]:
-    for pair in pairs:
-        if stop.is_set():
-            return
-        yield pair
-
-
 def _call(scorer: Scorer, item: Item, output: Output) -> object:
     """What the scorer returns, perhaps to be awaited; or why it could not."""
     if isinstance(output, Failed):
         return output
+    if isinstance(output, Generation) and output.finish_reason == BLOCKED:
+        return Failed(_blocked())
     try:
         # Which of the two a scorer takes is settled by its class; see `Evaluator`.
         return scorer.score(item, output)  # type: ignore[arg-type]
@@ -147,6 +124,12 @@ def _call(scorer: Scorer, item: Item, output: Output) -> object:
         return Failed(error)
     except SystemExit as error:
         return _left(error)
+
+
+def _blocked() -> BackendError:
+    return BackendError(
+        f"blocked by the host ({BLOCKED})", hint="ask the host for other rules, or leave such items out"
+    )
 
 
 async def _settled(found: object) -> Score | Failed:
@@ -170,31 +153,59 @@ def _left(error: SystemExit) -> Failed:
 def _checked(found: object) -> Score | Failed:
     if isinstance(found, Failed):
         return found
-    score = found if isinstance(found, Score) else None
-    value = score.value if score else found
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    score = found if isinstance(found, Score) else Score(value=_number(found))
+    _number(score.value)
+    for number in score.counts.values():
+        _number(number)
+    return replace(score, value=float(score.value))
+
+
+def _number(found: object) -> float:
+    if not isinstance(found, int | float) or not math.isfinite(found):
         raise EvaluationError(
-            f"a score must be a finite number, not {value!r}",
+            f"a score must be a finite number, not {brief(found)}",
             hint="return a number, or raise where an item cannot be scored",
         )
-    return Score(value=float(value), choice=score.choice if score else "")
+    return found
 
 
-def _mean(values: Sequence[float], level: float) -> stats.Interval:
-    if min(values) == max(values) and 0.0 <= values[0] <= 1.0:
-        return stats.constant_mean(values[0], len(values), low=0.0, high=1.0, level=level)
-    return stats.mean_t(values, level=level)
+def _metric(
+    scorer: Scorer, results: Sequence[ItemResult], scores: Sequence[Score | Failed], level: float
+) -> Metric:
+    if not any(isinstance(score, Score) for score in scores):
+        first = next(score for score in scores if isinstance(score, Failed))
+        raise EvaluationError(
+            f"{scorer.name!r} could not score any of {len(scores)} items, the first because of {first}",
+            hint=getattr(first.error, "hint", "") or "look at the scorer",
+        ) from first.error
+    found = metric_of(
+        results,
+        scorer.name,
+        corpus=scorer.corpus,
+        higher_is_better=scorer.higher_is_better,
+        level=level,
+    )
+    return found.model_copy(update={"warnings": (*found.warnings, *scorer.warnings(results))})
 
 
 def _item_result(item: Item, answer: Output | None, scores: Mapping[str, Score | Failed]) -> ItemResult:
     generated = answer if isinstance(answer, Generation) else None
+    usage = generated.usage if generated else Usage()
+    scored = {name: score for name, score in scores.items() if isinstance(score, Score)}
     return ItemResult(
         id=item.id,
+        prompt=transcript(item.prompt),
+        reference=item.reference,
         answer=generated.text if generated else None,
         finish_reason=generated.finish_reason if generated else "",
-        scores={name: score.value for name, score in scores.items() if isinstance(score, Score)},
-        choices={
-            name: score.choice for name, score in scores.items() if isinstance(score, Score) and score.choice
-        },
+        scores={name: score.value for name, score in scored.items()},
+        counts={name: dict(score.counts) for name, score in scored.items() if score.counts},
+        choices={name: score.choice for name, score in scored.items() if score.choice},
+        log_probs={name: score.log_probs for name, score in scored.items() if score.log_probs},
         errors={name: str(score) for name, score in scores.items() if isinstance(score, Failed)},
+        slices=dict(item.slices),
+        cluster=item.cluster,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        seconds=usage.seconds or None,
     )

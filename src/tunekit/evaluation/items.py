@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunekit.backends.base import GenerateRequest, Prompt, ScoreRequest
@@ -33,6 +33,8 @@ class Item:
         reference: The expected answer, or None where the example names none.
         tools: Tool definitions offered with the prompt.
         example: The whole example, with its meta columns, for scorers that need more.
+        slices: The value of each column by which the test is sliced.
+        cluster: The group that it belongs to, where items come in groups.
     """
 
     id: str
@@ -40,6 +42,8 @@ class Item:
     reference: str | None
     tools: tuple[Mapping[str, Any], ...] = ()
     example: Example
+    slices: Mapping[str, str] = field(default_factory=dict)
+    cluster: str | None = None
 
     def generate_request(self) -> GenerateRequest:
         """The question as a backend takes it."""

@@ -1,50 +1,45 @@
-"""Results on a test, as values that can be stored. Knows scores and provenance; not how to get them."""
+"""One model's results on a test, as values that can be stored. Knows scores and provenance; not how to get them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from typing import Literal, Self, TypeVar
+from pathlib import Path
+from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from tunekit.errors import NotFoundError
-from tunekit.evaluation.stats import Interval, Verdict
+from tunekit.evaluation.arms.record import ArmRecord, record_of
+from tunekit.evaluation.leakage import Leakage
+from tunekit.evaluation.records import Record
+from tunekit.evaluation.sealed import Opening
+from tunekit.evaluation.stats import Interval
 from tunekit.refs import ModelRef
-from tunekit.spec import Sampling, parse_model
+from tunekit.spec import Sampling
 
 T = TypeVar("T")
 
 
-class Record(BaseModel):
-    """A frozen value with a JSON form; infinite ends of an interval are written as strings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-    def to_json(self, *, indent: int | None = None) -> str:
-        """JSON that `from_json` turns back into an equal value."""
-        return self.model_dump_json(indent=indent)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Read what `to_json` wrote.
-
-        Raises:
-            SpecError: The text is something else; the message names each wrong field.
-        """
-        value: Self = parse_model(cls, text)
-        return value
-
-
 class ItemResult(Record):
-    """What one model did on one item.
+    """What one model did on one item: all that it takes to score a whole test again, compare it, and show it.
 
     Attributes:
         id: The item's id.
+        prompt: What was asked, as text; a chat with the role before each turn.
+        reference: The expected answer, or None where the test names none.
         answer: Generated text; None if nothing was generated or it failed.
         finish_reason: Why generation ended; "length" means the answer was cut.
         scores: Value by scorer. A scorer that could not score this item is missing here and is in `errors`.
-        choices: What the model picked, by choice scorer.
+        counts: What a metric of the whole test is computed from, by scorer; see `evaluation.metrics.table`.
+        choices: What the model picked, by scorer that decides that.
+        log_probs: Log-probability (nats) of each choice, by choice scorer, in the order of its configuration.
         errors: What went wrong, by scorer.
+        slices: The value of each column by which the test was sliced.
+        cluster: The group that the item belongs to, where items come in groups; None where they do not.
+        input_tokens: Prompt tokens, where the backend counts them.
+        output_tokens: Generated tokens, where the backend counts them.
+        seconds: Wall time of the call that answered, which may have answered other items, too; None where unknown.
 
     Examples:
         >>> result = ItemResult(id="tickets.csv:3", answer="delivery", scores={"exact_match": 1.0})
@@ -53,11 +48,32 @@ class ItemResult(Record):
     """
 
     id: str
+    prompt: str = ""
+    reference: str | None = None
     answer: str | None = None
     finish_reason: str = ""
-    scores: dict[str, float] = {}
-    choices: dict[str, str] = {}
-    errors: dict[str, str] = {}
+    scores: dict[str, float] = Field(default_factory=dict)
+    counts: dict[str, dict[str, float]] = Field(default_factory=dict)
+    choices: dict[str, str] = Field(default_factory=dict)
+    log_probs: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    errors: dict[str, str] = Field(default_factory=dict)
+    slices: dict[str, str] = Field(default_factory=dict)
+    cluster: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float | None = None
+
+
+class Baseline(Record):
+    """What always giving the commonest answer would get: a model that is not better has learned nothing.
+
+    Attributes:
+        label: The most frequent reference of the items; the first in the alphabet of several.
+        value: The metric of a model that always says so.
+    """
+
+    label: str
+    value: float
 
 
 class Metric(Record):
@@ -65,16 +81,27 @@ class Metric(Record):
 
     Attributes:
         name: Name of the scorer.
-        mean: Mean score of the items that could be scored, with its interval: Wilson where every score is 0
-            or 1, otherwise Student t.
-        binary: Whether every score is 0 or 1.
-        n_errors: Items that could not be asked or scored. They are not in the mean.
+        value: The result over the items that could be scored, with its interval.
+        kind: "binary" is the share of right items (every score is 0 or 1), with Wilson's interval. "mean" is the mean
+            of the scores, with Student's. "corpus" is a function of what all items add up to, such as macro F1 or
+            BLEU, with the interval of resampled items.
+        higher_is_better: False for what is worse the more of it there is: an error, a perplexity, a length.
+        corpus: Of a corpus metric, its name in `evaluation.metrics.table.CORPUS`; it need not be the scorer's.
+        n_errors: Items that could not be asked or scored. They are in no value.
+        method: How the interval was found.
+        baseline: Of a classification, what the majority class alone gets on the same items.
+        warnings: What to know before believing it.
     """
 
     name: str
-    mean: Interval
-    binary: bool
-    n_errors: int
+    value: Interval
+    kind: Literal["binary", "mean", "corpus"] = "mean"
+    higher_is_better: bool = True
+    corpus: str = ""
+    n_errors: int = 0
+    method: str = ""
+    baseline: Baseline | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Provenance(Record):
@@ -112,7 +139,8 @@ class Evaluation(Record):
     """One model's results on one test set.
 
     Attributes:
-        model: The model.
+        model: The model; of a function, `function:` and the name of the arm.
+        arm: How it was asked; None in evaluations that were made without saying so.
         provenance: Test set, sampling and scorers.
         metrics: Result by scorer.
         items: Result by item, in the order of the test set.
@@ -121,6 +149,8 @@ class Evaluation(Record):
         seconds: Wall time.
         created_at: Unix seconds at the end.
         tunekit_version: Version that made it.
+        leakage: What of the test is in the training data, where those lie here; None where nobody looked.
+        opening: Which opening of a sealed test this was; None where the test is not sealed.
         warnings: What to know before believing it.
 
     Examples:
@@ -130,7 +160,7 @@ class Evaluation(Record):
         >>> test = Dataset.from_records([{"prompt": "Where is it?", "completion": "delivery"}] * 20)
         >>> backend = ScriptedBackend(generate=lambda prompt: "delivery")
         >>> evaluation = Evaluator(test).run("scripted:base", backend=backend)
-        >>> round(evaluation["exact_match"].mean.low, 2)
+        >>> round(evaluation["exact_match"].value.low, 2)
         0.84
         >>> Evaluation.from_json(evaluation.to_json()) == evaluation
         True
@@ -138,6 +168,7 @@ class Evaluation(Record):
 
     schema_version: Literal[1] = 1
     model: ModelRef
+    arm: ArmRecord | None = Field(default=None, repr=False)
     provenance: Provenance = Field(repr=False)
     metrics: dict[str, Metric]
     items: tuple[ItemResult, ...] = Field(repr=False)
@@ -146,15 +177,29 @@ class Evaluation(Record):
     seconds: float
     created_at: float
     tunekit_version: str
+    leakage: Leakage | None = Field(default=None, repr=False)
+    opening: Opening | None = None
     warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Metric:
-        return _look_up(self.metrics, name)
+        return look_up(self.metrics, name)
 
     def __str__(self) -> str:
         from tunekit.evaluation.report import render_evaluation
 
         return render_evaluation(self)
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write it as a file that its ending names: .html, .json, .xml (JUnit) or .txt; see `report.write`."""
+        from tunekit.evaluation.report import write
+
+        return write(self, path)
+
+    @property
+    def title(self) -> str:
+        """What a reader knows it by: the model, after the name of the arm where that says more."""
+        model, name = str(self.model), record_of(self).name
+        return model if model.endswith(name) else f"{name} ({model})"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -166,119 +211,8 @@ class Evaluation(Record):
         return ((item.id, item.scores[name]) for item in self.items if name in item.scores)
 
 
-class MetricComparison(Record):
-    """One scorer's comparison of two models on the same items. Differences are `b` minus `a`.
-
-    Attributes:
-        name: Name of the scorer.
-        a: The first model's result (usually the base) over the items that both could be scored on, so that
-            `a` and `delta` add up to `b`. Its `n_errors` counts all of its own failures.
-        b: The second model's result (usually the tuned one), over the same items.
-        n_a: Items that the first model could be scored on.
-        n_b: Items that the second model could be scored on.
-        delta: Mean paired difference over the same items, with its interval.
-        verdict: What the interval says of `b`, held against margin and gain (`stats.verdict`).
-        p_value: Two-sided p-value of no difference. Beside the verdict, not behind it.
-        test: How the p-value was found.
-        method: How the interval was found.
-        wins: Items on which `b` scores higher.
-        losses: Items on which `a` scores higher.
-        ties: Items on which both score the same.
-        correlation: Pearson's, between the two models' scores; None where one of them never varies.
-        detectable: Smallest difference that this many items show with 80 % power, at the observed disagreement;
-            None where they show none.
-        items_needed: Items that would show the observed difference with 80 % power; None if no number would.
-        newly_fixed: Ids of the items that `b` wins: the list to read first.
-        newly_broken: Ids of the items that `b` loses.
-        warnings: What to know before believing it.
-
-    Examples:
-        >>> from tunekit.data.dataset import Dataset
-        >>> from tunekit.evaluation.evaluator import Evaluator
-        >>> from tunekit.testing import ScriptedBackend
-        >>> test = Dataset.from_records([{"prompt": f"{n}", "completion": f"{n}"} for n in range(20)], name="n")
-        >>> evaluator = Evaluator(test)
-        >>> base = evaluator.run("scripted:a", backend=ScriptedBackend(generate=lambda prompt: prompt[:1]))
-        >>> tuned = evaluator.run("scripted:b", backend=ScriptedBackend(generate=lambda prompt: prompt))
-        >>> found = evaluator.compare(base, tuned)["exact_match"]
-        >>> found.verdict, found.wins, found.losses, found.newly_fixed[0]
-        ('better', 10, 0, 'n:11')
-    """
-
-    name: str
-    a: Metric
-    b: Metric
-    n_a: int
-    n_b: int
-    delta: Interval
-    verdict: Verdict
-    p_value: float
-    test: str
-    method: str
-    wins: int
-    losses: int
-    ties: int
-    correlation: float | None
-    detectable: float | None
-    items_needed: int | None
-    newly_fixed: tuple[str, ...] = Field(repr=False)
-    newly_broken: tuple[str, ...] = Field(repr=False)
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def n_paired(self) -> int:
-        """Items that both could be scored on: what `a`, `b` and `delta` rest on."""
-        return self.delta.n
-
-
-class Comparison(Record):
-    """Two models on the same test, paired item by item. Print it for a table.
-
-    Attributes:
-        a: The first model (usually the base).
-        b: The second model (usually the tuned one).
-        provenance: Test set, sampling and scorers, the same for both.
-        margin: Largest difference that does not matter.
-        min_gain: Gain that "better" must exceed.
-        metrics: Comparison by scorer.
-        warnings: What concerns all scorers.
-
-    Examples:
-        >>> from tunekit.data.dataset import Dataset
-        >>> from tunekit.evaluation.evaluator import Evaluator
-        >>> from tunekit.testing import ScriptedBackend
-        >>> test = Dataset.from_records([{"prompt": "Where is it?", "completion": "delivery"}] * 100)
-        >>> backend = ScriptedBackend(generate=lambda prompt: "delivery")
-        >>> evaluator = Evaluator(test, margin=0.05)
-        >>> report = evaluator.compare("scripted:base", "scripted:base", backend=backend)
-        >>> report.names, report["exact_match"].verdict
-        (('exact_match',), 'equivalent')
-    """
-
-    schema_version: Literal[1] = 1
-    a: ModelRef
-    b: ModelRef
-    provenance: Provenance = Field(repr=False)
-    margin: float
-    min_gain: float
-    metrics: dict[str, MetricComparison]
-    warnings: tuple[str, ...] = ()
-
-    def __getitem__(self, name: str) -> MetricComparison:
-        return _look_up(self.metrics, name)
-
-    def __str__(self) -> str:
-        from tunekit.evaluation.report import render_comparison
-
-        return render_comparison(self)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the scorers that were compared."""
-        return tuple(self.metrics)
-
-
-def _look_up(metrics: Mapping[str, T], name: str) -> T:
+def look_up(metrics: Mapping[str, T], name: str) -> T:
+    """The metric of this name, or an error that names those there are."""
     if name not in metrics:
         raise NotFoundError(f"no scorer {name!r} in these results", hint=f"there are: {', '.join(metrics)}")
     return metrics[name]

@@ -1,8 +1,9 @@
 """Asks a model many things at once. Knows batches, bounds and failures; not what is asked or what an answer is worth.
 
-A batch that fails is asked again one by one, so that one impossible item costs only itself. Some failures are
-of the whole run (no such model, the backend cannot do this) and end it at once, and so does a run whose first
-items all fail: an outage must not be paid for item by item.
+A batch whose backend says what came of each item (`PartialError`) is left at that. Any other that fails is asked again
+one by one, so that one impossible item costs only itself. Some failures are of the whole run (no such model, the
+backend cannot do this) and end it at once, and so does a run whose first items all fail: an outage must not be paid
+for item by item.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from tunekit.backends.base import PartialError
 from tunekit.errors import (
     BackendError,
     EvaluationError,
@@ -140,11 +142,14 @@ class _Run(Generic[Q, A]):
             return
         self._record(positions, [answers] if isinstance(answers, Failed) else answers)
 
-    async def _try(self, batch: Sequence[Q]) -> list[A] | Failed:
+    async def _try(self, batch: Sequence[Q]) -> Sequence[A | Failed] | Failed:
+        answers: Sequence[A | Failed]
         try:
             answers = await self.ask(batch)
         except _FATAL:
             raise
+        except PartialError as error:
+            answers = _each(error)
         except Exception as error:
             return Failed(error)
         if len(answers) != len(batch):
@@ -165,6 +170,11 @@ class _Run(Generic[Q, A]):
                 hint=getattr(error, "hint", "") or "look at the first failure; nothing was scored",
             ) from error
         self.on_progress(done, self.failed)
+
+
+def _each(error: PartialError) -> list[Any]:
+    """What came of each request; whatever is no error is an answer, of the kind that was asked for."""
+    return [Failed(found) if isinstance(found, Exception) else found for found in error.outcomes]
 
 
 def reporter(

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from tunekit.graders.flags import HINTS, Flag, Unreadable
 from tunekit.graders.sample import Sample
 from tunekit.graders.templates import Variable
+from tunekit.graders.watching import look
 
 _DETAILS: Mapping[str, tuple[Flag, ...]] = {
     "python_grader_server_error_type": ("python_grader_server_error",),
@@ -100,12 +101,13 @@ class Grader(ABC):
     pass_threshold: float | None = None
 
     def grade(self, sample: Sample, item: Mapping[str, Any]) -> Grade:
-        """Grade one answer. Whatever goes wrong is in the grade; nothing is raised.
+        """Grade one answer. Whatever goes wrong is in the grade; nothing is raised, but by who watches (see `watched`).
 
         Args:
             sample: The answer.
             item: What the dataset knows of the question: names and JSON values.
         """
+        look()
         try:
             return self._grade(sample, item)
         except Unreadable as missing:

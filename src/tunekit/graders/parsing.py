@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -155,8 +156,8 @@ def _complain(fields: Fields, body: Any, names: list[str]) -> None:
         fields.problem("graders", "is missing" if body is None else "has no grader in it")
     if len(names) > _MAX_GRADERS:
         fields.problem("graders", f"has {len(names)} graders, more than {_MAX_GRADERS}")
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             fields.problem("graders", f"has {brief(name)} more than once")
         if not _NAME.fullmatch(name) or name in FUNCTIONS:
             fields.problem("graders", f"has the name {brief(name)}, which a formula cannot use")

@@ -22,6 +22,7 @@ from typing import Any
 
 from tunekit.graders.finite import finite
 from tunekit.graders.flags import Unreadable
+from tunekit.graders.watching import LOOK_EVERY_S, look
 
 _CHILD = Path(__file__).with_name("_child.py")
 _MAX_REPLY_BYTES = 65_536
@@ -64,7 +65,7 @@ class Sandbox:
         self._child: _Child | None = None
 
     def call(self, sample: Mapping[str, Any], item: Mapping[str, Any]) -> float:
-        """What the function returns.
+        """What the function returns. While it runs, `watching.look` is asked whether to go on waiting for it.
 
         Raises:
             Unreadable: It could not be started, failed, took too long, or returned no finite number.
@@ -152,12 +153,11 @@ class _Child:
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, event)
             while line if event == selectors.EVENT_WRITE else not self._read.endswith(b"\n"):
-                if (
-                    not selector.select(max(0.0, deadline - time.monotonic()))
-                    and time.monotonic() >= deadline
-                ):
+                if selector.select(max(0.0, min(deadline - time.monotonic(), LOOK_EVERY_S))):
+                    line = self._moved(descriptor, event, line)
+                elif time.monotonic() >= deadline:
                     raise Unreadable("python_grader_runtime_error", f"grade took more than {seconds:g} s")
-                line = self._moved(descriptor, event, line)
+                look()
         reply, self._read = self._read, b""
         return reply
 

@@ -96,5 +96,25 @@ def _sampling(fields: Fields) -> Mapping[str, Any]:
         return {}
     inside = fields.below(body, fields.path("sampling_params"))
     found = {name: inside.raw(name) for name in SAMPLING}
+    for name, value in found.items():
+        if value is not None and (wanted := _wanted(name, value)):
+            inside.problem(name, f"is {brief(value)}, not {wanted}")
     inside.finish()
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _wanted(name: str, value: Any) -> str:
+    """What a parameter has to be, if it is not that; else ""."""
+    number = finite(value)
+    match name:
+        case "temperature" if number is None or not 0 <= number <= 2:
+            return "a number from 0 to 2"
+        case "top_p" if number is None or not 0 < number <= 1:
+            return "a number above 0, up to 1"
+        case "max_completions_tokens" if number is None or number < 1 or number % 1:
+            return "a whole number of 1 or more"
+        case "seed" if number is None or number % 1:
+            return "a whole number"
+        case "reasoning_effort" if not isinstance(value, str):
+            return "text"
+    return ""

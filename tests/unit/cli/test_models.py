@@ -47,9 +47,31 @@ def test_json_for_programs(service: Service, capsys: pytest.CaptureFixture[str])
     shown(service, TUNED)
     assert main(["models", "--json"]) == 0
     printed = capsys.readouterr()
-    (found,) = json.loads(printed.out)
+    document = json.loads(printed.out)
+    (found,) = document["models"]
+    assert document["missing"] == []
     assert found["id"] == TUNED and found["days_left"] is None and found["is_listed"]
     assert KEY not in printed.out + printed.err
+
+
+def test_what_could_not_be_looked_at_is_said(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    shown(service, TUNED)
+    shown(service, "a\nmodel with an odd name")
+    service.refuses = lambda path: path.endswith("/fine_tuning/jobs")
+    assert main(["models"]) == 0
+    _, row, warning = capsys.readouterr().out.splitlines()
+    assert row.startswith(TUNED) and warning.startswith("warning: the fine-tuning jobs could not be listed")
+
+
+def test_what_a_proxy_asks_for_goes_with_every_call(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "--query", "custom_llm_provider=openai"]) == 0
+    assert service.requests and all(
+        ("custom_llm_provider", "openai") in request.query for request in service.requests
+    )
+    assert main(["models", "--query", "custom_llm_provider"]) == 1
+    assert "is no NAME=VALUE" in capsys.readouterr().err
 
 
 def test_an_empty_account_says_so(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

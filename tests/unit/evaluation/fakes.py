@@ -35,6 +35,8 @@ class TableBackend(Backend):
 
     models: Mapping[str, Callable[[str], str | Exception]]
     finish_reason: str = "stop"
+    finish_reasons: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
     asked: list[tuple[str, tuple[GenerateRequest | ScoreRequest, ...]]] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -53,7 +55,15 @@ class TableBackend(Backend):
     ) -> list[Generation]:
         usage = Usage(input_tokens=2, output_tokens=3)
         answers = await self._answers(model, requests)
-        return [Generation(text=text, finish_reason=self.finish_reason, usage=usage) for text in answers]
+        return [
+            Generation(
+                text=text,
+                finish_reason=self.finish_reasons.get(str(request.prompt), self.finish_reason),
+                usage=usage,
+                note=self.notes.get(str(request.prompt), ""),
+            )
+            for request, text in zip(requests, answers, strict=True)
+        ]
 
     async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
         answers = await self._answers(model, requests)

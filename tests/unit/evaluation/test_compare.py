@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 from tunekit.errors import EvaluationError
 from tunekit.evaluation import stats
 from tunekit.evaluation.compare import Rule, compare_evaluations
-from tunekit.evaluation.results import (
-    Comparison,
-    Evaluation,
-    ItemResult,
-    Metric,
-    MetricComparison,
-    Provenance,
-)
+from tunekit.evaluation.comparison import Comparison, MetricComparison
+from tunekit.evaluation.results import Evaluation, ItemResult, Metric, Provenance
 from tunekit.refs import ModelRef
 from tunekit.spec import Sampling
 
@@ -42,7 +36,7 @@ def evaluation(model: str, values: Values, name: str = "score") -> Evaluation:
         ),
         metrics={
             name: Metric(
-                name=name, mean=stats.mean_t(scored), binary=False, n_errors=len(values) - len(scored)
+                name=name, value=stats.mean_t(scored), kind="mean", n_errors=len(values) - len(scored)
             )
         },
         items=items,
@@ -160,8 +154,8 @@ def check_sums(pairs: list[tuple[float | None, float | None]]) -> None:
     if all(old is None or new is None for old, new in pairs):
         return
     found = compared(a, b)
-    assert found.a.mean.estimate + found.delta.estimate == pytest.approx(found.b.mean.estimate, abs=1e-12)
-    assert found.a.mean.n == found.b.mean.n == found.n_paired
+    assert found.a.value.estimate + found.delta.estimate == pytest.approx(found.b.value.estimate, abs=1e-12)
+    assert found.a.value.n == found.b.value.n == found.n_paired
     assert (found.n_a, found.a.n_errors) == (len(a) - a.count(None), a.count(None))
     assert (found.n_b, found.b.n_errors) == (len(b) - b.count(None), b.count(None))
 

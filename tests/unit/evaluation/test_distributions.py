@@ -12,7 +12,7 @@ from scipy import stats as reference
 
 from tunekit.errors import SpecError
 from tunekit.evaluation import stats
-from tunekit.evaluation.stats.distributions import binomial_half_cdf, binomial_half_pmf, incomplete_beta
+from tunekit.evaluation.stats.distributions import binomial_cdf, binomial_pmf, incomplete_beta
 
 probabilities = st.floats(1e-6, 1 - 1e-6)
 degrees = st.floats(1.0, 1e4)
@@ -48,8 +48,8 @@ def test_student_t_quantile_tends_to_the_normal_one() -> None:
 def test_fair_coin_is_scipys(n: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, n))
     expected = reference.binom(n, 0.5)
-    assert binomial_half_cdf(k, n) == pytest.approx(expected.cdf(k), rel=1e-9, abs=1e-200)
-    assert binomial_half_pmf(k, n) == pytest.approx(expected.pmf(k), rel=1e-9, abs=1e-200)
+    assert binomial_cdf(k, n, 0.5) == pytest.approx(expected.cdf(k), rel=1e-9, abs=1e-200)
+    assert binomial_pmf(k, n, 0.5) == pytest.approx(expected.pmf(k), rel=1e-9, abs=1e-200)
 
 
 @given(x=st.floats(0, 1), a=st.floats(0.1, 500), b=st.floats(0.1, 500))

@@ -22,9 +22,10 @@ from tunekit.errors import (
     UnsupportedError,
 )
 from tunekit.evaluation import stats
+from tunekit.evaluation.comparison import Comparison
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.items import Item
-from tunekit.evaluation.results import Comparison, Evaluation
+from tunekit.evaluation.results import Evaluation
 from tunekit.evaluation.runner import Progress
 from tunekit.evaluation.scorers import Accuracy, Custom, ExactMatch
 from tunekit.refs import ModelRef
@@ -52,8 +53,8 @@ def evaluator(**options: object) -> Evaluator:
 def test_one_model() -> None:
     evaluation = evaluator().run("table:base", backend=backend())
     metric = evaluation["exact_match"]
-    assert metric.mean == stats.wilson(40, N)
-    assert (metric.binary, metric.n_errors) == (True, 0)
+    assert metric.value == stats.wilson(40, N)
+    assert (metric.kind == "binary", metric.n_errors) == (True, 0)
     assert [item.scores["exact_match"] for item in evaluation.items] == [1.0] * 40 + [0.0] * 60
     assert (evaluation.items[0].answer, evaluation.items[99].answer) == ("billing", "billing")
     assert (evaluation.input_tokens, evaluation.output_tokens) == (2 * N, 3 * N)
@@ -71,7 +72,7 @@ def test_two_models_paired() -> None:
     assert found.verdict == "better"
     assert found.newly_broken == tuple(f"tickets:{number + 1}" for number in range(5))
     assert found.newly_fixed == tuple(f"tickets:{number + 1}" for number in range(40, 90))
-    assert (found.a.mean, found.b.mean) == (stats.wilson(40, N), stats.wilson(85, N))
+    assert (found.a.value, found.b.value) == (stats.wilson(40, N), stats.wilson(85, N))
     assert (found.n_paired, found.warnings) == (N, ())
 
 
@@ -103,8 +104,8 @@ def test_both_models_are_asked_exactly_the_same() -> None:
 def test_failures_are_errors_and_not_wrong_answers() -> None:
     report = evaluator().compare("table:base", "table:flaky", backend=backend())
     found = report["exact_match"]
-    assert (found.b.n_errors, found.b.mean.n, found.n_paired) == (2, 98, 98)
-    assert found.b.mean == stats.wilson(83, 98)
+    assert (found.b.n_errors, found.b.value.n, found.n_paired) == (2, 98, 98)
+    assert found.b.value == stats.wilson(83, 98)
     assert (found.wins, found.losses) == (50, 5)
     assert found.verdict == "better"
     assert "could not score 2 of 100" in report.warnings[0]
@@ -132,6 +133,35 @@ def test_cut_answers_are_counted_aloud() -> None:
     table.finish_reason = "length"
     evaluation = evaluator(sampling=Sampling(max_tokens=3)).run("table:base", backend=table)
     assert evaluation.warnings == ("100 of 100 answers were cut at max_tokens=3",)
+
+
+def test_answer_that_the_host_blocked_is_no_wrong_one() -> None:
+    table = backend()
+    table.finish_reasons = {f"q{number}": "content_filter" for number in range(0, 12, 2)}
+    report = evaluator().compare("table:base", "table:tuned", backend=table)
+    found = report["exact_match"]
+    assert (found.a.n_errors, found.b.n_errors, found.n_paired) == (6, 6, N - 6)
+    assert found.verdict == "inconclusive", "more than max_error_rate of them"
+    (row, *_) = evaluator().run("table:base", backend=table).items
+    assert row.errors == {"exact_match": "BackendError: blocked by the host (content_filter)"}
+    assert (row.scores, row.finish_reason) == ({}, "content_filter")
+
+
+def test_host_that_blocks_everything_gives_no_score() -> None:
+    table = backend()
+    table.finish_reason = "content_filter"
+    with pytest.raises(EvaluationError, match="blocked by the host"):
+        evaluator().run("table:base", backend=table)
+
+
+def test_odd_ends_and_notes_are_warned_of() -> None:
+    table = backend()
+    table.finish_reasons = {"q1": "abort", "q2": "tool_calls", "q3": "overloaded", "q4": "abort"}
+    table.notes = {"q5": "came by post", "q6": "came by post"}
+    assert evaluator().run("table:base", backend=table).warnings == (
+        "3 of 100 answers ended with 'abort', 'overloaded', and may not be whole",
+        "2 of 100 answers: came by post",
+    )
 
 
 def test_accuracy_scores_the_choices_and_generates_nothing() -> None:

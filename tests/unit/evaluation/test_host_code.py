@@ -36,7 +36,7 @@ def test_a_scorer_may_ask_another_model() -> None:
         return verdict.text == "yes"
 
     evaluation = evaluator(scorers=[judge]).run("table:base", backend=backend())
-    assert (evaluation["judge"].n_errors, evaluation["judge"].mean.estimate) == (0, 0.5)
+    assert (evaluation["judge"].n_errors, evaluation["judge"].value.estimate) == (0, 0.5)
 
 
 async def test_a_scorer_that_blocks_leaves_the_callers_loop_free() -> None:
@@ -50,7 +50,7 @@ async def test_a_scorer_that_blocks_leaves_the_callers_loop_free() -> None:
 
     odd = Evaluator(tickets(3), scorers=[blocks])
     evaluation, _ = await asyncio.gather(odd.run_async("table:base", backend=backend()), open_the_door())
-    assert evaluation["blocks"].mean.estimate == 1.0
+    assert evaluation["blocks"].value.estimate == 1.0
 
 
 def test_a_sync_scorer_sees_one_item_at_a_time_and_the_callers_context() -> None:
@@ -68,7 +68,7 @@ def test_a_sync_scorer_sees_one_item_at_a_time_and_the_callers_context() -> None
 
     tenant.set("acme")
     evaluation = evaluator(scorers=[watched]).run("table:base", backend=backend())
-    assert evaluation["watched"].mean.estimate == 1.0
+    assert evaluation["watched"].value.estimate == 1.0
     assert most == 1
     assert len(threads) == 1
     assert next(iter(threads)).startswith("tunekit-scorer")

@@ -68,6 +68,25 @@ def test_sign_flips_of_many_values_agree_with_the_t_test_and_repeat() -> None:
     assert stats.sign_flip(values, seed=1) != stats.sign_flip(values, seed=2)
 
 
+@settings(max_examples=10)
+@given(
+    values=st.lists(
+        st.floats(-100, 100).map(lambda value: round(value, 6)), min_size=20, max_size=40, unique=True
+    ),
+    seed=st.integers(0, 99),
+)
+def test_order_of_items_does_not_matter_where_signs_and_items_are_sampled(
+    values: list[float], seed: int
+) -> None:
+    moved = list(values)
+    Random(seed).shuffle(moved)
+    assert stats.sign_flip(values, resamples=500) == stats.sign_flip(moved, resamples=500)
+    assert stats.sign_flip(values, resamples=500) == stats.sign_flip(
+        [-value for value in values], resamples=500
+    )
+    assert stats.bca_mean(values, resamples=100) == stats.bca_mean(moved, resamples=100)
+
+
 def test_sampled_sign_flips_find_the_probability_that_counting_finds() -> None:
     values = [0.3, -0.1] * 10  # 20 values: sampled. Sum of 10 signs of 0.3 and 10 of 0.1, both binomial.
     expected = sum(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,15 +40,41 @@ def test_wilson_when_80_percent_are_right(n: int, low: int, high: int) -> None:
     assert (round(100 * interval.low), round(100 * interval.high)) == (low, high)
 
 
-@pytest.mark.parametrize(("n", "coverage"), [(20, 0.925), (100, 0.966)])
-def test_wilson_keeps_its_level_where_wald_loses_it(n: int, coverage: float) -> None:
-    true = 0.95
-    covered = sum(
-        reference.binom.pmf(k, n, true)
-        for k in range(n + 1)
-        if (interval := stats.wilson(k, n)).low <= true <= interval.high
-    )
-    assert covered == pytest.approx(coverage, abs=5e-3)
+def coverage(n: int, true: float, ends: Callable[[int], tuple[float, float]]) -> float:
+    """The exact chance that an interval of n items holds the true share."""
+    held = [k for k in range(n + 1) if ends(k)[0] <= true <= ends(k)[1]]
+    return float(reference.binom.pmf(held, n, true).sum())
+
+
+@pytest.mark.parametrize(("n", "wald", "wilson"), [(20, 0.639, 0.925), (100, 0.877, 0.966)])
+def test_wilson_keeps_its_level_where_wald_loses_it(n: int, wald: float, wilson: float) -> None:
+    def of_wilson(k: int) -> tuple[float, float]:
+        interval = stats.wilson(k, n)
+        return interval.low, interval.high
+
+    def of_wald(k: int) -> tuple[float, float]:
+        half = stats.two_sided_z(0.95) * math.sqrt(k / n * (1 - k / n) / n)
+        return k / n - half, k / n + half
+
+    found = (coverage(n, 0.95, of_wald), coverage(n, 0.95, of_wilson))
+    assert found == pytest.approx((wald, wilson), abs=5e-4)
+
+
+@pytest.mark.parametrize(("n", "low", "high"), [(30, 0.87, 0.88), (50, 0.91, 0.93), (100, 0.945, 0.965)])
+def test_percentile_bootstrap_covers_too_little_below_100_pairs(n: int, low: float, high: float) -> None:
+    # No resampling: the distribution of a resampled difference is the n-fold convolution of that of one item.
+    wins, losses = 0.07, 0.02
+    covered = 0.0
+    for won, lost in product(range(n + 1), repeat=2):
+        chance = reference.multinomial.pmf([won, lost, n - won - lost], n, [wins, losses, 0.91])
+        if won + lost > n or chance < 1e-8:
+            continue
+        point = np.fft.fft([lost / n, 1 - (won + lost) / n, won / n], 2 * n + 1) ** n
+        below = np.cumsum(np.fft.ifft(point).real)
+        ends = [(int(np.searchsorted(below, share)) - n) / n for share in (0.025, 0.975)]
+        covered += chance * (ends[0] - 1e-9 <= wins - losses <= ends[1] + 1e-9)
+    assert low <= covered <= high
+    assert (stats.bootstrap_warning(n) is None) == (n >= 100)
 
 
 def test_wilson_ends_are_exact_when_all_or_none_are_right() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunekit.backends.base import PartialError
 from tunekit.errors import BackendError, EvaluationError, SpecError, UnsupportedError
 from tunekit.evaluation.runner import Bounds, Failed, ask_all
 
@@ -66,6 +67,37 @@ def test_only_a_batch_that_failed_is_asked_again() -> None:
     doubler = Doubler({5})
     doubler.run(8, batch_size=4, concurrency=1)
     assert doubler.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [4], [5], [6], [7]]
+
+
+def test_what_a_backend_says_of_each_item_is_left_at_that() -> None:
+    calls = []
+
+    async def ask(batch: Sequence[int]) -> list[int]:
+        calls.append(batch)
+        if 5 not in batch:
+            return list(batch)
+        raise PartialError([BackendError("refused") if number == 5 else number for number in batch])
+
+    async def main() -> Answers:
+        return await ask_all(
+            ask, range(8), bounds=Bounds(batch_size=4), on_progress=lambda done, failed: None
+        )
+
+    *answers, refused, six, seven = asyncio.run(main())
+    assert answers == [0, 1, 2, 3, 4] and (six, seven) == (6, 7)
+    assert str(refused) == "BackendError: refused"
+    assert len(calls) == 2
+
+
+def test_outcomes_that_are_too_few_are_found_out() -> None:
+    async def ask(batch: Sequence[int]) -> list[int]:
+        raise PartialError([BackendError("refused")])
+
+    async def main() -> None:
+        await ask_all(ask, range(4), bounds=Bounds(), on_progress=lambda done, failed: None)
+
+    with pytest.raises(BackendError, match="1 answers to 4 questions"):
+        asyncio.run(main())
 
 
 def test_a_failure_says_what_it_was() -> None:

@@ -218,6 +218,27 @@ def test_without_a_judge_it_is_said_at_once(body: dict[str, Any]) -> None:
         ({**SCORE, "range": [0, 10**400]}, ["range is [0, 10000"]),
         ({**NAME, "pass_threshold": 10**400}, ["pass_threshold is 10000"]),
         ({**SCORE, "sampling_params": {"max_tokens": 5}}, ["sampling_params.max_tokens is not a field"]),
+        (
+            {
+                **SCORE,
+                "sampling_params": {
+                    "temperature": "hot",
+                    "top_p": 0,
+                    "seed": 1.5,
+                    "max_completions_tokens": 0,
+                },
+            },
+            [
+                "sampling_params.seed is 1.5, not a whole number",
+                "sampling_params.top_p is 0, not a number above 0, up to 1",
+                "sampling_params.temperature is 'hot', not a number from 0 to 2",
+                "sampling_params.max_completions_tokens is 0, not a whole number of 1 or more",
+            ],
+        ),
+        (
+            {**SCORE, "sampling_params": {"temperature": True, "reasoning_effort": 3}},
+            ["temperature is True, not a number", "reasoning_effort is 3, not text"],
+        ),
         ({**SCORE, "input": []}, ["input is not a list of messages"]),
         ({**SCORE, "input": [{"role": "robot", "content": "x"}]}, ["input[0].role is 'robot'"]),
         ({**SCORE, "input": [{"role": "user", "content": "{{x}}"}]}, ["input[0].content is wrong"]),

@@ -16,6 +16,7 @@ import pytest
 from tests.processes import eventually, is_running
 from tunekit.errors import SpecError
 from tunekit.graders import Grade, Grader, Limits, Sample, parse
+from tunekit.graders.watching import watched
 
 LIMITS = Limits(seconds=20.0, memory_bytes=1 << 30)
 
@@ -145,6 +146,30 @@ def test_a_loop_is_ended_and_the_next_call_is_served() -> None:
 def test_a_source_that_fails_at_once_says_so() -> None:
     found = graded("import no_such_module\ndef grade(sample, item): return 1.0")
     assert found.error is not None and "ModuleNotFoundError in line 1" in found.error.detail
+
+
+class Leave(BaseException):
+    """What somebody raises who waits for no grade."""
+
+
+def test_whoever_watches_ends_the_child_in_the_middle_of_a_grade() -> None:
+    asked, pids = 0, []
+
+    def leave_soon() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 3:
+            raise Leave
+
+    source = body("if item.get('sleep'): import time; time.sleep(600)", "return os.getpid()")
+    with running(source, Limits(seconds=60.0)) as grader:
+        pids.append(grader.grade(Sample(""), {}).value)
+        began = time.monotonic()
+        with watched(leave_soon), pytest.raises(Leave):
+            grader.grade(Sample(""), {"sleep": True})
+        assert time.monotonic() - began < 30.0, "long before its time is up"
+        assert not Path(f"/proc/{int(pids[0] or 0)}").exists()
+        assert grader.grade(Sample(""), {}).value not in (None, pids[0]), "nobody watches any more"
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tunekit.graders import Sample, parse
 
@@ -40,6 +43,28 @@ def test_rouge_by_hand() -> None:
         2 * 2 / 3 * 1 / 2 / (2 / 3 + 1 / 2), abs=1e-9
     )
     assert graded("rouge_5", TEXT, TEXT) == 1.0
+
+
+@given(st.text("aAb1 .é", max_size=60), st.text("aAb1 .é", max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_rouge_l_is_googles(text: str, reference: str) -> None:
+    library("rapidfuzz")
+    scorer = pytest.importorskip("rouge_score.rouge_scorer").RougeScorer(["rougeL"])
+    assert graded("rouge_l", text, reference) == scorer.score(reference, text)["rougeL"].fmeasure
+
+
+def test_rouge_l_keeps_no_table_of_all_pairs_of_words() -> None:
+    library("rouge_score")
+    library("rapidfuzz")
+    graded("rouge_l", TEXT, REFERENCE)  # whatever a library keeps
+    tracemalloc.start()
+    try:
+        assert graded("rouge_l", "a b " * 1000, "b a " * 1000) == pytest.approx(1999 / 2000)
+        assert (
+            tracemalloc.get_traced_memory()[1] < 4_000_000
+        )  # of a table: 2,000 times 2,000 references of 8 bytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_bleu_by_hand() -> None:

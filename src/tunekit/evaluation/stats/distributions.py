@@ -97,27 +97,30 @@ def student_t_quantile(p: float, df: float) -> float:
     return t if p > 0.5 else -t
 
 
-def binomial_half_cdf(successes: int, n: int) -> float:
-    """Probability of at most `successes` heads in `n` tosses of a fair coin.
+def binomial_cdf(successes: int, n: int, p: float) -> float:
+    """Probability of at most `successes` in `n` independent trials that each succeed with probability `p`.
+
+    Source: Abramowitz and Stegun 26.5.24, through the incomplete beta function.
 
     Examples:
-        >>> binomial_half_cdf(1, 3)
+        >>> round(binomial_cdf(1, 3, 0.5), 12)
         0.5
     """
     if successes < 0:
         return 0.0
     if successes >= n:
         return 1.0
-    return incomplete_beta(0.5, n - successes, successes + 1)
+    return incomplete_beta(1.0 - p, n - successes, successes + 1, complement=p)
 
 
-def binomial_half_pmf(successes: int, n: int) -> float:
-    """Probability of exactly `successes` heads in `n` tosses of a fair coin."""
+def binomial_pmf(successes: int, n: int, p: float) -> float:
+    """Probability of exactly `successes` in `n` independent trials that each succeed with probability `p`."""
     if not 0 <= successes <= n:
         return 0.0
-    return math.exp(
-        math.lgamma(n + 1) - math.lgamma(successes + 1) - math.lgamma(n - successes + 1) - n * math.log(2)
-    )
+    if p in (0.0, 1.0):
+        return float(successes == n * p)
+    ways = math.lgamma(n + 1) - math.lgamma(successes + 1) - math.lgamma(n - successes + 1)
+    return math.exp(ways + successes * math.log(p) + (n - successes) * math.log1p(-p))
 
 
 def incomplete_beta(x: float, a: float, b: float, *, complement: float | None = None) -> float:

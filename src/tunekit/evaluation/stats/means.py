@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from operator import getitem
 from random import Random
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from tunekit.errors import SpecError
-from tunekit.evaluation.stats.distributions import normal_quantile, two_sided_t
+from tunekit.evaluation.stats.bootstrap import acceleration, bca_ends
+from tunekit.evaluation.stats.distributions import two_sided_t
 from tunekit.evaluation.stats.interval import Interval
 from tunekit.evaluation.stats.proportions import wilson
 
@@ -38,7 +38,7 @@ def mean_t(values: Sequence[float], *, level: float = 0.95) -> Interval:
         >>> round(interval.estimate, 3), round(interval.low, 3), round(interval.high, 3)
         (0.125, -0.147, 0.397)
     """
-    mean, error = _mean_and_error(values)
+    mean, error = mean_and_error(values)
     n = len(values)
     half = two_sided_t(level, n - 1) * error if n > 1 else math.inf
     return Interval(estimate=mean, low=mean - half, high=mean + half, level=level, n=n)
@@ -85,10 +85,10 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 9_999, seed: int
         >>> sign_flip([1.0, 2.0, 3.0, 4.0, 5.0])
         0.0625
     """
-    _check_values(differences)
+    check_values(differences)
     if resamples < 1:
         raise SpecError(f"resamples must be 1 or more, not {resamples!r}", hint="9,999 gives p to 0.0001")
-    moving = [abs(value) for value in differences if value != 0.0]
+    moving = sorted(abs(value) for value in differences if value != 0.0)  # the order of items must not matter
     total = math.fsum(moving)
     # Rounding of the sums must not lose patterns that are exactly as extreme as the observed one.
     threshold = abs(math.fsum(differences)) - 1e-12 * total
@@ -106,8 +106,8 @@ def bca_mean(
 ) -> Interval:
     """Bias-corrected and accelerated bootstrap interval of a mean, for skewed scores.
 
-    It collapses when all values are equal, and covers too little below about 100 items (87 % instead of 95 %
-    at n=30 for paired 0/1 scores): use `tango` for those.
+    It collapses when all values are equal. Range: about 100 items or more; below, it covers too little (87 %
+    instead of 95 % at n=30 for paired 0/1 scores): use `tango` for those.
 
     Source: Efron 1987, J. Am. Stat. Assoc. 82:171; the acceleration is the jackknife's, closed form for a
     mean.
@@ -120,7 +120,7 @@ def bca_mean(
         >>> interval.low < 0.26 < interval.high
         True
     """
-    mean, error = _mean_and_error(values)
+    mean, error = mean_and_error(values)
     if resamples < 100:
         raise SpecError(
             f"resamples must be 100 or more, not {resamples!r}", hint="thousands give ends that stay put"
@@ -128,31 +128,10 @@ def bca_mean(
     n = len(values)
     if n == 1 or error == 0.0:
         return mean_t(values, level=level)
-    random = Random(seed)
-    means = sorted(math.fsum(random.choices(values, k=n)) / n for _ in range(resamples))
-    below = sum(value < mean for value in means) + sum(value == mean for value in means) / 2
-    bias = normal_quantile(min(max(below, 0.5), resamples - 0.5) / resamples)
-    low, high = (
-        _percentile(means, _bca_share(z, bias, _acceleration(values, mean)))
-        for z in (normal_quantile(0.5 - level / 2), normal_quantile(0.5 + level / 2))
-    )
+    random, ordered = Random(seed), sorted(values)  # the order of items must not matter
+    means = [math.fsum(random.choices(ordered, k=n)) / n for _ in range(resamples)]
+    low, high = bca_ends(means, mean, acceleration((mean - value, 1) for value in values), level=level)
     return Interval(estimate=mean, low=low, high=high, level=level, n=n)
-
-
-def _bca_share(z: float, bias: float, acceleration: float) -> float:
-    return NormalDist().cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
-
-
-def _acceleration(values: Sequence[float], mean: float) -> float:
-    cubes = math.fsum((value - mean) ** 3 for value in values)
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    return cubes / (6 * squares * math.sqrt(squares))
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    position = share * (len(ordered) - 1)
-    before = min(int(position), len(ordered) - 2)
-    return ordered[before] + (position - before) * (ordered[before + 1] - ordered[before])
 
 
 def _partial_sums(values: Sequence[float]) -> list[float]:
@@ -170,9 +149,13 @@ def _count_extreme(
     return sum(abs(2 * sum(map(getitem, tables, pattern)) - total) >= threshold for pattern in patterns)
 
 
-def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and its standard error. The error of a single value is unknown, and 0 here."""
-    _check_values(values)
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and its standard error. The error of a single value is unknown, and 0 here.
+
+    Raises:
+        SpecError: There is no value, or one is not finite.
+    """
+    check_values(values)
     n = len(values)
     if min(values) == max(values):  # the sums below would leave rounding noise where there is no spread
         return values[0], 0.0
@@ -181,7 +164,12 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(variance / n)
 
 
-def _check_values(values: Sequence[float]) -> None:
+def check_values(values: Sequence[float]) -> None:
+    """Refuse an empty sequence, and values that are infinite or not a number.
+
+    Raises:
+        SpecError: It is, or one is.
+    """
     if not values:
         raise SpecError("no values to average", hint="every item failed or the test set is empty")
     if not all(map(math.isfinite, values)):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from tunekit.errors import SpecError
-from tunekit.evaluation.stats.distributions import binomial_half_cdf, binomial_half_pmf, two_sided_z
+from tunekit.evaluation.stats.distributions import binomial_cdf, binomial_pmf, two_sided_z
 from tunekit.evaluation.stats.interval import Interval
 
 
@@ -30,15 +30,18 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     """
     if n < 1 or not 0 <= successes <= n:
         raise SpecError(f"cannot take a share of {successes!r} in {n!r}", hint="0 <= successes <= n, n >= 1")
-    z = two_sided_z(level)
+    low, high = wilson_limits(successes, n, two_sided_z(level))
+    return Interval(estimate=successes / n, low=low, high=high, level=level, n=n)
+
+
+def wilson_limits(successes: float, n: float, z: float) -> tuple[float, float]:
+    """Ends of Wilson's interval; the counts need not be whole, as those of an effective sample size."""
     share = successes / n
     scale = 1.0 + z * z / n
     centre = (share + z * z / (2 * n)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    half = z / scale * math.sqrt(max(share * (1 - share), 0.0) / n + z * z / (4 * n * n))
     # At the ends the limits are exactly 0 and 1; rounding must not say otherwise.
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == n else centre + half
-    return Interval(estimate=share, low=low, high=high, level=level, n=n)
+    return 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half
 
 
 def mcnemar_exact(wins: int, losses: int) -> float:
@@ -54,7 +57,7 @@ def mcnemar_exact(wins: int, losses: int) -> float:
         0.038574
     """
     _check_pairs(wins, losses, max(wins + losses, 1))
-    return min(1.0, 2 * binomial_half_cdf(min(wins, losses), wins + losses))
+    return min(1.0, 2 * binomial_cdf(min(wins, losses), wins + losses, 0.5))
 
 
 def mcnemar_mid_p(wins: int, losses: int) -> float:
@@ -74,7 +77,7 @@ def mcnemar_mid_p(wins: int, losses: int) -> float:
     fewer, total = min(wins, losses), wins + losses
     if wins == losses:
         return 1.0
-    return 2 * binomial_half_cdf(fewer, total) - binomial_half_pmf(fewer, total)
+    return 2 * binomial_cdf(fewer, total, 0.5) - binomial_pmf(fewer, total, 0.5)
 
 
 def tango(wins: int, losses: int, n: int, *, level: float = 0.95) -> Interval:
@@ -93,11 +96,13 @@ def tango(wins: int, losses: int, n: int, *, level: float = 0.95) -> Interval:
         (0.1875, -0.0271, 0.3897)
     """
     _check_pairs(wins, losses, n)
-    z = two_sided_z(level)
-    estimate = (wins - losses) / n
-    low = -_tango_upper(losses, wins, n, z)
-    high = _tango_upper(wins, losses, n, z)
-    return Interval(estimate=estimate, low=low, high=high, level=level, n=n)
+    low, high = tango_limits(wins, losses, n, two_sided_z(level))
+    return Interval(estimate=(wins - losses) / n, low=low, high=high, level=level, n=n)
+
+
+def tango_limits(wins: float, losses: float, n: float, z: float) -> tuple[float, float]:
+    """Ends of Tango's interval; the counts need not be whole, as those of an effective sample size."""
+    return -_tango_upper(losses, wins, n, z), _tango_upper(wins, losses, n, z)
 
 
 def newcombe(both: int, wins: int, losses: int, neither: int, *, level: float = 0.95) -> Interval:
@@ -130,7 +135,7 @@ def newcombe(both: int, wins: int, losses: int, neither: int, *, level: float = 
     return Interval(estimate=estimate, low=estimate - down, high=estimate + up, level=level, n=n)
 
 
-def _tango_upper(wins: int, losses: int, n: int, z: float) -> float:
+def _tango_upper(wins: float, losses: float, n: float, z: float) -> float:
     """The largest difference that the score test at `z` does not reject."""
     inside, outside = (wins - losses) / n, 1.0
     if inside >= outside:
@@ -144,7 +149,7 @@ def _tango_upper(wins: int, losses: int, n: int, z: float) -> float:
     return inside
 
 
-def _null_variance(difference: float, wins: int, losses: int, n: int) -> float:
+def _null_variance(difference: float, wins: float, losses: float, n: float) -> float:
     """Variance of wins - losses when the true difference is given, at the likeliest rate of losses."""
     a = 2.0 * n
     b = -(wins + losses) + (2 * n - wins + losses) * difference

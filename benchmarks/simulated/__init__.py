@@ -1,0 +1,1 @@
+"""Simulations behind benchmarks/evaluation_statistics.py: what each statistic promises, one module per kind."""

@@ -1,0 +1,104 @@
+"""One arm on a whole test: asked, scored, written down. Knows items, scorers and arms; compares nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tunekit._clock import SystemClock
+from tunekit._version import __version__
+from tunekit.backends.base import Backend, Generation
+from tunekit.evaluation import grading
+from tunekit.evaluation.arms.arm import Arm
+from tunekit.evaluation.arms.draws import averaged, spread
+from tunekit.evaluation.asking import Asking
+from tunekit.evaluation.grading import Graded, Output
+from tunekit.evaluation.items import Item
+from tunekit.evaluation.measuring import value_of
+from tunekit.evaluation.results import Evaluation, Provenance
+from tunekit.evaluation.runner import Bounds, ProgressCallback
+from tunekit.evaluation.scorers import AnswerScorer, Scorer
+from tunekit.spec import Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is the same for every arm.
+
+    Attributes:
+        items: The questions, as the test has them.
+        scorers: What reads the answers.
+        sampling: How answers are drawn.
+        bounds: How hard a backend is asked.
+        level: Confidence level of the intervals.
+        provenance: All that must be equal before two evaluations may be compared.
+    """
+
+    items: tuple[Item, ...]
+    scorers: tuple[Scorer, ...]
+    sampling: Sampling
+    bounds: Bounds
+    level: float
+    provenance: Provenance
+
+
+async def evaluated(
+    arm: Arm, terms: Terms, backend: Backend, on_progress: ProgressCallback | None
+) -> Evaluation:
+    """What the arm answers, and what that is worth.
+
+    Raises:
+        SpecError: The items cannot be put as the arm wants; nothing was asked then.
+        EvaluationError: The first items all failed, or a scorer could score none.
+        TunekitError: What the backend raises for all items.
+    """
+    clock = SystemClock()
+    started = clock.monotonic()
+    asking = Asking(ref=arm.ref, backend=backend, bounds=arm.bounds(terms.bounds), on_progress=on_progress)
+    questions = arm.questions(terms.items)
+    draws = [await asking.outputs(asked, terms.scorers, terms.sampling) for asked in questions]
+    asking_s = clock.monotonic() - started
+    grades = [await _graded(outputs, terms) for outputs in draws]
+    graded = averaged(grades)
+    answers = [_answers(outputs, terms.scorers) for outputs in draws]
+    results = grading.item_results(terms.items, answers[0], graded)
+    by_draw = _by_draw(grades, terms)
+    usages = [answer.usage for each in answers for answer in each if isinstance(answer, Generation)]
+    return Evaluation(
+        model=arm.ref,
+        arm=arm.record(questions, by_draw=by_draw, calls=len(usages), asking_s=asking_s),
+        provenance=terms.provenance,
+        metrics=grading.metrics(terms.scorers, results, graded, terms.level),
+        items=results,
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+        seconds=clock.monotonic() - started,
+        created_at=clock.now(),
+        tunekit_version=__version__,
+        warnings=(*grading.warnings(answers[0], graded, terms.sampling), *spread(by_draw)),
+    )
+
+
+async def _graded(outputs: Mapping[str, Sequence[Output]], terms: Terms) -> Graded:
+    """What the scorers make of one draw. They see the question of the test, however the arm put it."""
+    return {
+        scorer.name: await grading.grade_all(
+            scorer, terms.items, outputs[scorer.name], concurrency=terms.bounds.concurrency
+        )
+        for scorer in terms.scorers
+    }
+
+
+def _answers(outputs: Mapping[str, list[Output]], scorers: Sequence[Scorer]) -> list[Output]:
+    """The texts; none where only choices were weighed."""
+    return next((outputs[each.name] for each in scorers if isinstance(each, AnswerScorer)), [])
+
+
+def _by_draw(grades: Sequence[Graded], terms: Terms) -> dict[str, tuple[float, ...]]:
+    if len(grades) == 1:
+        return {}
+    draws = [grading.item_results(terms.items, [], graded) for graded in grades]
+    return {
+        scorer.name: tuple(value_of(items, scorer.name, corpus=scorer.corpus) for items in draws)
+        for scorer in terms.scorers
+    }
