@@ -141,11 +141,10 @@ def run_tunekit(shape: str, rows: list[tuple[list[int], int]], batch: int, steps
         model_type=SHAPES[shape]["model_type"],
         vocabulary=SHAPES[shape]["vocab_size"],
         max_length=longest(shape),
+        memory_bytes=device.memory_bytes,
     )
     recipe = replace(
         resolve(spec, facts),
-        micro_rows=batch,
-        micro_tokens=4 * longest(shape),
         evaluate_every=steps + 1,
         checkpoint_every=steps + 1,
     )

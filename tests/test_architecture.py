@@ -296,6 +296,7 @@ def test_every_error_is_public() -> None:
 # Errors without a hint of their own, and why.
 HINTLESS = {
     "MissingExtraError": "its class writes the hint: the pip command",
+    "PartialError": "it has the hint of the first error in it",
     "Unreadable": "its class writes the hint, by the kind of failure",
     "src/tunekit/testing/scripted.py": "plays a service that breaks; what such a service says has no hint",
 }

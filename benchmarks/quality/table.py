@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quality.comparison import Difference, Scores, difference, mean_of
+from quality.comparison import Scores, difference, estimate
 from quality.runs import Plan, Results
 from quality.tasks import Task
 
@@ -43,12 +43,13 @@ def _scores(results: list[Any]) -> Scores:
 def _reached(task: Task, scores: Scores) -> str:
     if not scores:
         return "not run"
-    mean = mean_of(scores)
-    return f"{mean:.3f}" if task.measure == "accuracy" else f"{-mean:.3f}"
+    found = estimate(scores)
+    mean = found.mean if task.measure == "accuracy" else -found.mean
+    return f"{mean:.3f} ± {found.error:.3f}"
 
 
 def _against(ours: Scores, theirs: Scores) -> str:
-    found: Difference = difference(ours, theirs)
+    found = difference(ours, theirs)
     return f"{found.mean:+.3f} ± {found.error:.3f}"
 
 

@@ -49,10 +49,16 @@ if TYPE_CHECKING:
     from tunekit.errors import UnknownOutcomeError as UnknownOutcomeError
     from tunekit.errors import UnsupportedError as UnsupportedError
     from tunekit.evaluation import scorers as scorers
+    from tunekit.evaluation.arms.arm import Arm as Arm
+    from tunekit.evaluation.arms.constructors import few_shot as few_shot
+    from tunekit.evaluation.arms.constructors import nearest as nearest
+    from tunekit.evaluation.arms.constructors import zero_shot as zero_shot
+    from tunekit.evaluation.arms.costs import CallPrice as CallPrice
+    from tunekit.evaluation.arms.results import Arms as Arms
+    from tunekit.evaluation.comparison import Comparison as Comparison
+    from tunekit.evaluation.comparison import MetricComparison as MetricComparison
     from tunekit.evaluation.evaluator import Evaluator as Evaluator
-    from tunekit.evaluation.results import Comparison as Comparison
     from tunekit.evaluation.results import Evaluation as Evaluation
-    from tunekit.evaluation.results import MetricComparison as MetricComparison
     from tunekit.events import CheckpointSaved as CheckpointSaved
     from tunekit.events import Evaluated as Evaluated
     from tunekit.events import JobEvent as JobEvent
@@ -74,8 +80,12 @@ if TYPE_CHECKING:
     from tunekit.examples import ToolCall as ToolCall
     from tunekit.examples import UnpairedExample as UnpairedExample
     from tunekit.inference import AnswerStream as AnswerStream
+    from tunekit.inference import embed as embed
+    from tunekit.inference import embed_async as embed_async
     from tunekit.inference import generate as generate
     from tunekit.inference import generate_async as generate_async
+    from tunekit.inference import score as score
+    from tunekit.inference import score_async as score_async
     from tunekit.inference import stream as stream
     from tunekit.jobs.job import FineTuneJob as FineTuneJob
     from tunekit.jobs.stream import EventStream as EventStream
@@ -128,8 +138,13 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "UnknownOutcomeError",
         "UnsupportedError",
     ),
+    "tunekit.evaluation.arms.arm": ("Arm",),
+    "tunekit.evaluation.arms.constructors": ("few_shot", "nearest", "zero_shot"),
+    "tunekit.evaluation.arms.costs": ("CallPrice",),
+    "tunekit.evaluation.arms.results": ("Arms",),
     "tunekit.evaluation.evaluator": ("Evaluator",),
-    "tunekit.evaluation.results": ("Comparison", "Evaluation", "MetricComparison"),
+    "tunekit.evaluation.comparison": ("Comparison", "MetricComparison"),
+    "tunekit.evaluation.results": ("Evaluation",),
     "tunekit.evaluation.scorers": ("scorers",),
     "tunekit.events": (
         "CheckpointSaved",
@@ -155,7 +170,16 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "ToolCall",
         "UnpairedExample",
     ),
-    "tunekit.inference": ("AnswerStream", "generate", "generate_async", "stream"),
+    "tunekit.inference": (
+        "AnswerStream",
+        "embed",
+        "embed_async",
+        "generate",
+        "generate_async",
+        "score",
+        "score_async",
+        "stream",
+    ),
     "tunekit.jobs.job": ("FineTuneJob",),
     "tunekit.jobs.stream": ("EventStream",),
     "tunekit.refs": ("JobRef", "ModelRef", "Target"),
@@ -185,9 +209,12 @@ __all__ = [
     "RFT",
     "SFT",
     "AnswerStream",
+    "Arm",
+    "Arms",
     "BackendError",
     "BlockingCallWarning",
     "Budget",
+    "CallPrice",
     "ChatExample",
     "CheckReport",
     "CheckpointSaved",
@@ -253,12 +280,19 @@ __all__ = [
     "WriteReport",
     "__version__",
     "backends",
+    "embed",
+    "embed_async",
+    "few_shot",
     "generate",
     "generate_async",
+    "nearest",
+    "score",
+    "score_async",
     "scorers",
     "store",
     "stream",
     "testing",
+    "zero_shot",
 ]
 
 

@@ -49,6 +49,10 @@ class LoRA(Spec):
     init: Literal["default", "pissa"] = "default"
     quantization: Literal["nf4"] | None = None
 
+    def alpha_at(self, rank: int) -> float:
+        """Alpha of an adapter of this rank, which is what "auto" has come to."""
+        return 2 * rank if self.alpha is None else self.alpha
+
 
 class FullWeights(Spec):
     """Train every weight of the model.

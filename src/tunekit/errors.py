@@ -26,7 +26,10 @@ transport object, a header or a secret.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
+
+TOO_LONG: Final = "context_length_exceeded"
+"""As `details["code"]` of an `InvalidError`, from every backend: the model's context does not hold the prompt."""
 
 
 class TunekitError(Exception):

@@ -127,7 +127,10 @@ class Step(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated(_Event):
-    """Held-out metrics measured during training, by name (`"loss"` is nats per target token)."""
+    """Held-out metrics measured during training, by name (`"loss"` is nats per target token).
+
+    That of step 0 is of the model before training, where the backend looks at that.
+    """
 
     type: ClassVar[str] = "evaluated"
     step: int

@@ -1,15 +1,18 @@
-"""One question to one model, on whatever backend it lives. Knows the seam; not evaluation, which asks thousands."""
+"""One question to one model, on whatever backend it lives: its answer, how it weighs given ones, or vectors.
+
+Knows the seam; not evaluation, which asks thousands.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from tunekit import _portal
 from tunekit._settings import Settings
 from tunekit.backends import registry
-from tunekit.backends.base import Backend, GenerateRequest, Generation, Prompt
+from tunekit.backends.base import Backend, GenerateRequest, Generation, Prompt, ScoreRequest, Scores
 from tunekit.data.messages import conversation
 from tunekit.errors import DataError, SpecError
 from tunekit.examples import Message, message_to_dict
@@ -68,6 +71,104 @@ async def generate_async(
     request = GenerateRequest(prompt=_prompt(prompt))
     answers = await serving.generate(reference.id, [request], sampling or Sampling())
     return answers[0]
+
+
+def score(
+    model: str,
+    prompt: str | Turns,
+    choices: Sequence[str],
+    *,
+    backend: Backend | None = None,
+    settings: Settings | None = None,
+) -> Scores:
+    """How likely a model finds each of some answers: a choice among labels, without one that is none of them.
+
+    Args:
+        model: As for `generate`.
+        prompt: As for `generate`.
+        choices: The answers.
+        backend: As for `generate`.
+        settings: As for `generate`.
+
+    Returns:
+        The log-probability of each choice, in nats, and its length in tokens.
+
+    Raises:
+        SpecError: The prompt or the choices are none, or the backend given goes by another name.
+        NotFoundError: No such backend or model.
+        UnsupportedError: The backend cannot weigh answers.
+
+    Examples:
+        >>> from tunekit.testing import ScriptedBackend
+        >>> weigh = ScriptedBackend(score=lambda prompt, choice: -float(len(choice)))
+        >>> score("scripted:base", "Yes or no?", ["yes", "no"], backend=weigh).log_probs
+        (-3.0, -2.0)
+    """
+    coroutine = score_async(model, prompt, choices, backend=backend, settings=settings)
+    return _portal.run(coroutine, instead="tunekit.score_async")
+
+
+async def score_async(
+    model: str,
+    prompt: str | Turns,
+    choices: Sequence[str],
+    *,
+    backend: Backend | None = None,
+    settings: Settings | None = None,
+) -> Scores:
+    """`score` for code that runs on an event loop."""
+    reference = ModelRef(model)
+    serving = registry.serving(reference.backend, backend, settings)
+    request = ScoreRequest(prompt=_prompt(prompt), choices=_texts(choices, "choices"))
+    scores = await serving.score(reference.id, [request])
+    return scores[0]
+
+
+def embed(
+    model: str,
+    texts: Sequence[str],
+    *,
+    backend: Backend | None = None,
+    settings: Settings | None = None,
+) -> list[list[float]]:
+    """A vector for each text: what a model, base or tuned, makes of it before any head.
+
+    Args:
+        model: As for `generate`.
+        texts: The texts.
+        backend: As for `generate`.
+        settings: As for `generate`.
+
+    Returns:
+        One vector per text, in order, all of one length.
+
+    Raises:
+        SpecError: The texts are none, or the backend given goes by another name.
+        NotFoundError: No such backend or model.
+        UnsupportedError: The backend makes no vectors.
+
+    Examples:
+        >>> from tunekit.testing import ScriptedBackend
+        >>> embed("scripted:base", ["a text"], backend=ScriptedBackend())
+        Traceback (most recent call last):
+        tunekit.errors.UnsupportedError: backend 'scripted' cannot embed
+          hint: see Backend.capabilities for what it does
+    """
+    coroutine = embed_async(model, texts, backend=backend, settings=settings)
+    return _portal.run(coroutine, instead="tunekit.embed_async")
+
+
+async def embed_async(
+    model: str,
+    texts: Sequence[str],
+    *,
+    backend: Backend | None = None,
+    settings: Settings | None = None,
+) -> list[list[float]]:
+    """`embed` for code that runs on an event loop."""
+    reference = ModelRef(model)
+    serving = registry.serving(reference.backend, backend, settings)
+    return await serving.embed(reference.id, _texts(texts, "texts"))
 
 
 def stream(
@@ -183,6 +284,14 @@ class AnswerStream(Iterator[str], AsyncIterator[str]):
                 return piece
             self._answer = piece
         return None
+
+
+def _texts(values: Sequence[str], name: str) -> tuple[str, ...]:
+    if isinstance(values, (str, bytes)) or not all(isinstance(value, str) for value in values):
+        raise SpecError(f"{name} is not a list of texts", hint=f"write {name} as a list of str")
+    if not values:
+        raise SpecError(f"{name} is empty", hint="give at least one text")
+    return tuple(values)
 
 
 def _prompt(prompt: str | Turns) -> Prompt:

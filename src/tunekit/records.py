@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from tunekit.events import JobState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 OVER_BUDGET = "over-budget"
 """Code of the error of a job that was cancelled because its budget was used up."""
@@ -47,6 +47,7 @@ class RunRecord(_Record):
         key: Idempotency key: hash of spec, data and target. One live run per key.
         attempt: 1 for the first submission of this key; a failed or cancelled one may be followed by another.
         backend: Name of the backend.
+        place: `Backend.place` of the backend that it was handed to; "" where the name says it all, and in old records.
         model: Base model, as the backend calls it.
         spec: The `TuneSpec` as JSON.
         train_fingerprint: Fingerprint of the training data.
@@ -61,11 +62,12 @@ class RunRecord(_Record):
         lease_token: Fencing token of the submission lease that last wrote; 0 for none.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run_id: str
     key: str
     attempt: int = 1
     backend: str
+    place: str = ""
     model: str
     spec: dict[str, JsonValue]
     train_fingerprint: str

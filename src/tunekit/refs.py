@@ -13,13 +13,14 @@ from tunekit.errors import RefError
 
 _BACKEND = re.compile(r"[a-z][a-z0-9_-]{0,39}\Z")
 _MAX_LENGTH = 1024
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and halves of characters
 
 
 class Ref(str):
     """A plain string `"<backend>:<id>"` that knows its two halves. Store it anywhere a string goes.
 
     Raises:
-        RefError: The string has no backend name, no id, or a control character.
+        RefError: The string has no backend name, no id, or a character that is none or controls a terminal.
 
     Examples:
         >>> ref = Ref("local:Qwen/Qwen3-0.6B")
@@ -100,7 +101,7 @@ def _checked(value: str, kind: str) -> str:
             f"{value[:120]!r} is not a {kind}",
             hint='write "<backend>:<id>", for example "local:Qwen/Qwen3-0.6B"',
         )
-    if len(value) > _MAX_LENGTH or any(ord(character) < 32 for character in value):
+    if len(value) > _MAX_LENGTH or _UNUSABLE.search(value):
         raise RefError(
             f"{value[:120]!r} is too long or holds a control character", hint="check where it came from"
         )

@@ -107,8 +107,9 @@ class TuneSpec(Spec):
         weight_decay: Decoupled weight decay of AdamW.
         max_gradient_norm: Global gradient norm above which gradients are scaled down; None never clips.
         max_length: Longest example in tokens; None is the model's own limit.
-        too_long: What becomes of a longer example: it is an "error", it is left out ("drop"), or its prompt is cut from
-            the left ("truncate_prompt"). An answer is never cut.
+        too_long: What becomes of a longer example: it is an "error", it is left out ("drop"), or its prompt is
+            shortened ("truncate_prompt"), a plain one from the left, a chat by what its oldest messages say. An answer
+            is never cut.
         micro_batch_size: Examples per forward pass; gradients accumulate up to `batch_size`.
         checkpoint_every_steps: Steps between checkpoints; "auto" aims at one a minute and one an epoch.
         evaluate_every_steps: Steps between evaluations on the validation set; "auto" is once an epoch.

@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def described(folder: Path) -> Described:
     target = f"local:{make_tiny_llama(folder / 'tiny')}"
-    spec = TuneSpec(method=SFT(adapter=LoRA(rank=8)))
+    spec = TuneSpec(method=SFT(adapter=LoRA(rank=8)), learning_rate=1e-4)
     app = create_app(
         {"gpt-4.1-mini": Served(target=target, spec=spec)},
         keys={KEY: "support", OTHER: "sales"},
@@ -177,6 +177,68 @@ def test_completions_and_embeddings(client: openai.OpenAI) -> None:
     assert by_default.data[1].embedding == pytest.approx(as_floats.data[1].embedding, rel=1e-6)
 
 
+def test_a_completion_goes_on_with_the_text_as_it_is(client: openai.OpenAI, tuned: FineTuningJob) -> None:
+    for model in ("gpt-4.1-mini", str(tuned.fine_tuned_model)):
+        text = client.completions.create(model=model, prompt="hi")
+        chat = client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "hi"}], max_tokens=1
+        )
+        assert text.usage and chat.usage
+        assert text.usage.prompt_tokens < chat.usage.prompt_tokens
+        assert text.usage.completion_tokens <= 16
+
+
+def test_the_numbers_that_were_used_are_shown(client: openai.OpenAI, tuned: FineTuningJob) -> None:
+    assert tuned.hyperparameters.model_dump() == {
+        "n_epochs": 2,
+        "batch_size": 4,
+        "learning_rate_multiplier": 2.0,
+    }
+    job = client.fine_tuning.jobs.create(model="gpt-4.1-mini", training_file=uploaded(client), seed=3)
+    used = ended(client, job).hyperparameters
+    assert isinstance(used.n_epochs, int) and isinstance(used.batch_size, int)
+    assert used.learning_rate_multiplier == 1
+
+
+def test_errors_have_the_codes_that_products_look_at(url: str, client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as unknown:
+        client.chat.completions.create(model="nope", messages=[{"role": "user", "content": "hi"}])
+    assert unknown.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError) as long:
+        client.chat.completions.create(
+            model="gpt-4.1-mini", messages=[{"role": "user", "content": "word " * 5000}]
+        )
+    assert (long.value.code, long.value.param) == ("context_length_exceeded", "messages")
+    with pytest.raises(openai.BadRequestError) as embedded:
+        client.embeddings.create(model="gpt-4.1-mini", input="word " * 5000)
+    assert (embedded.value.code, embedded.value.param) == ("context_length_exceeded", "input")
+    with (
+        openai.OpenAI(base_url=url, api_key="sk-nobody", max_retries=0) as nobody,
+        pytest.raises(openai.AuthenticationError) as key,
+    ):
+        nobody.models.list()
+    assert (key.value.code, key.value.type) == ("invalid_api_key", "invalid_request_error")
+
+
+def test_a_batch(client: openai.OpenAI, tuned: FineTuningJob) -> None:
+    body = {"model": tuned.fine_tuned_model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
+    lines = [
+        {"custom_id": f"id-{at}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+        for at in range(3)
+    ]
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    file = client.files.create(file=("questions.jsonl", data), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    eventually(lambda: client.batches.retrieve(batch.id).status == "completed", every_s=0.1)
+    assert [item.id for item in client.batches.list()] == [batch.id]
+    answers = client.files.content(str(client.batches.retrieve(batch.id).output_file_id)).text
+    assert sorted(json.loads(line)["custom_id"] for line in answers.splitlines()) == ["id-0", "id-1", "id-2"]
+    with pytest.raises(openai.BadRequestError, match="already"):
+        client.batches.cancel(batch.id)
+
+
 def test_another_key_sees_nothing_of_it(url: str, client: openai.OpenAI, tuned: FineTuningJob) -> None:
     with openai.OpenAI(base_url=url, api_key=OTHER, max_retries=0) as other:
         assert [model.id for model in other.models.list()] == ["gpt-4.1-mini"]
@@ -252,7 +314,7 @@ def test_graders(client: openai.OpenAI) -> None:
 
 
 def test_deleting(client: openai.OpenAI, tuned: FineTuningJob, folder: Path) -> None:  # the last
-    (artifact,) = folder.glob("home/runs/*/artifact")
+    artifacts = list(folder.glob("home/runs/*/artifact"))
     assert client.models.delete(str(tuned.fine_tuned_model)).deleted
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve(str(tuned.fine_tuned_model))
@@ -261,7 +323,7 @@ def test_deleting(client: openai.OpenAI, tuned: FineTuningJob, folder: Path) -> 
     assert client.files.delete(tuned.training_file).deleted
     with pytest.raises(openai.NotFoundError):
         client.files.content(tuned.training_file)
-    eventually(lambda: not artifact.parent.exists())
+    eventually(lambda: sum(artifact.parent.exists() for artifact in artifacts) == len(artifacts) - 1)
 
 
 def test_an_old_key_is_no_key(url: str) -> None:

@@ -18,7 +18,7 @@ from tests.wire.serving import Described, serving
 from tunekit import FineTuneJob, Message, Settings, TuneSpec, generate
 from tunekit.backends import Backend, create, register
 from tunekit.data.dataset import Dataset
-from tunekit.errors import NotFoundError, PreflightError, TunekitError
+from tunekit.errors import InvalidError, NotFoundError, PreflightError, TunekitError
 from tunekit.events import JobEvent, JobState, StateChanged, Step
 from tunekit.examples import ChatExample
 from tunekit.refs import ModelRef
@@ -66,6 +66,8 @@ def script(target: str, backend: Backend) -> Outcome:
         errors=[
             raised(lambda: FineTuneJob.attach(f"{name}:run-00000000", backend=backend, store=MemoryStore())),
             raised(lambda: FineTuneJob.submit(DATA, target, TuneSpec(method=KTO()), backend=backend)),
+            raised(lambda: generate(f"{name}:no-such-model", "say 3", backend=backend)),
+            raised(lambda: generate(model, "say " * 5000, backend=backend)),
         ],
     )
 
@@ -75,6 +77,11 @@ def raised(work: Callable[[], object]) -> type[TunekitError]:
         work()
     assert caught.value.hint
     return caught.type
+
+
+def scripted() -> ScriptedBackend:
+    """One that knows its models, and how much they read, as the others do."""
+    return ScriptedBackend(generate=lambda prompt: "3!", models=["tiny"], context_words=256)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +104,7 @@ def url(tiny: Path) -> Iterator[str]:
 def outcomes(tiny: Path, url: str) -> Iterator[dict[str, Outcome]]:
     targets = {"local": f"local:{tiny}", "openai": "openai:tiny", "scripted": "scripted:tiny"}
     with ExitStack() as ends, pytest.MonkeyPatch.context() as environment:
-        ends.callback(register("scripted", lambda **_: ScriptedBackend(generate=lambda prompt: "3!")))
+        ends.callback(register("scripted", lambda **_: scripted()))
         # What the official package reads, too: the script itself names no address and no key.
         environment.setenv("OPENAI_BASE_URL", url)
         environment.setenv("OPENAI_API_KEY", KEY)
@@ -117,7 +124,7 @@ def test_same_script_gives_the_same_kinds_of_things(outcomes: dict[str, Outcome]
     assert [event.step for event in steps] == [1, 2, 3]
     assert all(event.loss is not None and event.loss > 0 for event in steps)
     assert outcome.model.startswith(f"{name}:")
-    assert outcome.errors == [NotFoundError, PreflightError]
+    assert outcome.errors == [NotFoundError, PreflightError, NotFoundError, InvalidError]
 
 
 def test_model_that_our_server_trained_is_the_one_that_is_trained_here(outcomes: dict[str, Outcome]) -> None:

@@ -6,9 +6,6 @@ It looks at both sides: at what the official package sends, and at what our serv
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +20,6 @@ from tunekit import Settings
 from tunekit.server import create_app
 from tunekit.testing import ScriptedBackend
 
-PRISM = "@stoplight/prism-cli@5"
-DESCRIPTION = Path(__file__).resolve().parents[3] / "shared" / "openai-spec" / "fine_tuning_api.json"
 KEY = "sk-of-the-support-team"
 CHAT: Any = [{"role": "user", "content": "hi"}]
 GRADER: Any = {"type": "string_check", "name": "g", "operation": "eq", "input": "a", "reference": "b"}
@@ -37,22 +32,7 @@ DEVIATIONS = (
 
 
 @pytest.fixture
-def prism(tmp_path: Path) -> Path:
-    """The proxy's program."""
-    if not DESCRIPTION.is_file():
-        pytest.skip(f"no OpenAI description: {DESCRIPTION} does not exist")
-    if shutil.which("npm") is None:
-        pytest.skip("no npm on this machine")
-    fetched = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", PRISM], cwd=tmp_path, capture_output=True, text=True
-    )
-    if fetched.returncode:
-        pytest.skip(f"{PRISM} cannot be installed here: {fetched.stderr[-200:]}")
-    return tmp_path / "node_modules" / ".bin" / "prism"
-
-
-@pytest.fixture
-def url(prism: Path, tmp_path: Path) -> Iterator[str]:
+def url(prism: Any, tmp_path: Path) -> Iterator[str]:
     """Our server behind the proxy."""
     backend = ScriptedBackend(generate=lambda prompt: "four")
     app = create_app(
@@ -61,24 +41,8 @@ def url(prism: Path, tmp_path: Path) -> Iterator[str]:
         backends=[backend],
         settings=Settings(home=tmp_path / "home"),
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with serving(app) as upstream:
-        command = [str(prism), "proxy", str(DESCRIPTION), upstream, "--port", str(port)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as proxy:
-            try:
-                eventually(lambda: listens(port))
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                proxy.terminate()
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
+    with serving(app) as upstream, prism("proxy", upstream) as url:
+        yield url
 
 
 @pytest.mark.soak
@@ -131,5 +95,13 @@ def live(client: openai.OpenAI) -> None:
     client.uploads.cancel(client.uploads.create(bytes=3, filename="a", mime_type="b", purpose="batch").id)
     client.fine_tuning.alpha.graders.run(grader=GRADER, model_sample="a")
     client.fine_tuning.alpha.graders.validate(grader=GRADER)
+    question = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions"}
+    line = json.dumps({**question, "body": {"model": model, "messages": CHAT}}).encode()
+    questions = client.files.create(file=("questions.jsonl", line), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=questions.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    eventually(lambda: client.batches.retrieve(batch.id).status == "completed", every_s=0.1)
+    assert list(client.batches.list())
     client.models.delete(model)
     client.files.delete(file.id)

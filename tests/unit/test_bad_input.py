@@ -16,6 +16,7 @@ from tunekit import (
     FineTuneJob,
     JobState,
     ModelError,
+    NotFoundError,
     Settings,
     StorageError,
     TunekitError,
@@ -177,7 +178,7 @@ def test_what_is_no_base_model_is_named_before_anything_starts(
 
 @pytest.mark.parametrize("model", ["./no/such/directory", "/no/such/directory", "not a model"])
 def test_a_model_that_is_not_there_is_named(table: Path, home: Path, model: str) -> None:
-    with pytest.raises(ModelError, match="no model directory") as caught:
+    with pytest.raises(NotFoundError, match="no model directory") as caught:
         fine_tune(table, model)
     assert repr(model) in caught.value.message
     assert nothing_is_left(home)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from tunekit import Message, Sampling, SpecError, UnsupportedError, generate, generate_async
+from tunekit import (
+    Message,
+    Sampling,
+    SpecError,
+    UnsupportedError,
+    embed,
+    embed_async,
+    generate,
+    generate_async,
+    score,
+)
 from tunekit.backends import Backend, GenerateRequest, Generation, Prompt, register
 from tunekit.inference import stream
 from tunekit.testing import ScriptedBackend
@@ -163,3 +174,22 @@ class TestStream:
             next(stream("scripted:base", "2+2?", backend=ScriptedBackend()))
         with pytest.raises(SpecError, match="prompt"):
             stream("scripted:base", b"2+2?", backend=Speaker())  # type: ignore[arg-type]  # the test is that it is
+
+
+def test_answers_are_weighed_and_what_is_no_list_of_them_is_refused() -> None:
+    backend = ScriptedBackend(score=lambda prompt, choice: -float(len(choice)))
+    found = score("scripted:base", [TEXT], ["yes", "no"], backend=backend)
+    assert found.log_probs == (-3.0, -2.0)
+    for choices in ("yes", [], ["yes", 1]):
+        with pytest.raises(SpecError, match="choices"):
+            score("scripted:base", "Yes or no?", choices, backend=backend)  # type: ignore[arg-type]
+
+
+def test_vectors_come_in_the_order_of_the_texts() -> None:
+    class Measuring(ScriptedBackend):
+        async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+            return [[float(len(text))] for text in texts]
+
+    assert asyncio.run(embed_async("scripted:base", ["abc", "a"], backend=Measuring())) == [[3.0], [1.0]]
+    with pytest.raises(SpecError, match="texts"):
+        embed("scripted:base", "abc", backend=Measuring())

@@ -8,11 +8,13 @@ from tunekit.backends.base import (
     Failure,
     GenerateRequest,
     Generation,
+    PartialError,
     Prompt,
     ScoreRequest,
     Scores,
     Snapshot,
     SubmitRequest,
+    all_answered,
 )
 from tunekit.backends.capabilities import Capabilities, preflight
 from tunekit.backends.registry import BackendInfo, available, create, register, shared
@@ -25,11 +27,13 @@ __all__ = [
     "Failure",
     "GenerateRequest",
     "Generation",
+    "PartialError",
     "Prompt",
     "ScoreRequest",
     "Scores",
     "Snapshot",
     "SubmitRequest",
+    "all_answered",
     "available",
     "create",
     "preflight",

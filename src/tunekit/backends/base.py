@@ -10,12 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from tunekit import _portal
 from tunekit._clock import Clock, SystemClock
 from tunekit.backends.capabilities import Capabilities
-from tunekit.errors import UnsupportedError
+from tunekit.errors import BackendError, TunekitError, UnsupportedError
 from tunekit.events import JobEvent, JobState, Usage
 from tunekit.examples import Message
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tunekit.data.advice.cost import Price
     from tunekit.data.dataset import Dataset
     from tunekit.spec import Sampling, TuneSpec
+
+A = TypeVar("A")
+LISTING_DELAYS_S = (0.0, 1.0, 3.0, 8.0)
+"""Pauses before each of the looks after which what was not seen is not there: what services list lags behind."""
 
 Prompt: TypeAlias = str | tuple[Message, ...]
 """What a model answers: plain text, or the messages of a chat up to the answer."""
@@ -74,7 +78,9 @@ class Snapshot:
         job_id: What the backend calls the job.
         state: Its state; map a remote state you do not know to RUNNING. CREATED, SUBMITTING and UNKNOWN are core's own
             words for a submission: of a job that is shown, core reads the first two as QUEUED and the last as RUNNING.
+        unknown_state: The backend's own word for a state that it is the only one to know, else ""; core shows it.
         model: What the backend calls the tuned model, once there is one.
+        deploy: What a person must do before that model answers; "" for nothing.
         failure: Why it failed, if it did.
         usage: What it has consumed so far, where known.
         cost_usd: What it has cost so far, in US dollars, where known; core reckons it from `usage` and `Backend.price`.
@@ -84,7 +90,9 @@ class Snapshot:
 
     job_id: str
     state: JobState
+    unknown_state: str = ""
     model: str | None = None
+    deploy: str = ""
     failure: Failure | None = None
     usage: Usage | None = None
     cost_usd: float | None = None
@@ -113,11 +121,14 @@ class GenerateRequest:
         prompt: Plain text or chat messages.
         tools: Tool definitions in OpenAI's shape.
         seed: Of this answer, in place of the sampling's; None takes that.
+        continues: Whether a plain text is to be gone on with as it is, by a model that else takes it for what a user
+            says. A backend that cannot do so takes it as any other text.
     """
 
     prompt: Prompt
     tools: tuple[Mapping[str, Any], ...] = ()
     seed: int | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +137,17 @@ class Generation:
 
     Attributes:
         text: The answer, without stop strings and special tokens.
-        finish_reason: "stop" (the model ended) or "length" (cut at `max_tokens`); others are kept as given.
+        finish_reason: "stop" (the model ended) or "length" (cut at `max_tokens`); others are kept as given. Evaluation
+            takes "content_filter" for no answer at all: the host blocked it.
         usage: Tokens in and out.
+        note: What to know of how it came about, such as that it cost more than others; an evaluation says it once for
+            all answers that have the same.
     """
 
     text: str
     finish_reason: str
     usage: Usage = Usage()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +178,54 @@ class Scores:
     tokens: tuple[int, ...]
 
 
+class PartialError(BackendError):
+    """Some requests of one call have no answer, and the others keep theirs.
+
+    `generate` and `score` may raise it, where requests are answered apart from each other and each may cost money.
+    Core then takes every outcome as it is, and asks none of them again; after any other error of a call it asks its
+    requests again one by one. A backend that never raises it is a good one too.
+
+    Args:
+        outcomes: What came of each request of the call, in order: its answer, or the error that concerns it.
+
+    Attributes:
+        outcomes: The same.
+        first: The first of the errors.
+
+    Examples:
+        >>> refused = BackendError("it is blocked", hint="change it")
+        >>> PartialError([Generation(text="a", finish_reason="stop"), refused]).message
+        '1 of 2 requests have no answer; the first of these: it is blocked'
+    """
+
+    def __init__(self, outcomes: Sequence[object]) -> None:
+        errors = [outcome for outcome in outcomes if isinstance(outcome, TunekitError)]
+        self.first = first = errors[0]
+        super().__init__(
+            f"{len(errors)} of {len(outcomes)} requests have no answer; the first of these: {first.message}",
+            hint=first.hint,
+            backend=first.backend,
+            retryable=first.retryable,
+            details=first.details,
+        )
+        self.outcomes = tuple(outcomes)
+
+
+def all_answered(outcomes: Sequence[A | TunekitError]) -> list[A]:
+    """The answers, if there is one to each request.
+
+    Raises:
+        TunekitError: The one request that there was has none.
+        PartialError: Some of several have none.
+    """
+    answers = [outcome for outcome in outcomes if not isinstance(outcome, TunekitError)]
+    if len(answers) == len(outcomes):
+        return answers
+    if isinstance(only := outcomes[0], TunekitError) and len(outcomes) == 1:
+        raise only
+    raise PartialError(outcomes)
+
+
 class Backend(ABC):
     """Somewhere that training runs. Subclass it and name it in the entry-point group `tunekit.backends`.
 
@@ -175,12 +238,15 @@ class Backend(ABC):
         capabilities: What this backend claims to do; the conformance kit checks every claim both ways.
         poll_interval_s: How long core waits between looks at a running job.
         clock: What core waits by while it works with this backend. A scripted backend brings a virtual one.
+        place: Where its jobs live, where one name can stand for several services: an address, never with a secret. Two
+            places may give two jobs the same id; core keeps them apart by this.
     """
 
     name: ClassVar[str]
     capabilities: ClassVar[Capabilities]
     poll_interval_s: ClassVar[float] = 5.0
     clock: Clock = SystemClock()
+    place: str = ""
 
     @abstractmethod
     async def submit(self, request: SubmitRequest) -> str:
@@ -199,7 +265,7 @@ class Backend(ABC):
 
         None must be an answer: raise where some jobs could not be looked at (an error, a page that failed), because
         core may send the job again on the strength of it. It need not be the last word: where new jobs are shown late,
-        answer for what is shown now. Core looks again, over 12 s (`jobs.polling.LISTING_DELAYS_S`), before it believes
+        answer for what is shown now. Core looks again, over 12 s (`LISTING_DELAYS_S`), before it believes
         an absence; a backend whose listing lags longer must wait by itself, or not claim `find`.
         """
         self._unsupported("find")
@@ -234,7 +300,10 @@ class Backend(ABC):
     async def generate(
         self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling
     ) -> list[Generation]:
-        """One answer per request, in order."""
+        """One answer per request, in order.
+
+        May raise `PartialError` where some have one and some have none; any other error concerns all of them.
+        """
         self._unsupported("generate")
 
     async def stream(
@@ -250,7 +319,7 @@ class Backend(ABC):
         yield answer
 
     async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
-        """Log-probabilities of each request's choices, in order."""
+        """Log-probabilities of each request's choices, in order. May raise `PartialError`, as `generate` may."""
         self._unsupported("score")
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:

@@ -50,6 +50,7 @@ class Capabilities:
             learning rate; "compile" if it does that when asked; "max_seconds" or "max_usd" if it keeps that part of a
             budget by itself, or cannot break it.
         sunset: Day on which it stops taking jobs, where one is announced.
+        source: Where all this is written, and as of when; shown with what is refused.
 
     Examples:
         >>> Capabilities(methods=frozenset({"sft"})).supports("cancel")
@@ -64,6 +65,7 @@ class Capabilities:
     options: frozenset[str] = frozenset()
     spec_fields: frozenset[str] = frozenset()
     sunset: date | None = None
+    source: str = ""
 
     def supports(self, verb: str) -> bool:
         """Whether an optional `Backend` method is implemented."""
@@ -102,7 +104,7 @@ def preflight(
         *ended,
     )
     if problems:
-        hint = _supported(capabilities) + (_elsewhere(backend) if cannot or ended else "")
+        hint = _supported(capabilities) + _elsewhere(backend) if cannot or ended else _mended(capabilities)
         raise PreflightError(problems, backend=backend, hint=hint)
 
 
@@ -129,7 +131,7 @@ def _method_problems(spec: TuneSpec, capabilities: Capabilities) -> Iterable[str
 
 def _blind(spec: TuneSpec, validation: Dataset | None) -> Iterable[str]:
     if spec.early_stopping is not None and validation is None:
-        yield "early_stopping watches validation data, and there are none"
+        yield "early_stopping watches validation data, and there are none; pass validation=, or leave it out"
 
 
 def _data_problems(
@@ -137,15 +139,26 @@ def _data_problems(
 ) -> Iterable[str]:
     wrong = data.kinds - METHOD_KINDS[spec.method.type]
     if wrong:
-        needed = " or ".join(sorted(METHOD_KINDS[spec.method.type]))
-        how = (
-            "; data.to_completion() makes them so" if wrong == {"labelled"} and "completion" in needed else ""
+        needed = METHOD_KINDS[spec.method.type]
+        yield (
+            f"{what} holds {' and '.join(sorted(wrong))} examples, method {spec.method.type!r} needs "
+            f"{' or '.join(sorted(needed))}{_made_fitting(wrong, needed)}"
         )
-        yield f"{what} holds {' and '.join(sorted(wrong))} examples, method {spec.method.type!r} needs {needed}{how}"
-    if len(data) < minimum:
+    if not data and what == "validation data":
+        yield f"{what} has no examples (leave validation out to train without)"
+    elif len(data) < minimum:
         yield f"{what} has {len(data)} examples, at least {minimum} are needed"
     if maximum is not None and len(data) > maximum:
         yield f"{what} has {len(data)} examples, at most {maximum} are accepted"
+
+
+def _made_fitting(wrong: frozenset[str], needed: frozenset[str]) -> str:
+    """How the same rows become what a method learns from, where one word does it."""
+    if wrong == {"labelled"} and "completion" in needed:
+        return "; data.to_completion() makes them so"
+    if wrong == {"completion"} and needed == {"labelled"}:
+        return "; Dataset.load(..., kind='labelled') reads the target as a label"
+    return ""
 
 
 def _sunset_problems(capabilities: Capabilities, today: date) -> Iterable[str]:
@@ -154,10 +167,20 @@ def _sunset_problems(capabilities: Capabilities, today: date) -> Iterable[str]:
 
 
 def _supported(capabilities: Capabilities) -> str:
+    if not capabilities.methods:
+        return "it trains nothing" + (f" ({capabilities.source})" if capabilities.source else "")
     return (
         f"it supports methods {', '.join(sorted(capabilities.methods))}"
         f" with adapters {', '.join(sorted(capabilities.adapters))}"
         + (f" and options {', '.join(sorted(capabilities.options))}" if capabilities.options else "")
+        + (f" ({capabilities.source})" if capabilities.source else "")
+    )
+
+
+def _mended(capabilities: Capabilities) -> str:
+    """What to do where the backend would do the job, but not with these data."""
+    return "change what is named; nothing was sent or spent" + (
+        f" ({capabilities.source})" if capabilities.source else ""
     )
 
 

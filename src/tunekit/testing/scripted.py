@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +25,7 @@ from tunekit.backends.base import (
 )
 from tunekit.backends.capabilities import Capabilities
 from tunekit.data.dataset import Dataset
-from tunekit.errors import BackendError, NotFoundError
+from tunekit.errors import TOO_LONG, BackendError, InvalidError, NotFoundError
 from tunekit.events import JobEvent, JobState, StateChanged, Step, event_from_dict, event_to_dict
 from tunekit.examples import CompletionExample
 from tunekit.spec import Sampling
@@ -74,6 +74,8 @@ class ScriptedBackend(Backend):
         find_failures: How many look-ups fail before one works.
         read_failures: How many reads (`snapshot`, `events`) fail in a way that passes, before one works.
         cancellable: Whether it can cancel.
+        models: Models that it has besides those of its jobs; None means all that are asked for.
+        context_words: Longest prompt, in words, which are what it has for tokens; 0 is any.
         generate: Answers a prompt.
         score: Log-probability of a choice, given a prompt.
         artifact: Where what a job produced lies, with `{model}` and `{number}` filled in; "" if it cannot say.
@@ -113,6 +115,8 @@ class ScriptedBackend(Backend):
         find_failures: int = 0,
         read_failures: int = 0,
         cancellable: bool = True,
+        models: Collection[str] | None = None,
+        context_words: int = 0,
         generate: Callable[[Prompt], str] | None = None,
         score: Callable[[Prompt, str], float] | None = None,
         artifact: str = "",
@@ -134,7 +138,7 @@ class ScriptedBackend(Backend):
         self._faults, self._reply_delay_s = [Fault(fault) for fault in faults], reply_delay_s
         self._find_lag, self._find_failures, self._read_failures = find_lag, find_failures, read_failures
         self._generate, self._score, self._latency_s, self._on_accept = generate, score, latency_s, on_accept
-        self._artifact = artifact
+        self._artifact, self._models, self._context_words = artifact, models, context_words
         self._service = MemoryService() if directory is None else DirectoryService(directory)
         claims = {
             "find": find,
@@ -246,6 +250,9 @@ class ScriptedBackend(Backend):
         if self._generate is None:
             self._unsupported("generate")
         await self.clock.sleep(self._latency_s)
+        self._require_model(model)
+        for item in requests:
+            self._require_fit(item.prompt)
         return [Generation(text=self._generate(item.prompt), finish_reason="stop") for item in requests]
 
     async def score(self, model: str, requests: Sequence[ScoreRequest]) -> list[Scores]:
@@ -253,6 +260,7 @@ class ScriptedBackend(Backend):
         if self._score is None:
             self._unsupported("score")
         await self.clock.sleep(self._latency_s)
+        self._require_model(model)
         score = self._score
         return [
             Scores(
@@ -263,6 +271,25 @@ class ScriptedBackend(Backend):
         ]
 
     # --- inside ---------------------------------------------------------------------------------------
+
+    def _require_model(self, model: str) -> None:
+        with self._service.open() as service:
+            made = {_filled_in(self._model, job) for job in service.jobs.values()}
+        if self._models is not None and model not in self._models and model not in made:
+            raise NotFoundError(
+                f"no model {model!r} at the scripted service", hint="check the name", backend=self.name
+            )
+
+    def _require_fit(self, prompt: Prompt) -> None:
+        texts = [prompt] if isinstance(prompt, str) else [turn.content or "" for turn in prompt]
+        words = sum(len(text.split()) for text in texts)
+        if 0 < self._context_words < words:
+            raise InvalidError(
+                f"a prompt of {words} words leaves no room for an answer in {self._context_words}",
+                hint="shorten the prompt",
+                backend=self.name,
+                details={"code": TOO_LONG},
+            )
 
     def _receive(self, request: SubmitRequest) -> tuple[Fault, str]:
         with self._service.open() as service:

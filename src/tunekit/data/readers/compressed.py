@@ -24,6 +24,10 @@ A file of one byte repeated gives 1,029 with gzip, the most that its format can,
 WINDOW_BYTES = 16 << 20
 """Looked at together: too much for a coincidence, and unpacked in a tenth of a second."""
 
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+MAGIC_BYTES = 4
+"""The longest of these beginnings."""
+
 # Small beside a window of what it may unpack to, or a window could not be told from the next.
 _READ_BYTES = 4 << 10
 _PIECE_BYTES = 256 << 10
@@ -55,6 +59,16 @@ class _Packing:
     error: type[Exception]
 
 
+def packing_of(head: bytes) -> str | None:
+    r"""What packed a file that begins like this; None for what `opened` would leave as it is.
+
+    Examples:
+        >>> packing_of(b"\x1f\x8b\x08\x00")
+        'gzip'
+    """
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+
+
 def opened(file: io.BufferedReader, notes: Notes) -> io.BufferedReader:
     """What a compressed file holds, or the file itself where it is not compressed.
 
@@ -63,13 +77,10 @@ def opened(file: io.BufferedReader, notes: Notes) -> io.BufferedReader:
     Raises:
         MissingExtraError: It is zstd-compressed, and nothing here can unpack that.
     """
-    head = file.peek(4)[:4]
-    if head.startswith(b"\x1f\x8b"):
-        packing = _Packing("gzip", _Gzip, zlib.error)
-    elif head == b"\x28\xb5\x2f\xfd":
-        packing = _zstd()
-    else:
+    name = packing_of(file.peek(MAGIC_BYTES))
+    if name is None:
         return file
+    packing = _zstd() if name == "zstd" else _Packing("gzip", _Gzip, zlib.error)
     notes.facts["compression"] = packing.name
     return io.BufferedReader(_Unpacked(_pieces(file, packing)), _PIECE_BYTES)
 

@@ -13,6 +13,7 @@ from tunekit._version import __version__
 from tunekit.data.checks.report import CheckReport
 from tunekit.data.findings import SEVERITIES, Finding
 from tunekit.data.patterns.veil import veiled
+from tunekit.data.rendering.document import document
 from tunekit.data.rendering.lines import read_as
 from tunekit.data.summary import Lengths
 from tunekit.data.wording import counted
@@ -41,15 +42,8 @@ _TITLES = {"error": "Errors", "warning": "Warnings", "info": "Worth knowing"}
 
 def page(report: CheckReport) -> str:
     """The report as an HTML document, the same bytes for the same report."""
-    title = escape(veiled(report.name))
-    head = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        # Should an escape ever be missed, nothing runs and nothing is fetched.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-    )
-    return head + "\n".join(_body(report, title)) + "\n</body>\n</html>\n"
+    title = veiled(report.name)
+    return document(title=title, style=_STYLE, body="\n".join(_body(report, escape(title))))
 
 
 def _body(report: CheckReport, title: str) -> Iterator[str]:
