@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tunekit.data.stream import DatasetStream as DatasetStream
     from tunekit.data.writers.report import WriteReport as WriteReport
     from tunekit.errors import BackendError as BackendError
+    from tunekit.errors import BudgetError as BudgetError
     from tunekit.errors import ConflictError as ConflictError
     from tunekit.errors import DataError as DataError
     from tunekit.errors import DeadlineError as DeadlineError
@@ -119,6 +120,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit.data.writers.report": ("WriteReport",),
     "tunekit.errors": (
         "BackendError",
+        "BudgetError",
         "ConflictError",
         "DataError",
         "DeadlineError",
@@ -214,6 +216,7 @@ __all__ = [
     "BackendError",
     "BlockingCallWarning",
     "Budget",
+    "BudgetError",
     "CallPrice",
     "ChatExample",
     "CheckReport",

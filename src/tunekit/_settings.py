@@ -53,6 +53,11 @@ class Settings:
         """The SQLite file with what must not be lost."""
         return self.home / "store.sqlite3"
 
+    @property
+    def answers(self) -> Path:
+        """The SQLite file with answers that evaluations were given; it may be deleted at any time."""
+        return self.home / "answers.sqlite3"
+
 
 def _home() -> Path:
     value = os.environ.get("TUNEKIT_HOME")

@@ -267,3 +267,9 @@ class EvaluationError(TunekitError):
     """Two evaluations cannot be compared, or nothing could be scored."""
 
     code = "evaluation"
+
+
+class BudgetError(EvaluationError):
+    """An evaluation would cost more than it may. What was answered is kept."""
+
+    code = "budget"

@@ -68,7 +68,7 @@ async def generate_async(
     """`generate` for code that runs on an event loop."""
     reference = ModelRef(model)
     serving = registry.serving(reference.backend, backend, settings)
-    request = GenerateRequest(prompt=_prompt(prompt))
+    request = GenerateRequest(prompt=as_prompt(prompt))
     answers = await serving.generate(reference.id, [request], sampling or Sampling())
     return answers[0]
 
@@ -119,7 +119,7 @@ async def score_async(
     """`score` for code that runs on an event loop."""
     reference = ModelRef(model)
     serving = registry.serving(reference.backend, backend, settings)
-    request = ScoreRequest(prompt=_prompt(prompt), choices=_texts(choices, "choices"))
+    request = ScoreRequest(prompt=as_prompt(prompt), choices=_texts(choices, "choices"))
     scores = await serving.score(reference.id, [request])
     return scores[0]
 
@@ -205,7 +205,7 @@ def stream(
     """
     reference = ModelRef(model)
     serving = registry.serving(reference.backend, backend, settings)
-    request = GenerateRequest(prompt=_prompt(prompt))
+    request = GenerateRequest(prompt=as_prompt(prompt))
     return AnswerStream(serving.stream(reference.id, request, sampling or Sampling()))
 
 
@@ -294,7 +294,7 @@ def _texts(values: Sequence[str], name: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _prompt(prompt: str | Turns) -> Prompt:
+def as_prompt(prompt: str | Turns) -> Prompt:
     """The prompt as it crosses the seam, checked as carefully as a row of data."""
     if isinstance(prompt, str):
         return prompt

@@ -178,6 +178,20 @@ class Scores:
     tokens: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What stands behind a model's name right now.
+
+    Attributes:
+        name: All that makes its answers the same, such as a hash of its weights and how prompts are put to it.
+        fixed: Whether these answers are the same for ever. False where other weights may come to answer by this name,
+            or nobody here can tell.
+    """
+
+    name: str
+    fixed: bool = False
+
+
 class PartialError(BackendError):
     """Some requests of one call have no answer, and the others keep theirs.
 
@@ -240,6 +254,9 @@ class Backend(ABC):
         clock: What core waits by while it works with this backend. A scripted backend brings a virtual one.
         place: Where its jobs live, where one name can stand for several services: an address, never with a secret. Two
             places may give two jobs the same id; core keeps them apart by this.
+        answers_apart: How many requests of one call are answered at a time apart from each other, each at its own
+            price; 0 where a call is computed together. Core hands over single requests where it is not 0, that many at
+            a time, so that a crash in the middle costs no answer that came before it.
     """
 
     name: ClassVar[str]
@@ -247,6 +264,7 @@ class Backend(ABC):
     poll_interval_s: ClassVar[float] = 5.0
     clock: Clock = SystemClock()
     place: str = ""
+    answers_apart: int = 0
 
     @abstractmethod
     async def submit(self, request: SubmitRequest) -> str:
@@ -273,6 +291,10 @@ class Backend(ABC):
     async def identify(self, model: str) -> str:
         """A name for the base model's exact content, so that a changed local directory is another submission."""
         return model
+
+    async def version(self, model: str) -> Version:
+        """What answers under this name. An evaluation takes answers again that it was given, where that is `fixed`."""
+        return Version(name=model)
 
     def price(self, model: str, spec: TuneSpec) -> Price | None:
         """What training this model costs, with source and date; None where nobody here knows, for nothing is made up.

@@ -11,12 +11,15 @@ from tunekit.backends.base import Backend, Generation
 from tunekit.evaluation import grading
 from tunekit.evaluation.arms.arm import Arm
 from tunekit.evaluation.arms.draws import averaged, spread
-from tunekit.evaluation.asking import Asking
 from tunekit.evaluation.grading import Graded, Output
 from tunekit.evaluation.items import Item
 from tunekit.evaluation.measuring import value_of
 from tunekit.evaluation.results import Evaluation, Provenance
-from tunekit.evaluation.runner import Bounds, ProgressCallback
+from tunekit.evaluation.running.answer_cache import AnswerCache
+from tunekit.evaluation.running.asking import Asking
+from tunekit.evaluation.running.keeping import Keeping
+from tunekit.evaluation.running.pace import Paces
+from tunekit.evaluation.running.runner import Bounds, ProgressCallback
 from tunekit.evaluation.scorers import AnswerScorer, Scorer
 from tunekit.spec import Sampling
 
@@ -32,6 +35,9 @@ class Terms:
         bounds: How hard a backend is asked.
         level: Confidence level of the intervals.
         provenance: All that must be equal before two evaluations may be compared.
+        cache: Where answers are kept; None keeps none.
+        trusts_names: Whether a model's name is believed to stand for the same weights for ever.
+        paces: How fast each backend may be asked, by all evaluations of this evaluator.
     """
 
     items: tuple[Item, ...]
@@ -40,6 +46,9 @@ class Terms:
     bounds: Bounds
     level: float
     provenance: Provenance
+    cache: AnswerCache | None
+    trusts_names: bool
+    paces: Paces
 
 
 async def evaluated(
@@ -49,33 +58,61 @@ async def evaluated(
 
     Raises:
         SpecError: The items cannot be put as the arm wants; nothing was asked then.
+        BudgetError: The next call could cost more than there is for this model.
         EvaluationError: The first items all failed, or a scorer could score none.
         TunekitError: What the backend raises for all items.
     """
+    keeping = Keeping(terms.cache, trusts_names=terms.trusts_names)
+    try:
+        return await _evaluated(arm, terms, backend, keeping, on_progress)
+    finally:
+        keeping.close()
+
+
+async def _evaluated(
+    arm: Arm, terms: Terms, backend: Backend, keeping: Keeping, on_progress: ProgressCallback | None
+) -> Evaluation:
     clock = SystemClock()
     started = clock.monotonic()
-    asking = Asking(ref=arm.ref, backend=backend, bounds=arm.bounds(terms.bounds), on_progress=on_progress)
     questions = arm.questions(terms.items)
+    bounds = arm.bounds(terms.bounds)
+    asking = Asking(
+        ref=arm.ref,
+        backend=backend,
+        bounds=bounds,
+        kept=await keeping.of(backend, arm.ref) if arm.is_known_by_name else None,
+        pace=terms.paces.of(backend, bounds),
+        purse=arm.purse(bounds.max_usd, backend.clock),
+        on_progress=on_progress,
+    )
     draws = [await asking.outputs(asked, terms.scorers, terms.sampling) for asked in questions]
-    asking_s = clock.monotonic() - started
-    grades = [await _graded(outputs, terms) for outputs in draws]
+    asking_s = clock.monotonic() - started + asking.reused_s
+    with keeping.for_judges():
+        grades = [await _graded(outputs, terms) for outputs in draws]
     graded = averaged(grades)
     answers = [_answers(outputs, terms.scorers) for outputs in draws]
     results = grading.item_results(terms.items, answers[0], graded)
     by_draw = _by_draw(grades, terms)
     usages = [answer.usage for each in answers for answer in each if isinstance(answer, Generation)]
+    metrics = grading.metrics(terms.scorers, results, graded, terms.level)
+    await keeping.ended()
     return Evaluation(
         model=arm.ref,
         arm=arm.record(questions, by_draw=by_draw, calls=len(usages), asking_s=asking_s),
         provenance=terms.provenance,
-        metrics=grading.metrics(terms.scorers, results, graded, terms.level),
+        metrics=metrics,
         items=results,
         input_tokens=sum(usage.input_tokens for usage in usages),
         output_tokens=sum(usage.output_tokens for usage in usages),
+        reused=asking.reused,
         seconds=clock.monotonic() - started,
         created_at=clock.now(),
         tunekit_version=__version__,
-        warnings=(*grading.warnings(answers[0], graded, terms.sampling), *spread(by_draw)),
+        warnings=(
+            *grading.warnings(answers[0], graded, terms.sampling),
+            *spread(by_draw),
+            *keeping.warnings(),
+        ),
     )
 
 

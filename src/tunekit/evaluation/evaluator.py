@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tunekit._settings import Settings
 from tunekit.backends.base import Backend
 from tunekit.errors import EvaluationError, SpecError
-from tunekit.evaluation import telling
 from tunekit.evaluation.arms.arm import Arm, ArmLike, Side, as_arm
 from tunekit.evaluation.arms.lineup import known, lineup
 from tunekit.evaluation.arms.results import Arms
@@ -20,7 +20,10 @@ from tunekit.evaluation.guarding import Guards
 from tunekit.evaluation.items import Item, items_of
 from tunekit.evaluation.leakage import Leakage, find_leaks
 from tunekit.evaluation.results import Evaluation, Provenance
-from tunekit.evaluation.runner import Bounds, ProgressCallback
+from tunekit.evaluation.running import telling
+from tunekit.evaluation.running.answer_cache import AnswerCache
+from tunekit.evaluation.running.pace import Paces
+from tunekit.evaluation.running.runner import Bounds, ProgressCallback
 from tunekit.evaluation.scorers import (
     ExactMatch,
     ScoreFunction,
@@ -30,7 +33,6 @@ from tunekit.evaluation.scorers import (
 from tunekit.spec import Sampling
 
 if TYPE_CHECKING:
-    from tunekit._settings import Settings
     from tunekit.data.dataset import Dataset
     from tunekit.examples import Example
 
@@ -58,6 +60,12 @@ class Evaluator:
             of the example. Intervals and p-values are then those of groups.
         sealed: True, or a name for your line of work: this test is for the last decision. Every look at it is counted
             in the home directory, and evaluations say how many there were.
+        cache: Whether an answer that was given before is taken again, so that other scorers cost nothing. None does so
+            for models whose weights are fixed; of any other, answers serve only to finish an evaluation that was cut
+            off. True does so for every model that has a name, which you then vouch for. False keeps nothing.
+        requests_per_minute: Items that a host is asked in a minute; None is no limit.
+        tokens_per_minute: Tokens of prompts and answers in a minute; None is no limit. Not exact: see `Pace`.
+        max_usd: What one model's answers may cost, judges not counted. Needs a price, as in `Arm(price=...)`.
         settings: Knobs of the host, for the backends; None reads the environment.
 
     Raises:
@@ -91,6 +99,10 @@ class Evaluator:
         slices: Sequence[str] = (),
         clusters: Clusters | None = None,
         sealed: bool | str = False,
+        cache: bool | None = None,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        max_usd: float | None = None,
         settings: Settings | None = None,
     ) -> None:
         items = grouped(items_of(test), slices=slices, clusters=clusters)
@@ -108,9 +120,18 @@ class Evaluator:
             items=items,
             scorers=prepared,
             sampling=sampling,
-            bounds=Bounds(batch_size=batch_size, concurrency=concurrency),
+            bounds=Bounds(
+                batch_size=batch_size,
+                concurrency=concurrency,
+                requests_per_minute=requests_per_minute,
+                tokens_per_minute=tokens_per_minute,
+                max_usd=max_usd,
+            ),
             level=level,
             provenance=self.provenance,
+            cache=None if cache is False else AnswerCache((settings or Settings()).answers),
+            trusts_names=cache is True,
+            paces=Paces(),
         )
 
         self._guards = Guards(items=items, provenance=self.provenance, sealed=sealed, settings=settings)
@@ -141,6 +162,7 @@ class Evaluator:
             SpecError: `model` is no model, or cannot be asked these questions.
             NotFoundError: There is no such backend or model.
             UnsupportedError: The backend cannot generate, or cannot score choices.
+            BudgetError: The next call could cost more than `max_usd` leaves; what was answered is kept.
             EvaluationError: The first items all failed, or a scorer could score none.
         """
         return telling.run(

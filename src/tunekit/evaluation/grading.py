@@ -19,9 +19,9 @@ from tunekit.data.wording import brief, listed
 from tunekit.errors import BackendError, EvaluationError
 from tunekit.evaluation.items import Item
 from tunekit.evaluation.measuring import metric_of
-from tunekit.evaluation.own_thread import called_in_own_thread
 from tunekit.evaluation.results import ItemResult, Metric
-from tunekit.evaluation.runner import Failed
+from tunekit.evaluation.running.own_thread import called_in_own_thread
+from tunekit.evaluation.running.runner import Failed
 from tunekit.evaluation.scorers import Score, Scorer, is_awaited
 from tunekit.evaluation.transcript import transcript
 from tunekit.events import Usage

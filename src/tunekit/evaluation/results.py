@@ -146,6 +146,7 @@ class Evaluation(Record):
         items: Result by item, in the order of the test set.
         input_tokens: Prompt tokens, where the backend counts them.
         output_tokens: Generated tokens, where the backend counts them.
+        reused: Answers that were not asked for, because they were known from before; their tokens are counted here.
         seconds: Wall time.
         created_at: Unix seconds at the end.
         tunekit_version: Version that made it.
@@ -174,6 +175,7 @@ class Evaluation(Record):
     items: tuple[ItemResult, ...] = Field(repr=False)
     input_tokens: int = 0
     output_tokens: int = 0
+    reused: int = 0
     seconds: float
     created_at: float
     tunekit_version: str

@@ -22,6 +22,7 @@ from tunekit.backends.base import (
     Scores,
     Snapshot,
     SubmitRequest,
+    Version,
 )
 from tunekit.backends.capabilities import Capabilities
 from tunekit.data.dataset import Dataset
@@ -78,6 +79,8 @@ class ScriptedBackend(Backend):
         context_words: Longest prompt, in words, which are what it has for tokens; 0 is any.
         generate: Answers a prompt.
         score: Log-probability of a choice, given a prompt.
+        version: What its answers are known by: an evaluation takes those of the same version again. None for a model
+            that may change at any time.
         artifact: Where what a job produced lies, with `{model}` and `{number}` filled in; "" if it cannot say.
         latency_s: What each call takes, on `clock`.
         directory: Keeps the service's state there, for several processes and across kills; None keeps it in memory.
@@ -99,6 +102,7 @@ class ScriptedBackend(Backend):
         options=frozenset({"note"}),
     )
     poll_interval_s: ClassVar[float] = 1.0
+    answers_apart = 1
 
     def __init__(
         self,
@@ -119,6 +123,7 @@ class ScriptedBackend(Backend):
         context_words: int = 0,
         generate: Callable[[Prompt], str] | None = None,
         score: Callable[[Prompt, str], float] | None = None,
+        version: str | None = None,
         artifact: str = "",
         latency_s: float = 0.0,
         directory: Path | None = None,
@@ -138,6 +143,7 @@ class ScriptedBackend(Backend):
         self._faults, self._reply_delay_s = [Fault(fault) for fault in faults], reply_delay_s
         self._find_lag, self._find_failures, self._read_failures = find_lag, find_failures, read_failures
         self._generate, self._score, self._latency_s, self._on_accept = generate, score, latency_s, on_accept
+        self._version = version
         self._artifact, self._models, self._context_words = artifact, models, context_words
         self._service = MemoryService() if directory is None else DirectoryService(directory)
         claims = {
@@ -242,6 +248,10 @@ class ScriptedBackend(Backend):
         if _state(job) is not JobState.SUCCEEDED:
             raise NotFoundError(f"job {job_id!r} has produced nothing (yet)", hint="wait for its result")
         return _filled_in(self._artifact, job)
+
+    async def version(self, model: str) -> Version:
+        """The one it was given, for any of its models."""
+        return Version(name=f"{model} {self._version or ''}", fixed=self._version is not None)
 
     async def generate(
         self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling

@@ -17,7 +17,7 @@ from tunekit.evaluation.arms.constructors import few_shot, zero_shot
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.items import Item
 from tunekit.evaluation.results import Evaluation
-from tunekit.evaluation.runner import Progress
+from tunekit.evaluation.running.runner import Progress
 from tunekit.evaluation.scorers import Accuracy, ExactMatch
 from tunekit.events import Usage
 from tunekit.examples import CompletionExample

@@ -22,7 +22,7 @@ from tunekit.evaluation.arms.weighing import weigh
 from tunekit.evaluation.compare import Rule
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.results import Evaluation
-from tunekit.evaluation.runner import Progress
+from tunekit.evaluation.running.runner import Progress
 from tunekit.evaluation.scorers import Custom, ExactMatch
 from tunekit.events import Usage
 from tunekit.examples import CompletionExample

@@ -26,7 +26,7 @@ from tunekit.evaluation.comparison import Comparison
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.items import Item
 from tunekit.evaluation.results import Evaluation
-from tunekit.evaluation.runner import Progress
+from tunekit.evaluation.running.runner import Progress
 from tunekit.evaluation.scorers import Accuracy, Custom, ExactMatch
 from tunekit.refs import ModelRef
 from tunekit.spec import Sampling

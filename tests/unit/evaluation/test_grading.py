@@ -12,7 +12,7 @@ from tunekit.errors import BackendError, SpecError
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.grading import item_results
 from tunekit.evaluation.items import Item, items_of
-from tunekit.evaluation.runner import Failed
+from tunekit.evaluation.running.runner import Failed
 from tunekit.evaluation.scorers import AnswerScorer, Custom, LabelMetric, Length, Score
 from tunekit.events import Usage
 from tunekit.examples import ChatExample, Message, ToolCall

@@ -12,7 +12,7 @@ from tests.unit.evaluation.fakes import TableBackend, right_on, tickets
 from tunekit.errors import NotFoundError
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.items import Item
-from tunekit.evaluation.runner import Progress
+from tunekit.evaluation.running.runner import Progress
 from tunekit.evaluation.scorers import Custom
 from tunekit.inference import generate
 from tunekit.testing import ScriptedBackend

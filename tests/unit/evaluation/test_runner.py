@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tunekit.backends.base import PartialError
 from tunekit.errors import BackendError, EvaluationError, SpecError, UnsupportedError
-from tunekit.evaluation.runner import Bounds, Failed, ask_all
+from tunekit.evaluation.running.runner import Bounds, Failed, ask_all
 
 Answers = list[int | Failed]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -154,15 +155,16 @@ def test_dev_items_that_were_trained_on_are_told(tmp_path: Path) -> None:
 
 
 async def test_async_and_models_are_scored_one_at_a_time(tmp_path: Path) -> None:
-    at_once = most = 0
+    asked: Counter[str] = Counter()
+    most = 0
 
     class Watching(Learner):
         async def generate(self, model: str, requests: Any, sampling: Any) -> Any:
-            nonlocal at_once, most
-            at_once += 1
-            most = max(most, at_once)
+            nonlocal most
+            asked[model] += 1
+            most = max(most, sum(calls > 0 for calls in asked.values()))
             await self.clock.sleep(1)
-            at_once -= 1
+            asked[model] -= 1
             return await super().generate(model, requests, sampling)
 
     curve = await learning_curve_async(

@@ -121,9 +121,8 @@ def test_the_winners_curse_has_a_size(tmp_path: Path) -> None:
         async def generate(self, model: str, requests: Any, sampling: Any) -> Any:
             import random
 
-            draw = random.Random(model)
             numbers = [str(request.prompt).split()[-1] for request in requests]
-            texts = [number if draw.random() < 0.5 else "?" for number in numbers]
+            texts = [n if random.Random(f"{model} {n}").random() < 0.5 else "?" for n in numbers]
             return [Generation(text=text, finish_reason="stop") for text in texts]
 
     found = searched(Lucky(tmp_path, skill=lambda n, spec: 0.5), trials=16)

@@ -26,17 +26,12 @@ from tunekit.backends.base import (
     Scores,
     Snapshot,
     SubmitRequest,
+    Version,
 )
 from tunekit.backends.capabilities import Capabilities
 from tunekit.backends.local import launch, models, options, packages, questions, warm_start
 from tunekit.backends.local.worker import InferenceWorker
-from tunekit.errors import (
-    JobFailedError,
-    ModelError,
-    NotFoundError,
-    SpecError,
-    StorageError,
-)
+from tunekit.errors import JobFailedError, ModelError, NotFoundError, SpecError, StorageError
 from tunekit.events import JobState, Notice, Usage
 from tunekit.spec import RFT, Method, Sampling
 from tunekit.training.models.fingerprint import Hashes
@@ -131,6 +126,10 @@ class LocalBackend(Backend):
     async def identify(self, model: str) -> str:
         """Content hash of a model directory; a hub id stands for itself."""
         return await asyncio.to_thread(lambda: models.identify(self._resolve(model), self._hashes))
+
+    async def version(self, model: str) -> Version:
+        """By the content of a model directory; a hub id may come to stand for other weights."""
+        return await asyncio.to_thread(lambda: models.version(self._resolve(model), self._hashes))
 
     async def submit(self, request: SubmitRequest) -> str:
         """Write the run directory and start its trainer. The id follows from the key, so a second call changes nothing.

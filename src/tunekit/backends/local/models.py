@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 
 from tunekit import _files
+from tunekit._version import __version__
+from tunekit.backends.base import Version
 from tunekit.errors import ModelError, NotFoundError, SpecError
 from tunekit.events import JobState
 from tunekit.training.models import fingerprint
@@ -69,6 +71,18 @@ def identify(model: str, hashes: fingerprint.Hashes) -> str:
         return model
     with _files.storage_errors(f"cannot read model directory {model!r}", hint=_READABLE):
         return fingerprint.of_model(path, hashes)
+
+
+def version(model: str, hashes: fingerprint.Hashes) -> Version:
+    """What answers for a resolved model. An adapter that no card ties to its base may be loaded on another one.
+
+    Raises:
+        StorageError: A file of the model cannot be read.
+    """
+    path = Path(model)
+    bare = is_adapter(model) and not (path / "tunekit.json").is_file()
+    name = f"{identify(model, hashes)}, answered by tunekit {__version__}"
+    return Version(name=name, fixed=path.is_dir() and not bare)
 
 
 def require_can_go_on(run: RunDirectory) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
@@ -20,6 +19,7 @@ from tunekit.backends.base import (
     Scores,
     Snapshot,
     SubmitRequest,
+    Version,
     all_answered,
 )
 from tunekit.backends.capabilities import Capabilities
@@ -56,8 +56,6 @@ from tunekit.spec import Sampling, TuneSpec
 
 if TYPE_CHECKING:
     from tunekit.data.advice.cost import Price
-
-_log = logging.getLogger(__name__)
 
 
 class OpenAIBackend(Backend):
@@ -143,6 +141,8 @@ class OpenAIBackend(Backend):
         self._transport, self._answering = transport, connecting.patient(transport, answer_timeout_s)
         self._at_once, self._min_days_left = requests_at_once, min_days_left
         self._asking, self._batch_from = Asking(host=self._host, plain_text=plain_text), batch_from
+        # Each question is a call of its own, unless they are handed in as a batch.
+        self.answers_apart = requests_at_once if batch_from is None else 0
         self._jobs = Jobs(transport=transport)
         self._files = Files(
             transport=transport,
@@ -215,12 +215,7 @@ class OpenAIBackend(Backend):
             found = await self._jobs.tagged(idempotency_key)
         else:
             found = await self._handover.jobs_with(idempotency_key, await self._jobs.all())
-        if len(found) > 1:
-            ids = ", ".join(job.id for job in found)
-            _log.warning(
-                "%s has %d jobs with the key %s: %s", self._host.title, len(found), idempotency_key, ids
-            )
-        job = oldest_live(found)
+        job = oldest_live(found, idempotency_key)
         return job.id if job else None
 
     async def jobs(self) -> tuple[RemoteJob, ...]:
@@ -290,6 +285,11 @@ class OpenAIBackend(Backend):
             await self._files.delete(file_id)
 
     # --- models ---------------------------------------------------------------------------------------
+
+    async def version(self, model: str) -> Version:
+        """The model's name, which stands for the same weights where the host's profile says so."""
+        name = f"{model}, plain text as {self._asking.plain_text}"
+        return Version(name=name, fixed=self._host.is_snapshot(model))
 
     async def generate(
         self, model: str, requests: Sequence[GenerateRequest], sampling: Sampling

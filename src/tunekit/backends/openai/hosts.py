@@ -6,6 +6,7 @@ release of ours, so none of them is a constant in code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -21,6 +22,8 @@ from tunekit.errors import SpecError
 
 NAMES = ("openai", "foundry", "bedrock", "nebius", "crusoe", "litellm", "portkey", "vllm", "generic")
 """Hosts with a profile; "generic" is any other."""
+
+_DATED = re.compile(r"-20\d\d-\d\d-\d\d\Z")
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +97,7 @@ class Host(_Facts, frozen=True, kw_only=True):
         verbs: Optional methods of `Backend` that work there.
         max_tokens_field: What it calls the longest answer of a chat.
         text_models: Families of models that have no chat, but go on with a plain text.
+        dates_models: Whether dated names of bases and those of tuned models stand for the same weights for ever.
         deploy: What must be done before a tuned model answers; "" for nothing.
         notes: What is uncertain, for people.
     """
@@ -135,6 +139,7 @@ class Host(_Facts, frozen=True, kw_only=True):
     verbs: frozenset[str]
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
     text_models: tuple[str, ...] = ()
+    dates_models: bool = False
     deploy: str = ""
     notes: tuple[str, ...] = ()
 
@@ -163,6 +168,16 @@ class Host(_Facts, frozen=True, kw_only=True):
             True
         """
         return any(_is_of(name, family) for family in self.text_models)
+
+    def is_snapshot(self, name: str) -> bool:
+        """Whether a model's name stands for the same weights for ever: a dated one, and that of a tuned model.
+
+        Examples:
+            >>> openai = host_of("openai")
+            >>> [openai.is_snapshot(name) for name in ("gpt-4o-2024-08-06", "ft:gpt-4o-2024-08-06:acme::x", "gpt-4o")]
+            [True, True, False]
+        """
+        return self.dates_models and bool(_DATED.search(name) or name.startswith("ft:"))
 
     def capabilities(self) -> Capabilities:
         """What the backend claims when it is used with this host."""

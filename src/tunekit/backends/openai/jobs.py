@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from tunekit.backends.openai.translate import RUN_KEY, state_of
 from tunekit.backends.openai.transport import Call, Query, Safety, Transport
 from tunekit.errors import BackendError
 from tunekit.events import JobState
+
+_log = logging.getLogger(__name__)
 
 PATH = "/fine_tuning/jobs"
 CHECKPOINTS_PER_PAGE = 10
@@ -93,8 +96,10 @@ class Jobs:
         return Call(method=method, path=f"{PATH}/{wire.quoted(job_id)}{below}", safety=safety)
 
 
-def oldest_live(jobs: Sequence[RemoteJob]) -> RemoteJob | None:
+def oldest_live(jobs: Sequence[RemoteJob], tag: str) -> RemoteJob | None:
     """Of jobs with one tag, the one to go by: the first that has not come to nothing, else the first."""
     ordered = sorted(jobs, key=lambda job: (job.created_at, job.id))
+    if len(ordered) > 1:
+        _log.warning("%d jobs have the key %s: %s", len(jobs), tag, ", ".join(job.id for job in ordered))
     ended = (JobState.FAILED, JobState.CANCELLED)
     return next((job for job in ordered if state_of(job) not in ended), ordered[0] if ordered else None)

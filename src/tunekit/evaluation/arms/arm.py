@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from tunekit._canonical import fingerprint_rows
+from tunekit._clock import Clock
 from tunekit._settings import Settings
 from tunekit.backends import registry
 from tunekit.backends.base import Backend, Prompt
@@ -28,7 +29,8 @@ from tunekit.evaluation.arms.record import ArmRecord
 from tunekit.evaluation.arms.templates import Template
 from tunekit.evaluation.items import Item
 from tunekit.evaluation.results import Evaluation
-from tunekit.evaluation.runner import Bounds
+from tunekit.evaluation.running.purse import Purse
+from tunekit.evaluation.running.runner import Bounds
 from tunekit.examples import message_to_dict
 from tunekit.refs import ModelRef
 
@@ -110,6 +112,11 @@ class Arm:
             return "zero_shot"
         return "model" if isinstance(self.model, str) else "function"
 
+    @property
+    def is_known_by_name(self) -> bool:
+        """Whether the model's name and the prompt say what is asked. Another function may be called the same."""
+        return isinstance(self.model, str) and self.prototypes is None
+
     def backend(
         self, given: Backend | None, settings: Settings | None, items: Sequence[Item] = ()
     ) -> Backend:
@@ -127,7 +134,22 @@ class Arm:
 
     def bounds(self, bounds: Bounds) -> Bounds:
         """How hard it may be asked. A function is asked one question in a call, as many calls at once as any."""
-        return bounds if isinstance(self.model, str) else replace(bounds, batch_size=1)
+        return bounds if isinstance(self.model, str) else bounds.one_by_one()
+
+    def purse(self, max_usd: float | None, clock: Clock) -> Purse | None:
+        """The money for its answers; None where they may cost what they will.
+
+        Raises:
+            SpecError: There is a limit, and nobody knows what a call costs.
+        """
+        if max_usd is None:
+            return None
+        if self.price is None:
+            raise SpecError(
+                f"max_usd is {max_usd:g}, and nobody has said what a call of {self.name!r} costs",
+                hint="evaluate Arm(model=..., price=CallPrice(...)); CallPrice() is for what costs nothing",
+            )
+        return Purse(max_usd=max_usd, price=self.price, clock=clock)
 
     def questions(self, items: Sequence[Item]) -> list[tuple[Item, ...]]:
         """The items as this arm is asked them, for each draw.

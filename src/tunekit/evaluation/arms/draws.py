@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from tunekit.evaluation.grading import Graded
-from tunekit.evaluation.runner import Failed
+from tunekit.evaluation.running.runner import Failed
 from tunekit.evaluation.scorers import Score
 
 

@@ -25,7 +25,7 @@ from tunekit.backends.base import (
 from tunekit.backends.capabilities import Capabilities
 from tunekit.data.wording import brief, shown
 from tunekit.errors import EvaluationError, SpecError, TunekitError, UnsupportedError
-from tunekit.evaluation.own_thread import called_in_own_thread
+from tunekit.evaluation.running.own_thread import called_in_own_thread
 from tunekit.examples import message_to_dict
 from tunekit.spec import Sampling
 

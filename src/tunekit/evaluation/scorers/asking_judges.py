@@ -18,11 +18,11 @@ from tunekit.backends.base import Backend
 from tunekit.data.wording import brief
 from tunekit.errors import EvaluationError, TunekitError
 from tunekit.evaluation.metrics.shape import looks_refused
-from tunekit.evaluation.own_thread import called_in_own_thread
+from tunekit.evaluation.running.judge_replies import reply_of
+from tunekit.evaluation.running.own_thread import called_in_own_thread
 from tunekit.evaluation.scorers.base import Config
 from tunekit.examples import Message
 from tunekit.graders.flags import HINTS, Flag
-from tunekit.inference import generate_async
 from tunekit.refs import ModelRef
 from tunekit.spec import Sampling
 
@@ -92,7 +92,7 @@ class JudgeModel:
 
     async def _ask(self, messages: Sequence[Message]) -> str:
         if isinstance(self.model, str):
-            answer = await generate_async(self.model, messages, sampling=self.sampling, backend=self.backend)
+            answer = await reply_of(self.model, messages, sampling=self.sampling, backend=self.backend)
             if answer.finish_reason == "content_filter":
                 raise failed("model_grader_refusal_error", "the judge's host blocked its reply")
             return answer.text

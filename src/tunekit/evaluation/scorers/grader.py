@@ -14,13 +14,14 @@ from tunekit import _portal, graders
 from tunekit.backends.base import Backend, Generation
 from tunekit.errors import SpecError
 from tunekit.evaluation.items import Item
-from tunekit.evaluation.own_thread import called_in_own_thread
+from tunekit.evaluation.running.judge_replies import reply_of
+from tunekit.evaluation.running.keeping import kept_for_judges
+from tunekit.evaluation.running.own_thread import called_in_own_thread
 from tunekit.evaluation.scorers.asking_judges import JUDGE_SAMPLING, THREAD, called, failed
 from tunekit.evaluation.scorers.base import AnswerScorer, Config, Score
 from tunekit.evaluation.transcript import transcript
 from tunekit.examples import ChatExample, LabelledExample, PromptExample, message_to_dict
 from tunekit.graders import Grade, Grader, Limits, Sample
-from tunekit.inference import generate_async
 from tunekit.refs import ModelRef
 
 _BY_SCHEMA = "Reply with one JSON value by this schema, and nothing else:\n"
@@ -174,7 +175,9 @@ def _judge_of(model: str, backend: Backend | None) -> graders.Judge:
                 "seed": int(given.get("seed") or 0),
             }
         )
-        asked = generate_async(reference, messages, sampling=sampling, backend=backend)
+        # Looked for here: the reply comes on another thread, where the evaluation is not known.
+        keeping = kept_for_judges()
+        asked = reply_of(reference, messages, sampling=sampling, backend=backend, keeping=keeping)
         answer = _portal.run(asked, instead="scorers.from_openai(judge=function)")
         blocked = answer.finish_reason == "content_filter"
         return graders.JudgeReply(text=answer.text, refusal="blocked by its host" if blocked else None)

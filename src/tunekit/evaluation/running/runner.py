@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from tunekit._clock import Clock, SystemClock
 from tunekit.backends.base import PartialError
 from tunekit.errors import (
     BackendError,
+    BudgetError,
     EvaluationError,
     MissingExtraError,
     ModelError,
@@ -32,7 +35,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 Phase: TypeAlias = Literal["generate", "score"]
 
-_FATAL = (MissingExtraError, ModelError, NotFoundError, RefError, SpecError, UnsupportedError)
+_FATAL = (BudgetError, MissingExtraError, ModelError, NotFoundError, RefError, SpecError, UnsupportedError)
 _HOPELESS_AFTER = 10
 
 
@@ -46,6 +49,8 @@ class Progress:
         done: Items answered or failed.
         total: Items in this phase.
         errors: Items that failed.
+        cached: Of those that are done, how many were answered in an earlier evaluation.
+        spent_usd: What the answers cost so far, where that is limited; None where it is not.
     """
 
     model: str
@@ -53,6 +58,8 @@ class Progress:
     done: int
     total: int
     errors: int
+    cached: int = 0
+    spent_usd: float | None = None
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]
@@ -75,10 +82,16 @@ class Bounds:
     Attributes:
         batch_size: Items in one call.
         concurrency: Calls at the same time.
+        requests_per_minute: Items asked in a minute; None is no limit.
+        tokens_per_minute: Tokens of prompts and answers in a minute; None is no limit.
+        max_usd: What one model's answers may cost; None is no limit.
     """
 
     batch_size: int = 32
     concurrency: int = 4
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    max_usd: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "concurrency"):
@@ -88,14 +101,23 @@ class Bounds:
                     f"{name} must be a whole number, 1 or more, not {value!r}",
                     hint="leave it out for the default",
                 )
+        for name in ("requests_per_minute", "tokens_per_minute", "max_usd"):
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and 0 < value < math.inf):
+                raise SpecError(f"{name} must be above 0, not {value!r}", hint="leave it out for no limit")
+
+    def one_by_one(self, apart: int = 1) -> Bounds:
+        """Single items, as many at the same time as calls of so many."""
+        return replace(self, batch_size=1, concurrency=self.concurrency * apart)
 
 
 async def ask_all(
-    ask: Callable[[Sequence[Q]], Awaitable[list[A]]],
+    ask: Callable[[Sequence[Q]], Awaitable[Sequence[A]]],
     questions: Sequence[Q],
     *,
     bounds: Bounds,
     on_progress: Callable[[int, int], None],
+    keep: Callable[[Sequence[Q], Sequence[object], float], None] | None = None,
 ) -> list[A | Failed]:
     """The answer to each question, in order; `Failed` where there is none.
 
@@ -104,12 +126,13 @@ async def ask_all(
         questions: What to ask.
         bounds: Batch size and concurrency.
         on_progress: Called with items done and items failed after every batch.
+        keep: Called with a batch, what came of each of its questions, and the seconds that took.
 
     Raises:
         TunekitError: A failure of the whole run, as the backend raised it.
         EvaluationError: The first items all failed.
     """
-    run = _Run(ask=ask, questions=questions, on_progress=on_progress)
+    run = _Run(ask=ask, questions=questions, on_progress=on_progress, keep=keep)
     starts = iter(range(0, len(questions), bounds.batch_size))
     try:
         async with asyncio.TaskGroup() as group:
@@ -124,23 +147,31 @@ async def ask_all(
 
 @dataclass(slots=True, kw_only=True)
 class _Run(Generic[Q, A]):
-    ask: Callable[[Sequence[Q]], Awaitable[list[A]]]
+    ask: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]
     questions: Sequence[Q]
     on_progress: Callable[[int, int], None]
+    keep: Callable[[Sequence[Q], Sequence[object], float], None] | None
     answers: dict[int, A | Failed] = field(default_factory=dict)
     failed: int = 0
+    clock: Clock = field(default_factory=SystemClock)
 
     async def work(self, starts: Iterator[int], size: int) -> None:
         for start in starts:
             await self._batch(range(start, min(start + size, len(self.questions))))
 
     async def _batch(self, positions: range) -> None:
-        answers = await self._try([self.questions[position] for position in positions])
+        batch = [self.questions[position] for position in positions]
+        started = self.clock.monotonic()
+        answers = await self._try(batch)
+        seconds = self.clock.monotonic() - started
         if isinstance(answers, Failed) and len(positions) > 1:
             for position in positions:
                 await self._batch(range(position, position + 1))
             return
-        self._record(positions, [answers] if isinstance(answers, Failed) else answers)
+        each = [answers] if isinstance(answers, Failed) else answers
+        if self.keep is not None:
+            self.keep(batch, each, seconds)
+        self._record(positions, each)
 
     async def _try(self, batch: Sequence[Q]) -> Sequence[A | Failed] | Failed:
         answers: Sequence[A | Failed]
@@ -177,24 +208,16 @@ def _each(error: PartialError) -> list[Any]:
     return [Failed(found) if isinstance(found, Exception) else found for found in error.outcomes]
 
 
-def reporter(
-    callback: ProgressCallback | None, *, model: str, phase: Phase, total: int
-) -> Callable[[int, int], None]:
-    """A progress function for `ask_all` that tells the host."""
-
-    def report(done: int, errors: int) -> None:
-        if callback is not None:
-            tell(callback, Progress(model=model, phase=phase, done=done, total=total, errors=errors))
-
-    return report
-
-
 def tell(callback: ProgressCallback, progress: Progress) -> None:
     """Call the host; what it raises is logged, because its trouble is not the evaluation's."""
     try:
         callback(progress)
     except Exception:
         logger.exception("the progress callback raised; the evaluation goes on")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _first(failures: ExceptionGroup[Exception]) -> Exception:

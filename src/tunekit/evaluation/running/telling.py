@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from tunekit import _portal
-from tunekit.evaluation.runner import Progress, ProgressCallback, tell
+from tunekit.evaluation.running.runner import Progress, ProgressCallback, tell
 
 T = TypeVar("T")
 
