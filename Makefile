@@ -10,6 +10,8 @@ VENV := .venv
 BENCH_VENV := .venv-bench
 # For the old tool that benchmarks/prepare.py runs; openai 0.28.1 is the last that has it whole.
 PREPARE_VENV := .venv-bench-prepare
+# lm-evaluation-harness, which benchmarks/evaluate.py runs beside us.
+HARNESS_VENV := .venv-bench-lm-eval
 BIN := $(VENV)/bin
 # Test files side by side; every test has one thread. `make test PROCESSES=0` runs them in one process.
 PROCESSES ?= 2
@@ -43,7 +45,7 @@ docs: $(DEV) ## build the docs into site/; a broken link or reference fails
 soak: $(DEV) ## the long kill and contention tests
 	$(BIN)/python -m pytest -m soak --timeout=7200
 
-bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(DEV) ## measure tunekit against its peers, in environments of their own
+bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(HARNESS_VENV)/.stamp $(DEV) ## measure tunekit against its peers, in environments of their own
 	$(BENCH_VENV)/bin/python benchmarks/train_cpu.py
 	$(BENCH_VENV)/bin/python benchmarks/train_gpu.py
 	$(BENCH_VENV)/bin/python benchmarks/trl_parity.py
@@ -53,12 +55,14 @@ bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(DEV) ## measure tunekit aga
 	$(BIN)/python benchmarks/client.py
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/probe.py
+	$(BIN)/python benchmarks/evaluate.py --harness $(HARNESS_VENV)/bin/python
+	$(BIN)/python benchmarks/evaluation_statistics.py
 	$(BIN)/python benchmarks/defaults.py
 
 setup: $(DEV) ## make .venv with everything a contributor needs
 
 clean: ## remove the environments and everything built
-	rm -rf $(VENV) $(BENCH_VENV) $(PREPARE_VENV) site .cache .benchmarks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(PREPARE_VENV) $(HARNESS_VENV) site .cache .benchmarks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # --- set-up; a stamp is written last, so an interrupted set-up is taken up again -----------------------------
 
@@ -91,4 +95,9 @@ $(BENCH_VENV)/.stamp: pyproject.toml constraints.txt
 $(PREPARE_VENV)/.stamp:
 	$(call make_venv,$(PREPARE_VENV))
 	$(PREPARE_VENV)/bin/python -m pip install --quiet openai==0.28.1 pandas openpyxl
+	@touch $@
+
+$(HARNESS_VENV)/.stamp:
+	$(call make_venv,$(HARNESS_VENV))
+	$(HARNESS_VENV)/bin/python -m pip install --quiet -c constraints.txt torch transformers peft lm_eval==0.4.13
 	@touch $@

@@ -19,6 +19,7 @@
     ├── StaleLeaseError                      another process took over; this one must stop writing
     ├── ConflictError                        the same key was used for something else
     └── EvaluationError                      two evaluations cannot be compared, or none could be scored
+        └── BudgetError                      an evaluation would cost more than it may
 
 Each class has a stable `code`, which is an anchor in `docs/errors.md`. Errors are picklable and never hold a
 transport object, a header or a secret.

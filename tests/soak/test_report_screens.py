@@ -16,8 +16,14 @@ from typing import Any
 import pytest
 
 from tests.unit.evaluation.report.made import comparison
+from tunekit.data.dataset import Dataset
+from tunekit.evaluation.arms.arm import Arm
+from tunekit.evaluation.arms.results import Arms
 from tunekit.evaluation.compare import Rule
+from tunekit.evaluation.comparison import Comparison
+from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.report.html import page
+from tunekit.evaluation.scorers import ExactMatch, LabelMetric
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -60,12 +66,24 @@ frame.onload = () => {
 </script>"""
 
 
-@pytest.fixture(scope="module")
-def html() -> str:
-    return page(
-        comparison(
-            300, [*"abcd", *(f"a_class_with_a_long_name_{at}" for at in range(20))], rule=Rule(margin=0.01)
-        )
+@pytest.fixture(scope="module", params=["comparison", "arms"])
+def html(request: pytest.FixtureRequest) -> str:
+    return page(lineup() if request.param == "arms" else compared())
+
+
+def lineup() -> Arms:
+    rows = [{"prompt": f"{n}", "completion": f"{n % 4}"} for n in range(300)]
+    scorers = [ExactMatch(), LabelMetric("f1_macro")]
+    return Evaluator(Dataset.from_records(rows), scorers=scorers, margin=0.02).arms(
+        base=lambda prompt: "0",
+        few=Arm(model=lambda prompt: str(int(prompt) % 3), name="few-shot, with a name that is rather long"),
+        tuned=Arm(model=lambda prompt: str(int(prompt) % 4), name="tuned", training_usd=25.0),
+    )
+
+
+def compared() -> Comparison:
+    return comparison(
+        300, [*"abcd", *(f"a_class_with_a_long_name_{at}" for at in range(20))], rule=Rule(margin=0.01)
     )
 
 

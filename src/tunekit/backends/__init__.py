@@ -14,6 +14,7 @@ from tunekit.backends.base import (
     Scores,
     Snapshot,
     SubmitRequest,
+    Version,
     all_answered,
 )
 from tunekit.backends.capabilities import Capabilities, preflight
@@ -33,6 +34,7 @@ __all__ = [
     "Scores",
     "Snapshot",
     "SubmitRequest",
+    "Version",
     "all_answered",
     "available",
     "create",

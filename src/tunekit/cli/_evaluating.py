@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
     from tunekit.evaluation.comparison import Comparison
     from tunekit.evaluation.evaluator import Evaluator
     from tunekit.evaluation.results import Evaluation
+    from tunekit.evaluation.running.runner import Progress
 
 _FILES = {"html": ".html", "junit": ".xml", "out": ".json"}
 """Endings of the files, by the option that names one."""
+
+
+_CACHE = {"fixed": None, "names": True, "off": False}
+"""What `Evaluator(cache=...)` takes, by the word of the option."""
 
 
 def add_asking(parser: argparse.ArgumentParser, *, test_needed: bool) -> None:
@@ -63,6 +69,19 @@ def add_asking(parser: argparse.ArgumentParser, *, test_needed: bool) -> None:
         "--level", type=float, default=0.95, help="confidence level of the intervals (default: %(default)s)"
     )
     asking.add_argument("--concurrency", type=int, default=4, metavar="N", help="default: %(default)s")
+    asking.add_argument(
+        "--requests-per-minute", type=float, metavar="N", help="items that a host is asked in a minute"
+    )
+    asking.add_argument(
+        "--tokens-per-minute", type=float, metavar="N", help="tokens of prompts and answers in a minute"
+    )
+    asking.add_argument(
+        "--cache",
+        choices=tuple(_CACHE),
+        default="fixed",
+        help="which answers of earlier evaluations are taken again: those of models whose weights are fixed, of all "
+        "names, or none (default: %(default)s)",
+    )
 
 
 def add_files(parser: argparse.ArgumentParser, what: str) -> None:
@@ -111,6 +130,22 @@ def written(arguments: argparse.Namespace, result: Comparison | Evaluation) -> I
     yield from (f"Wrote {place}" for place in places)
 
 
+def teller() -> Callable[[Progress], None] | None:
+    """Shows on a terminal how far it is, on one line of standard error; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+
+    def tell(progress: Progress) -> None:
+        said = f"{progress.model}: {progress.done} of {progress.total}"
+        said += f", {progress.cached} known before" if progress.cached else ""
+        said += f", {progress.errors} failed" if progress.errors else ""
+        last = progress.done == progress.total
+        sys.stderr.write(f"\r{said:<79.79}" + ("\r" + " " * 79 + "\r" if last else ""))
+        sys.stderr.flush()
+
+    return tell
+
+
 def evaluator(arguments: argparse.Namespace, *, margin: float = 0.0, min_gain: float = 0.0) -> Evaluator:
     """What asks and scores, as the options say; options are looked at before the test is read."""
     from tunekit.evaluation.evaluator import Evaluator
@@ -143,6 +178,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "sampling": Sampling(**{name: value for name, value in given.items() if value is not None}),
         "batch_size": arguments.batch_size,
         "concurrency": arguments.concurrency,
+        "requests_per_minute": arguments.requests_per_minute,
+        "tokens_per_minute": arguments.tokens_per_minute,
+        "cache": _CACHE[arguments.cache],
         "level": arguments.level,
         "slices": arguments.slice,
         "clusters": arguments.cluster,

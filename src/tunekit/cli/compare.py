@@ -59,7 +59,7 @@ def _compared(a: str | Evaluation, b: str | Evaluation, arguments: argparse.Name
 
     margins = {"margin": arguments.margin, "min_gain": arguments.min_gain}
     if arguments.test is not None:
-        return shared.evaluator(arguments, **margins).compare(a, b)
+        return shared.evaluator(arguments, **margins).compare(a, b, on_progress=shared.teller())
     if isinstance(a, str) or isinstance(b, str):
         asked = a if isinstance(a, str) else b
         raise SpecError(

@@ -26,4 +26,5 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> Iterable[str]:
     """The lines to print."""
     shared.check_files(arguments, arguments.test)
-    return shared.written(arguments, shared.evaluator(arguments).run(arguments.model))
+    found = shared.evaluator(arguments).run(arguments.model, on_progress=shared.teller())
+    return shared.written(arguments, found)

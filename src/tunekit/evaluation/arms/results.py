@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -99,6 +101,12 @@ class Arms(Record):
         from tunekit.evaluation.arms.table import render_arms
 
         return render_arms(self)
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write them as a file that its ending names: .html, .json or .txt; see `report.write`."""
+        from tunekit.evaluation.report import write
+
+        return write(self, path)
 
     @property
     def names(self) -> tuple[str, ...]:

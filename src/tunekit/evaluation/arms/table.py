@@ -8,13 +8,13 @@ from tunekit.evaluation.arms.results import ArmResult, Arms
 from tunekit.evaluation.arms.words import money
 from tunekit.evaluation.report.numbers import compared_in_percent, in_percent, interval
 
-_COLUMNS = ("tokens in", "out", "s/1,000", "$/1,000", "training", "break-even")
+COST_COLUMNS = ("tokens in", "out", "s/1,000", "$/1,000", "training", "break-even")
 
 
 def render_arms(arms: Arms) -> str:
     """The verdict, a line for each arm and scorer, and what is not known."""
     names = arms.arms[0].evaluation.names
-    heading = ("", "scorer", "result", f"against {arms.baseline}", "verdict", "level", *_COLUMNS)
+    heading = ("", "scorer", "result", f"against {arms.baseline}", "verdict", "level", *COST_COLUMNS)
     rows = [row for arm in arms.arms for row in _rows(arm, names)]
     notes = [f"{arm.name}: {note}" for arm in arms.arms for note in arm.notes]
     warnings = [f"warning: {text}" for text in arms.warnings]
@@ -24,10 +24,10 @@ def render_arms(arms: Arms) -> str:
 
 def _rows(arm: ArmResult, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for number, name in enumerate(names):
-        costs = _costs(arm) if number == 0 else ("",) * len(_COLUMNS)
+        taken = costs(arm) if number == 0 else ("",) * len(COST_COLUMNS)
         metric = arm.evaluation[name]
         result = interval(metric.value, percent=in_percent(metric))
-        yield ("" if number else arm.name, name, result, *_against(arm, name), *costs)
+        yield ("" if number else arm.name, name, result, *_against(arm, name), *taken)
 
 
 def _against(arm: ArmResult, name: str) -> tuple[str, str, str]:
@@ -42,7 +42,8 @@ def _against(arm: ArmResult, name: str) -> tuple[str, str, str]:
     )
 
 
-def _costs(arm: ArmResult) -> tuple[str, ...]:
+def costs(arm: ArmResult) -> tuple[str, ...]:
+    """What an arm takes, by `COST_COLUMNS`."""
     return (
         _number(arm.input_tokens_per_call),
         _number(arm.output_tokens_per_call),

@@ -44,7 +44,7 @@ def junit(result: Comparison | Evaluation, *, items: bool = False) -> str:
         name, seconds = f"{result.b} against {result.a}", sum(each.seconds for each in result.evaluations)
         cases = list(_compared(result, items))
     else:
-        name, seconds = str(result.model), result.seconds
+        name, seconds = result.title, result.seconds
         cases = list(_evaluated(result, items))
     root.append(_suite(name, seconds, cases))
     xml.indent(root)

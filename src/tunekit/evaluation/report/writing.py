@@ -12,10 +12,11 @@ from tunekit.data.wording import brief, listed
 from tunekit.errors import SpecError
 
 if TYPE_CHECKING:
+    from tunekit.evaluation.arms.results import Arms
     from tunekit.evaluation.comparison import Comparison
     from tunekit.evaluation.results import Evaluation
 
-    Result: TypeAlias = Comparison | Evaluation
+    Result: TypeAlias = Comparison | Evaluation | Arms
 
 _HINT = "give the path of a file that can be written"
 
@@ -26,14 +27,14 @@ def write(result: Result, path: str | os.PathLike[str]) -> Path:
     The file appears whole or not at all. The page and the JSON quote prompts and answers as they are.
 
     Args:
-        result: A comparison or an evaluation.
+        result: A comparison, an evaluation, or several arms, of which there is no .xml.
         path: Where to; what is there is replaced.
 
     Returns:
         The path.
 
     Raises:
-        SpecError: The ending is another one.
+        SpecError: The ending is another one, or this has no such form.
         StorageError: It cannot be written.
 
     Examples:
@@ -77,8 +78,14 @@ def _html(result: Result) -> str:
 
 
 def _junit(result: Result) -> str:
+    from tunekit.evaluation.arms.results import Arms
     from tunekit.evaluation.report.junit import junit
 
+    if isinstance(result, Arms):
+        raise SpecError(
+            "several arms are no test cases",
+            hint="write one of their comparisons, or end the path with .html",
+        )
     return junit(result)
 
 

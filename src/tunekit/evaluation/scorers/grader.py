@@ -6,7 +6,7 @@ It takes the place of a grader of OpenAI's Evals platform or of its fine-tuning 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from tunekit import _portal, graders
 from tunekit.backends.base import Backend, Generation
 from tunekit.errors import SpecError
 from tunekit.evaluation.items import Item
+from tunekit.evaluation.results import ItemResult
 from tunekit.evaluation.running.judge_replies import reply_of
 from tunekit.evaluation.running.keeping import kept_for_judges
 from tunekit.evaluation.running.own_thread import called_in_own_thread
@@ -77,6 +78,12 @@ class GraderScorer(AnswerScorer):
                 hint="items have the fields prompt and reference, and all columns of their rows",
             )
         return self
+
+    def warnings(self, results: Sequence[ItemResult]) -> Iterator[str]:
+        """That a judge was not asked all that the JSON says."""
+        by_name = self.judged_by and not self.judged_by.startswith("function:")
+        if by_name and _says(self.body, "reasoning_effort"):
+            yield f"{self.judged_by} judged without the JSON's reasoning_effort, which is not passed on"
 
     async def score(self, item: Item, answer: Generation) -> Score:
         """The grade, or 1 or 0 by the threshold."""
@@ -157,6 +164,13 @@ def grader_item(item: Item) -> dict[str, Any]:
         own |= {"messages": [message_to_dict(message) for message in item.prompt]}
     facts = dict(example.reference) if isinstance(example, PromptExample) else {}
     return {**example.meta, **{key: value for key, value in own.items() if value is not None}, **facts}
+
+
+def _says(body: object, name: str) -> bool:
+    """Whether a field stands anywhere in the JSON."""
+    if isinstance(body, Mapping):
+        return any(key == name or _says(value, name) for key, value in body.items())
+    return isinstance(body, list) and any(_says(each, name) for each in body)
 
 
 def _judge_of(model: str, backend: Backend | None) -> graders.Judge:

@@ -37,7 +37,7 @@ def refusal(status: int) -> Response:
 
 def evaluate(backend: OpenAIBackend) -> Evaluation:
     rows = Dataset.from_records([{"prompt": f"{n}", "completion": f"answer to {n}"} for n in range(COUNT)])
-    evaluator = Evaluator(rows, scorers=[ExactMatch()], batch_size=50_000, max_error_rate=0.02)
+    evaluator = Evaluator(rows, scorers=[ExactMatch()], batch_size=50_000, max_error_rate=0.02, cache=False)
     return evaluator.run("openai:ft:x", backend=backend)
 
 

@@ -10,12 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.evaluation.report.made import FEW, comparison, evaluation
+from tunekit.data.dataset import Dataset
 from tunekit.errors import SpecError, StorageError
+from tunekit.evaluation.arms.arm import Arm
+from tunekit.evaluation.arms.costs import CallPrice
+from tunekit.evaluation.arms.results import Arms
 from tunekit.evaluation.compare import Rule, compare_evaluations
 from tunekit.evaluation.comparison import Comparison
+from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.report import write
 from tunekit.evaluation.report.junit import junit
 from tunekit.evaluation.results import Evaluation
+from tunekit.evaluation.scorers import ExactMatch, LabelMetric
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +124,25 @@ def test_the_table_says_slices_baselines_and_what_is_adjusted(found: Comparison)
     assert "always answering 'billing' gets" in shown
     assert "adjusted" in shown.splitlines()[3]
     assert "input tokens per item" in shown
+
+
+def test_several_arms_have_their_files(tmp_path: Path) -> None:
+    test = Dataset.from_records([{"prompt": f"{n}", "completion": f"{n % 4}"} for n in range(100)])
+    hostile = "</title><script>x</script>"
+    arms = Evaluator(test, scorers=[ExactMatch(), LabelMetric("f1_macro")]).arms(
+        base=lambda prompt: "0",
+        few=Arm(model=lambda prompt: str(int(prompt) % 3), name=hostile),
+        tuned=Arm(
+            model=lambda prompt: str(int(prompt) % 4), training_usd=3.0, price=CallPrice(usd_per_call=0.01)
+        ),
+    )
+    assert Arms.from_json(arms.write(tmp_path / "arms.json").read_bytes()) == arms
+    assert arms.write(tmp_path / "arms.txt").read_text() == f"{arms}\n"
+    html = arms.write(tmp_path / "arms.html").read_text()
+    assert "<script" not in html and "&lt;script&gt;" in html
+    assert '<header class="verdict better">' in html and "Training pays in quality" in html
+    for shown in ("exact_match", "f1_macro", "BETTER".lower(), "$/1,000", "10.00", "How this was made"):
+        assert shown in html, shown
+    assert html == Arms.from_json(arms.to_json()).write(tmp_path / "again.html").read_text()
+    with pytest.raises(SpecError, match="no test cases"):
+        arms.write(tmp_path / "arms.xml")

@@ -196,6 +196,21 @@ def test_a_grader_that_fails_is_an_error_with_openais_flag(said: object, flag: s
     assert found.items[3].errors["tone"].startswith(f"EvaluationError: {flag}: ")
 
 
+def test_what_a_judge_is_not_told_is_said() -> None:
+    body = {
+        "type": "score_model",
+        "name": "kind",
+        "model": "gpt-4o",
+        "input": [{"role": "user", "content": "Is {{sample.output_text}} kind?"}],
+    }
+    judge = ScriptedBackend(generate=lambda prompt: '{"result": 1}', name="bench")
+    careful = body | {"sampling_params": {"reasoning_effort": "low"}}
+    found = run(from_openai(careful, judge="bench:judge", backend=judge), n=3)
+    assert "without the JSON's reasoning_effort" in found["kind"].warnings[-1]
+    found = run(from_openai(body, judge="bench:judge", backend=judge), n=3)
+    assert not any("reasoning_effort" in warning for warning in found["kind"].warnings)
+
+
 def test_a_grader_that_fails_on_the_answer_is_an_error_too() -> None:
     body = {
         "type": "string_check",

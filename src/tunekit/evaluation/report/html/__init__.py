@@ -5,7 +5,8 @@ size of the test: what is left out is counted, and is in the JSON.
 
 | file | what is in it |
 |---|---|
-| `pages` | the two pages, section by section |
+| `pages` | the pages of a comparison and of one model, section by section |
+| `lineup` | that of several arms |
 | `metrics` | what each scorer found: words, pictures, numbers, slices |
 | `examples` | answers newly right and newly wrong, side by side |
 | `matrices` | confusion matrices, classes, reliability plots |

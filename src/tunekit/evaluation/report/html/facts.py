@@ -78,6 +78,8 @@ def _made(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
         yield "asked", f"{data(arm.name)} ({text(arm.kind)}{shown})"
         if arm.template_hash:
             yield "template", f"<code>{text(arm.template_hash)}</code>"
+    if evaluation.reused:
+        yield "known before", f"{evaluation.reused:,} answers"
     if evaluation.opening:
         yield "sealed test", text(evaluation.opening)
     if evaluation.leakage:

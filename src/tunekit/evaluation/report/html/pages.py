@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from tunekit._version import __version__
 from tunekit.data.rendering.document import document
+from tunekit.evaluation.arms.results import Arms
 from tunekit.evaluation.comparison import Comparison
 from tunekit.evaluation.report import words
 from tunekit.evaluation.report.html import examples, facts, matrices, metrics
+from tunekit.evaluation.report.html.lineup import lined_up
 from tunekit.evaluation.report.html.markup import data, plain, section, text
 from tunekit.evaluation.report.html.style import STYLE
 from tunekit.evaluation.results import Evaluation
@@ -16,12 +19,15 @@ from tunekit.evaluation.results import Evaluation
 _TONES = {0: "better", 1: "worse", 2: "inconclusive"}
 
 
-def page(result: Comparison | Evaluation) -> str:
-    """A comparison or an evaluation as an HTML document, the same bytes for the same result."""
+def page(result: Comparison | Evaluation | Arms) -> str:
+    """Results as an HTML document, the same bytes for the same result."""
+    body: Iterable[str]
     if isinstance(result, Comparison):
         title, body = "{1} against {0}".format(*result.titles), _comparison(result)
+    elif isinstance(result, Arms):
+        title, body = " against ".join(result.names), chain(lined_up(result), _end())
     else:
-        title, body = str(result.model), _evaluation(result)
+        title, body = result.title, _evaluation(result)
     return document(title=plain(title), style=STYLE, body="\n".join(filter(None, body)))
 
 
