@@ -5,7 +5,7 @@
 - `overhead`: 10,000 questions to a host that answers at once, one in a call as a hosted model is asked, by the
   evaluator (with exact match, answers kept) and by a bare loop of the same calls at the same concurrency.
 - `regrade`: 100,000 answers that are known, evaluated again with another scorer, in a process of its own.
-- `choices`: `nano`, tuned on the tickets of the quickstart, and its base, by weighing the 18 classes and by writing an
+- `choices`: `nano`, tuned on the tickets of the quickstart, and its base, by weighing the 8 classes and by writing an
   answer and comparing it. Then the weighing alone beside lm-evaluation-harness, if `--harness` names a Python that has
   it: the same weights, items and tokens, two threads each, models loaded before the clock starts.
 """
