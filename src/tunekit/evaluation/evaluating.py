@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -94,7 +95,8 @@ async def _evaluated(
     results = grading.item_results(terms.items, answers[0], graded)
     by_draw = _by_draw(grades, terms)
     usages = [answer.usage for each in answers for answer in each if isinstance(answer, Generation)]
-    metrics = grading.metrics(terms.scorers, results, graded, terms.level)
+    # Resampling takes seconds, which are not the loop's.
+    metrics = await asyncio.to_thread(grading.metrics, terms.scorers, results, graded, terms.level)
     await keeping.ended()
     return Evaluation(
         model=arm.ref,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,9 @@ from tunekit.spec import Sampling
 if TYPE_CHECKING:
     from tunekit.data.dataset import Dataset
     from tunekit.examples import Example
+
+
+logger = logging.getLogger(__name__)
 
 
 class Evaluator:
@@ -129,7 +134,7 @@ class Evaluator:
             ),
             level=level,
             provenance=self.provenance,
-            cache=None if cache is False else AnswerCache((settings or Settings()).answers),
+            cache=None if cache is False else _cache(settings, needed=cache is True),
             trusts_names=cache is True,
             paces=Paces(),
         )
@@ -215,7 +220,7 @@ class Evaluator:
     ) -> Comparison:
         """Compare two models; see `compare`. `on_progress` is called on the event loop."""
         first, second = await self._each((a, b), backend, on_progress)
-        return compare_evaluations(first, second, self._rule)
+        return await asyncio.to_thread(compare_evaluations, first, second, self._rule)
 
     def arms(
         self,
@@ -294,7 +299,7 @@ class Evaluator:
         sides = lineup(arms, untrained=untrained, trained=trained, against=against)
         known("scorer", by, tuple(self.provenance.scorers))
         found = await self._each(sides, backend, on_progress)
-        return weigh(found, self._rule, against=against, by=by, price=price)
+        return await asyncio.to_thread(weigh, found, self._rule, against=against, by=by, price=price)
 
     def check_leakage(self, train: Iterable[Example]) -> Leakage:
         """What of the test is in the data that a model was trained on. Where those lie here, `run` looks by itself.
@@ -337,6 +342,17 @@ class Evaluator:
                 hint="run that model again with this evaluator",
             )
         return stored
+
+
+def _cache(settings: Settings | None, *, needed: bool) -> AnswerCache | None:
+    """Where answers are kept; nowhere, unless that is needed, for a user without a home directory."""
+    try:
+        return AnswerCache((settings or Settings()).answers)
+    except SpecError:
+        if needed:
+            raise
+        logger.warning("answers are not kept: no home directory is known; set TUNEKIT_HOME")
+        return None
 
 
 def _prepared(scorers: Sequence[Scorer | ScoreFunction], items: Sequence[Item]) -> tuple[Scorer, ...]:

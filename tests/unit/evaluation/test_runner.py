@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunekit.backends.base import PartialError
-from tunekit.errors import BackendError, EvaluationError, SpecError, UnsupportedError
+from tunekit.errors import BackendError, EvaluationError, NotFoundError, SpecError, UnsupportedError
 from tunekit.evaluation.running.runner import Bounds, Failed, ask_all
 
 Answers = list[int | Failed]
@@ -118,6 +118,26 @@ def test_what_no_item_can_change_ends_the_run_at_once() -> None:
     with pytest.raises(UnsupportedError, match="cannot score"):
         asyncio.run(main())
     assert len(calls) <= 2
+
+
+@pytest.mark.parametrize("missed", [0, 5])
+def test_a_model_that_has_answered_is_there(missed: int) -> None:
+    """One "not found" in the middle, as hosts say it of a deployment that moves, costs its item alone."""
+
+    async def ask(batch: Sequence[int]) -> list[int]:
+        if missed in batch:
+            raise NotFoundError("no such model")
+        return list(batch)
+
+    async def main() -> Answers:
+        bounds = Bounds(batch_size=1, concurrency=1)
+        return await ask_all(ask, range(8), bounds=bounds, on_progress=lambda done, failed: None)
+
+    if missed == 0:
+        with pytest.raises(NotFoundError):
+            asyncio.run(main())
+    else:
+        assert [isinstance(answer, Failed) for answer in asyncio.run(main())] == [at == 5 for at in range(8)]
 
 
 def test_an_outage_is_not_paid_for_item_by_item() -> None:

@@ -20,6 +20,7 @@ _LAYOUT_VERSION = 1
 _LAYOUT = (
     "CREATE TABLE answers (key BLOB PRIMARY KEY, body TEXT NOT NULL, kept_at REAL NOT NULL, expires_at REAL)",
     "CREATE INDEX answers_by_age ON answers (kept_at)",
+    "CREATE INDEX answers_by_end ON answers (expires_at) WHERE expires_at IS NOT NULL",
 )
 _AT_ONCE = 500  # keys in one query; SQLite takes 999 in its oldest builds
 MAX_BYTES = 4 << 30

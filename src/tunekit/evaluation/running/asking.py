@@ -98,8 +98,7 @@ class Asking:
         sampling: Sampling | None,
     ) -> list[Output]:
         """What is known of these, and of the others what the model says now."""
-        keys = self.kept.keys(requests, sampling) if self.kept else [b""] * len(requests)
-        known = await self.kept.find(keys) if self.kept else {}
+        keys, known = await self.kept.known(requests, sampling) if self.kept else ([b""] * len(requests), {})
         self.reused += len(known)
         self.reused_s += sum(each.asking_s for each in known.values())
         missing = [position for position, key in enumerate(keys) if key not in known]

@@ -40,9 +40,9 @@ async def reply_of(
     if keeping is None:
         return (await serving.generate(reference.id, [request], sampling))[0]
     kept = await keeping.of(serving, reference)
-    (key,) = kept.keys([request], sampling)
-    if found := await kept.find([key]):
-        return cast("Generation", found[key].answer)
+    (key,), known = await kept.known([request], sampling)
+    if key in known:
+        return cast("Generation", known[key].answer)
     clock = SystemClock()
     started = clock.monotonic()
     (answer,) = await serving.generate(reference.id, [request], sampling)

@@ -140,7 +140,7 @@ class KeptModel:
     """What is kept of one model's answers.
 
     Attributes:
-        passing: Keys that are of use only until the evaluation has ended.
+        passing: Keys of answers that were found, and are of use only until the evaluation has ended.
     """
 
     def __init__(
@@ -151,21 +151,25 @@ class KeptModel:
         self._reused, self._oldest = 0, 0.0
         self.passing: list[bytes] = []
 
-    def keys(self, requests: Sequence[Request], sampling: Sampling | None) -> list[bytes]:
-        """By what each of these is kept; `sampling` is None where choices are weighed."""
-        keys = keys_of(self._who, requests, sampling)
-        if self._lifetime_s is not None:
-            self.passing.extend(keys)
-        return keys
+    async def known(
+        self, requests: Sequence[Request], sampling: Sampling | None
+    ) -> tuple[list[bytes], dict[bytes, Remembered]]:
+        """By what each of these is kept, and the answers that were given before.
 
-    async def find(self, keys: Sequence[bytes]) -> dict[bytes, Remembered]:
-        """Answers that were given before."""
+        Args:
+            requests: What is asked.
+            sampling: How answers are drawn; None where choices are weighed.
+        """
+        # A hundred thousand hashes take a second, which is not the loop's.
+        keys = await asyncio.to_thread(keys_of, self._who, requests, sampling)
         found = await self._keeping.find(keys)
         if found:
             oldest = min(each.kept_at for each in found.values())
             self._oldest = min(self._oldest, oldest) if self._reused else oldest
             self._reused += len(found)
-        return found
+        if self._lifetime_s is not None:
+            self.passing.extend(found)
+        return keys, found
 
     def keep(self, keys: Sequence[bytes], answers: Sequence[object], *, asking_s: float) -> None:
         """Keep the answers among these; `asking_s` is what each took of the model's time, in seconds."""

@@ -177,7 +177,9 @@ class _Run(Generic[Q, A]):
         answers: Sequence[A | Failed]
         try:
             answers = await self.ask(batch)
-        except _FATAL:
+        except _FATAL as error:
+            if isinstance(error, NotFoundError) and len(self.answers) > self.failed:
+                return Failed(error)  # the model is there: it has answered others
             raise
         except PartialError as error:
             answers = _each(error)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunekit.backends.base import GenerateRequest, Generation, ScoreRequest, Scores
 from tunekit.data.dataset import Dataset
-from tunekit.errors import NotFoundError
+from tunekit.errors import UnsupportedError
 from tunekit.events import Usage
 from tunekit.spec import Sampling
 from tunekit.testing import ScriptedBackend
@@ -18,7 +18,7 @@ class Counting(ScriptedBackend):
     """Answers with the number in the prompt; stops answering after so many.
 
     Args:
-        stops_after: Answers after which there is no such model any more.
+        stops_after: Answers after which there are no more.
         place: Where it is.
     """
 
@@ -50,7 +50,7 @@ class Counting(ScriptedBackend):
 
     def _count(self, prompt: str) -> None:
         if self.answered.total() >= self._stops_after:
-            raise NotFoundError("no such model any more", hint="train another")
+            raise UnsupportedError("this account answers no more", hint="pay the bill")
         self.answered[prompt] += 1
 
 

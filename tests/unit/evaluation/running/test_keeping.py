@@ -16,7 +16,7 @@ from tunekit._clock import SystemClock
 from tunekit._settings import Settings
 from tunekit.backends.base import Generation
 from tunekit.data.dataset import Dataset
-from tunekit.errors import BackendError, NotFoundError
+from tunekit.errors import BackendError, UnsupportedError
 from tunekit.evaluation import scorers
 from tunekit.evaluation.arms.arm import Arm
 from tunekit.evaluation.evaluator import Evaluator
@@ -135,7 +135,7 @@ def test_nothing_is_kept_where_nothing_shall_be(home: Path) -> None:
 @pytest.mark.parametrize("version", [None, "1"], ids=["may change", "fixed"])
 def test_an_evaluation_that_was_cut_off_goes_on_where_it_was(version: str | None) -> None:
     whole = Evaluator(TEST, cache=False).run(MODEL, backend=Counting())
-    with pytest.raises(NotFoundError):
+    with pytest.raises(UnsupportedError):
         Evaluator(TEST).run(MODEL, backend=(cut := Counting(version=version, stops_after=25)))
     found = Evaluator(TEST).run(MODEL, backend=(rest := Counting(version=version)))
     assert cut.answered.total() == found.reused == 25 and rest.answered.total() == 35
@@ -150,7 +150,7 @@ def test_an_evaluation_that_was_cut_off_goes_on_where_it_was(version: str | None
 
 
 def test_what_was_cut_off_a_day_ago_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotFoundError):
+    with pytest.raises(UnsupportedError):
         Evaluator(TEST).run(MODEL, backend=Counting(stops_after=25))
     now = SystemClock().now() + UNFINISHED_FOR_S + 1
     monkeypatch.setattr(SystemClock, "now", lambda self: now)
@@ -272,7 +272,7 @@ def test_a_row_that_cannot_be_read_is_asked_again(home: Path) -> None:
 
 
 def test_nobody_else_can_read_what_is_kept(home: Path) -> None:
-    with pytest.raises(NotFoundError):
+    with pytest.raises(UnsupportedError):
         Evaluator(TEST).run(MODEL, backend=fixed(stops_after=5))
     Evaluator(numbers(70)).run(MODEL, backend=fixed())
     for path in home.rglob("*answers*"):
