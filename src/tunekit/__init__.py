@@ -93,6 +93,8 @@ if TYPE_CHECKING:
     from tunekit.refs import JobRef as JobRef
     from tunekit.refs import ModelRef as ModelRef
     from tunekit.refs import Target as Target
+    from tunekit.retrain.registry.records import ModelVersion as ModelVersion
+    from tunekit.retrain.registry.registry import Registry as Registry
     from tunekit.spec import DPO as DPO
     from tunekit.spec import KTO as KTO
     from tunekit.spec import RFT as RFT
@@ -185,6 +187,8 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit.jobs.job": ("FineTuneJob",),
     "tunekit.jobs.stream": ("EventStream",),
     "tunekit.refs": ("JobRef", "ModelRef", "Target"),
+    "tunekit.retrain.registry.records": ("ModelVersion",),
+    "tunekit.retrain.registry.registry": ("Registry",),
     "tunekit.spec": (
         "DPO",
         "KTO",
@@ -255,6 +259,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "ModelRef",
+    "ModelVersion",
     "NotFoundError",
     "Notice",
     "PreferenceExample",
@@ -263,6 +268,7 @@ __all__ = [
     "Probe",
     "PromptExample",
     "RefError",
+    "Registry",
     "Sampling",
     "Segment",
     "SegmentsExample",

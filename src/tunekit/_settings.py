@@ -54,6 +54,11 @@ class Settings:
         return self.home / "store.sqlite3"
 
     @property
+    def registry(self) -> Path:
+        """The SQLite file with the versions of models, and the aliases that name them."""
+        return self.home / "registry.sqlite3"
+
+    @property
     def answers(self) -> Path:
         """The SQLite file with answers that evaluations were given; it may be deleted at any time."""
         return self.home / "answers.sqlite3"
