@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tunekit.data.wording import brief
-from tunekit.errors import EvaluationError
+from tunekit.errors import EvaluationError, NotFoundError
 from tunekit.evaluation import stats
 from tunekit.evaluation.comparison import SliceComparison
 from tunekit.evaluation.findings import find
@@ -36,6 +36,26 @@ def compare_slices(pairs: Pairs, level: float) -> tuple[tuple[SliceComparison, .
         each.model_copy(update={"p_adjusted": p_value}) for each, p_value in zip(found, adjusted, strict=True)
     )
     return tuple(corrected), tuple(left_out)
+
+
+def part_of(pairs: Pairs, column: str, value: str) -> Pairs:
+    """The pairs with a value in a column.
+
+    Raises:
+        NotFoundError: There is none.
+        EvaluationError: An item is in one slice of one evaluation and in another of the other.
+    """
+    if column not in _columns(pairs):
+        raise NotFoundError(
+            f"the evaluations are not sliced by {brief(column)}", hint=f"evaluate with slices=({column!r},)"
+        )
+    parts = dict(_parts(pairs, column))
+    if value not in parts:
+        raise NotFoundError(
+            f"no item has {brief(value)} as {brief(column)}",
+            hint=f"there are: {', '.join(map(brief, parts))}",
+        )
+    return parts[value]
 
 
 def _columns(pairs: Pairs) -> tuple[str, ...]:
