@@ -37,6 +37,8 @@ def render_evaluation(evaluation: Evaluation) -> str:
         for name, metric in evaluation.metrics.items()
     ]
     notes = [f"{metric.name}: {text}" for metric in evaluation.metrics.values() for text in _said(metric)]
+    if evaluation.reused:
+        notes.append(f"{evaluation.reused:,} answers were known before, and not asked for again")
     notes += [f"warning: {text}" for text in evaluation.warnings]
     return _joined([evaluation.title], rows, notes)
 

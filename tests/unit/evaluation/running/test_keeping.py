@@ -71,6 +71,7 @@ def test_another_scorer_costs_nothing_where_the_weights_are_fixed() -> None:
     assert [item.seconds for item in second.items] == [0.25] * 60
     assert [(each.done, each.cached, each.total) for each in seen] == [(60, 60, 60)]
     assert second.warnings == first.warnings == ()
+    assert "60 answers were known before" in str(second) and "known before" not in str(first)
 
 
 def test_weighed_choices_are_kept_too() -> None:
