@@ -72,7 +72,7 @@ def decoded(body: str, kept_at: float) -> Remembered | None:
     try:
         found = json.loads(body)
         return Remembered(_answer(found), float(found["asking_s"]), kept_at)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 

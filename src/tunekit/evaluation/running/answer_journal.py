@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -122,7 +123,11 @@ class LeftBehind:
 
 
 def left_behind(directory: Path) -> Iterator[LeftBehind]:
-    """The journals that nobody writes to any more."""
+    """The journals that nobody writes to any more.
+
+    Raises:
+        OSError: One cannot be opened.
+    """
     for path in sorted(directory.glob(f"*{_ENDING}")):
         try:
             file = path.open("rb")
@@ -148,10 +153,11 @@ def _rows(path: Path) -> Iterator[Row]:
 
 
 def _row(line: bytes) -> Row | None:
+    """What `Row.line` wrote; None for what was cut off or spoilt, which is asked again."""
     try:
         key, body, kept_at, lifetime_s = json.loads(line)
-        return Row(
-            bytes.fromhex(key), str(body), float(kept_at), None if lifetime_s is None else float(lifetime_s)
-        )
-    except (ValueError, TypeError, RecursionError):
-        return None  # cut off, or no answer: it is asked again
+        row = Row(bytes.fromhex(key), body, float(kept_at), None if lifetime_s is None else float(lifetime_s))
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    times = (row.kept_at, row.lifetime_s or 0.0)
+    return row if isinstance(body, str) and body.isascii() and all(map(math.isfinite, times)) else None

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from tunekit._clock import SystemClock
 from tunekit.backends.base import Backend
-from tunekit.errors import DeadlineError, StorageError, TunekitError
+from tunekit.errors import StorageError, TunekitError
 from tunekit.evaluation.running.answer_cache import AnswerCache
 from tunekit.evaluation.running.answer_codec import Remembered, Request, decoded, encoded, keys_of
 from tunekit.evaluation.running.answer_journal import AnswerJournal, Row, left_behind
@@ -125,13 +125,14 @@ class Keeping:
             return None
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._cache)
-        except (StorageError, DeadlineError) as error:
+        except OSError as error:  # of tunekit's own, `StorageError` and `DeadlineError` are two
             self._broken(error)
             return None
 
-    def _broken(self, error: TunekitError) -> None:
+    def _broken(self, error: OSError) -> None:
         self._cache = None  # what fails once would be waited for at every question
-        said = f"answers are not kept, so that another evaluation pays for them again: {error.message}"
+        why = error.message if isinstance(error, TunekitError) else str(error)
+        said = f"answers are not kept, so that another evaluation pays for them again: {why}"
         logger.warning("%s", said)
         self._trouble.append(said)
 
