@@ -90,32 +90,45 @@ async def _evaluated(
     asking_s = clock.monotonic() - started + asking.reused_s
     with keeping.for_judges():
         grades = [await _graded(outputs, terms) for outputs in draws]
-    graded = averaged(grades)
-    answers = [_answers(outputs, terms.scorers) for outputs in draws]
-    results = grading.item_results(terms.items, answers[0], graded)
-    by_draw = _by_draw(grades, terms)
-    usages = [answer.usage for each in answers for answer in each if isinstance(answer, Generation)]
-    # Resampling takes seconds, which are not the loop's.
-    metrics = await asyncio.to_thread(grading.metrics, terms.scorers, results, graded, terms.level)
+    asked = _Asked(arm=arm, questions=questions, draws=draws, grades=grades, asking_s=asking_s)
+    # Resampling a large test takes seconds, which are not the loop's.
+    found = await asyncio.to_thread(asked.evaluation, terms, reused=asking.reused)
     await keeping.ended()
-    return Evaluation(
-        model=arm.ref,
-        arm=arm.record(questions, by_draw=by_draw, calls=len(usages), asking_s=asking_s),
-        provenance=terms.provenance,
-        metrics=metrics,
-        items=results,
-        input_tokens=sum(usage.input_tokens for usage in usages),
-        output_tokens=sum(usage.output_tokens for usage in usages),
-        reused=asking.reused,
-        seconds=clock.monotonic() - started,
-        created_at=clock.now(),
-        tunekit_version=__version__,
-        warnings=(
-            *grading.warnings(answers[0], graded, terms.sampling),
-            *spread(by_draw),
-            *keeping.warnings(),
-        ),
-    )
+    took = {"seconds": clock.monotonic() - started, "created_at": clock.now()}
+    return found.model_copy(update={**took, "warnings": (*found.warnings, *keeping.warnings())})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """All that was said to an arm's questions, and what it is worth to each scorer, by draw."""
+
+    arm: Arm
+    questions: Sequence[tuple[Item, ...]]
+    draws: Sequence[Mapping[str, list[Output]]]
+    grades: Sequence[Graded]
+    asking_s: float
+
+    def evaluation(self, terms: Terms, *, reused: int) -> Evaluation:
+        """What that comes to; how long it took, and when it was, is not known here."""
+        graded = averaged(self.grades)
+        answers = [_answers(outputs, terms.scorers) for outputs in self.draws]
+        results = grading.item_results(terms.items, answers[0], graded)
+        by_draw = _by_draw(self.grades, terms)
+        usages = [answer.usage for each in answers for answer in each if isinstance(answer, Generation)]
+        return Evaluation(
+            model=self.arm.ref,
+            arm=self.arm.record(self.questions, by_draw=by_draw, calls=len(usages), asking_s=self.asking_s),
+            provenance=terms.provenance,
+            metrics=grading.metrics(terms.scorers, results, graded, terms.level),
+            items=results,
+            input_tokens=sum(usage.input_tokens for usage in usages),
+            output_tokens=sum(usage.output_tokens for usage in usages),
+            reused=reused,
+            seconds=0.0,
+            created_at=0.0,
+            tunekit_version=__version__,
+            warnings=(*grading.warnings(answers[0], graded, terms.sampling), *spread(by_draw)),
+        )
 
 
 async def _graded(outputs: Mapping[str, Sequence[Output]], terms: Terms) -> Graded:

@@ -41,7 +41,7 @@ class Keeping:
     """
 
     def __init__(self, cache: AnswerCache | None, *, trusts_names: bool = False) -> None:
-        self._cache, self._trusts_names = cache, trusts_names
+        self._cache, self._opened, self._trusts_names = cache, cache, trusts_names
         self._models: dict[tuple[int, ModelRef], KeptModel] = {}
         self._directory = cache.path.parent / "answers" if cache else Path()
         self._journal = AnswerJournal(self._directory)
@@ -105,8 +105,12 @@ class Keeping:
 
     def close(self) -> None:
         """Keep nothing more. What was written waits for the next evaluation."""
-        self._thread.shutdown(wait=False)
         self._journal.close()
+        if self._opened is not None:
+            self._thread.submit(
+                self._opened.close
+            )  # there, for the last to close a file may wait for the disk
+        self._thread.shutdown(wait=False)
 
     def _read(self, cache: AnswerCache, keys: Sequence[bytes]) -> dict[bytes, Remembered]:
         """What can be read; what cannot is asked again."""
