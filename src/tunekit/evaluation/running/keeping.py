@@ -83,6 +83,7 @@ class Keeping:
                 cache.forget(passing)
             if removed := cache.trim():
                 logger.info("%d of the oldest answers in %s made room for new ones", removed, cache.path)
+            cache.close()  # so that nothing happens to the file after the evaluation has returned
 
         await self._tried(work)
 

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -276,5 +277,10 @@ def test_nobody_else_can_read_what_is_kept(home: Path) -> None:
     with pytest.raises(UnsupportedError):
         Evaluator(TEST).run(MODEL, backend=fixed(stops_after=5))
     Evaluator(numbers(70)).run(MODEL, backend=fixed())
+    seen = 0
     for path in home.rglob("*answers*"):
-        assert path.stat().st_mode & 0o077 == 0, path
+        # SQLite removes its log when the last thread has let go of the file.
+        with suppress(FileNotFoundError):
+            assert path.stat().st_mode & 0o077 == 0, path
+            seen += 1
+    assert seen >= 2
