@@ -331,7 +331,7 @@ class Evaluator:
         """An evaluation that nobody has seen yet; see `Guards.opened`."""
         serving = arm.backend(backend, self._settings, self.items)
         asked = await evaluated(arm, self._terms, serving, on_progress)
-        return await self._guards.checked(asked)
+        return await self._guards.checked(asked, arm)
 
     def _own(self, stored: Evaluation) -> Evaluation:
         """A stored evaluation, refused before anything is spent if it was not made like this evaluator's."""

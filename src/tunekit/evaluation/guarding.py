@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,14 @@ from tunekit._clock import SystemClock
 from tunekit._settings import Settings
 from tunekit.errors import SpecError
 from tunekit.evaluation.baseline import with_baselines
-from tunekit.evaluation.leakage import Leakage, find_leaks
+from tunekit.evaluation.framing import LOOKED_AT, asked_otherwise
+from tunekit.evaluation.leakage import find_leaks
 from tunekit.evaluation.results import Evaluation, Provenance
 from tunekit.evaluation.sealed import open_test
 from tunekit.evaluation.training_data import training_rows
 
 if TYPE_CHECKING:
+    from tunekit.evaluation.arms.arm import Arm
     from tunekit.evaluation.items import Item
 
 
@@ -45,18 +48,13 @@ class Guards:
                 hint='pass True, or a name for your line of work: sealed="tickets"',
             )
 
-    async def checked(self, evaluation: Evaluation) -> Evaluation:
-        """With baselines, and what of the test is in the training data, where that lies here.
+    async def checked(self, evaluation: Evaluation, arm: Arm) -> Evaluation:
+        """With baselines, and what the training data say of the test, where those lie here.
 
         Raises:
             StorageError: The training data lie here and cannot be read.
         """
-        evaluation = with_baselines(evaluation)
-        leakage = await asyncio.to_thread(self._leakage, evaluation)
-        if leakage is None:
-            return evaluation
-        warnings = (*evaluation.warnings, *leakage.warnings)
-        return evaluation.model_copy(update={"leakage": leakage, "warnings": warnings})
+        return await asyncio.to_thread(self._against_training, with_baselines(evaluation), arm)
 
     def opened(self, evaluations: Sequence[Evaluation]) -> list[Evaluation]:
         """The same, counted as one look at the test if it is sealed. Those that were made before were counted then.
@@ -83,9 +81,16 @@ class Guards:
             for each in evaluations
         ]
 
-    def _leakage(self, evaluation: Evaluation) -> Leakage | None:
+    def _against_training(self, evaluation: Evaluation, arm: Arm) -> Evaluation:
         rows = training_rows(evaluation.model, self._runs)
-        return None if rows is None else find_leaks(self.items, rows)
+        if rows is None:
+            return evaluation
+        rows = iter(rows)
+        first = list(islice(rows, LOOKED_AT))
+        leakage = find_leaks(self.items, chain(first, rows))
+        otherwise = asked_otherwise(first, [item.prompt for item in arm.questions(self.items[:LOOKED_AT])[0]])
+        warnings = (*evaluation.warnings, *leakage.warnings, *otherwise)
+        return evaluation.model_copy(update={"leakage": leakage, "warnings": warnings})
 
     def _runs(self) -> Path:
         return (self.settings or Settings()).runs
