@@ -5,6 +5,7 @@ from __future__ import annotations
 from tunekit.tuning.curve import CurveMean, CurvePoint, LearningCurve, Needed
 from tunekit.tuning.learning import learning_curve, learning_curve_async
 from tunekit.tuning.measured import Measured
+from tunekit.tuning.optuna import OptunaProposer
 from tunekit.tuning.power_law import PowerLaw
 from tunekit.tuning.proposing import Proposer
 from tunekit.tuning.results import Rung, Search, Trial
@@ -20,6 +21,7 @@ __all__ = [
     "LogUniform",
     "Measured",
     "Needed",
+    "OptunaProposer",
     "PowerLaw",
     "Proposer",
     "Rung",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from tunekit.evaluation.results import Evaluation
 from tunekit.spec import TuneSpec
 from tunekit.tuning.bench import Bench, together
 from tunekit.tuning.halving import Step, promoted
-from tunekit.tuning.proposing import Method, Proposer, proposals
+from tunekit.tuning.optuna import OptunaProposer
+from tunekit.tuning.proposing import BuiltIn, Proposer, proposals
 from tunekit.tuning.results import Rung, Trial
 from tunekit.tuning.space import Space, applied
 
@@ -47,14 +49,16 @@ class Course:
         self._spec, self._space, self._concurrency = spec, space, concurrency
         self._met: set[bytes] = set()
 
-    async def first(self, step: Step, method: Method | Proposer, seed: int) -> None:
+    async def first(self, step: Step, method: BuiltIn | Proposer, seed: int) -> None:
         """Propose trials and run their first rung."""
         if not isinstance(method, Proposer):
             await self._begin(islice(self._new(proposals(self._space, method, seed)), step.trials), step)
             return
         while (left := step.trials - len(self.trials)) > 0:
             # All of a batch is waited for: what is proposed next must not depend on which job was fast.
-            proposed = method.propose(self._space, tuple(self.trials), min(left, self._concurrency))
+            proposed = self._facing(method).propose(
+                self._space, tuple(self.trials), min(left, self._concurrency)
+            )
             before = len(self.trials)
             await self._begin(self._new(iter(self._checked(proposed)[:left])), step)
             if len(self.trials) == before:
@@ -114,6 +118,12 @@ class Course:
             if not repeated:
                 self._met.add(key)
                 yield values
+
+    def _facing(self, proposer: Proposer) -> Proposer:
+        """The proposer, told which way is up: only what was scored says it."""
+        if isinstance(proposer, OptunaProposer):
+            return replace(proposer, higher_is_better=self.higher_is_better)
+        return proposer
 
     def _checked(self, proposed: Sequence[Mapping[str, JsonValue]]) -> list[dict[str, JsonValue]]:
         for values in proposed:

@@ -43,11 +43,12 @@ class Proposer(Protocol):
         """The values of the next `n` trials, each a value for every field of the space."""
 
 
-Method: TypeAlias = Literal["halton", "random", "grid"]
-METHODS: tuple[Method, ...] = ("halton", "random", "grid")
+BuiltIn: TypeAlias = Literal["halton", "random", "grid"]
+Method: TypeAlias = BuiltIn | Literal["optuna"]
+METHODS: tuple[Method, ...] = ("halton", "random", "grid", "optuna")
 
 
-def proposals(space: Space, method: Method, seed: int) -> Iterator[Values]:
+def proposals(space: Space, method: BuiltIn, seed: int) -> Iterator[Values]:
     """Points of the space one after the other; those of a grid end.
 
     `"halton"` covers the space more evenly than chance: the first n points of each dimension fall one into each n-th of

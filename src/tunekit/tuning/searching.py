@@ -20,7 +20,8 @@ from tunekit.tuning.course import Course
 from tunekit.tuning.guards import dev_warnings
 from tunekit.tuning.halving import rungs
 from tunekit.tuning.luck import optimism
-from tunekit.tuning.proposing import METHODS, Method, Proposer
+from tunekit.tuning.optuna import OptunaProposer, require_optuna
+from tunekit.tuning.proposing import METHODS, BuiltIn, Method, Proposer
 from tunekit.tuning.results import Search, Trial, best_of
 from tunekit.tuning.space import Space, checked_space
 
@@ -62,8 +63,9 @@ def search(
         trials: How many specs; fewer where the space has no more.
         spec: What the space does not choose; None is `TuneSpec()`.
         metric: The scorer whose mean is the score; None is the evaluator's first.
-        method: `"halton"` covers the space evenly, `"random"` by chance, `"grid"` whole; or an object that proposes by
-            what it has seen.
+        method: `"halton"` covers the space evenly, `"random"` by chance, `"grid"` whole; `"optuna"` proposes by what it
+            has seen (`tunekit[optuna]`), as an `OptunaProposer` or an object of your own does. What these propose
+            rests on whole batches, so that another `concurrency` is another search.
         eta: Successive halving: every trial starts with few epochs, and the best one in `eta` goes on with `eta` times
             as many, up to those of the spec. None trains every trial to its end.
         seed: Another seed tries other specs.
@@ -79,6 +81,7 @@ def search(
 
     Raises:
         SpecError: An argument is wrong, or the spec has no such field.
+        MissingExtraError: `"optuna"`, and Optuna is not installed.
         NotFoundError: No such backend is installed.
         ModelError: The base model is not one.
         StorageError: The store cannot be written.
@@ -145,8 +148,7 @@ async def search_async(
     steps = rungs(spec, whole("trials", trials, least=1), eta)
     dimensions = checked_space(space, spec)
     _check_halving(dimensions, eta)
-    if not isinstance(method, Proposer):
-        method = one_of("method", method, METHODS)
+    chosen = _method(method, seed)
     bench = Bench.open(
         target,
         evaluator,
@@ -160,7 +162,7 @@ async def search_async(
     )
     await bench.ready()
     course = Course(bench=bench, train=train, spec=spec, space=dimensions, concurrency=concurrency)
-    await course.first(steps[0], method, seed)
+    await course.first(steps[0], chosen, seed)
     for step in steps[1:]:
         await course.rung(step)
     found = tuple(course.trials)
@@ -183,6 +185,16 @@ async def search_async(
     )
 
 
+def _method(method: Method | Proposer, seed: int) -> BuiltIn | Proposer:
+    if isinstance(method, Proposer):
+        return method
+    chosen = one_of("method", method, METHODS)
+    if chosen != "optuna":
+        return chosen
+    require_optuna()
+    return OptunaProposer(seed=seed)
+
+
 def _check_halving(space: Space, eta: int | None) -> None:
     if eta is not None and "epochs" in space:
         raise SpecError(
@@ -196,7 +208,7 @@ def _warnings(
 ) -> Iterator[str]:
     yield from dev_warnings(course.train, course.bench.evaluator)
     if len(trials) < wanted:
-        yield f"the space has only {counted(len(trials), 'different spec')}, and {wanted} were asked for"
+        yield f"there were only {counted(len(trials), 'different spec')} to try, and {wanted} were asked for"
     missing = [trial for trial in trials if trial.why]
     if missing:
         yield f"{counted(len(missing), 'trial')} of {len(trials)} without a score; the first: {missing[0].why}"

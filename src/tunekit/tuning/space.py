@@ -51,7 +51,7 @@ class Uniform(Dimension):
 
     def at(self, share: float) -> float:
         """The value at this share of the way, from 0 up to 1."""
-        return _between(self.low + share * (self.high - self.low), self.low, self.high)
+        return rounded(self.low + share * (self.high - self.low), self.low, self.high)
 
     def corners(self) -> tuple[JsonValue, ...]:
         """Values that show whether the field takes what lies between them."""
@@ -76,7 +76,7 @@ class LogUniform(Dimension):
 
     def at(self, share: float) -> float:
         """The value at this share of the way, from 0 up to 1."""
-        return _between(self.low * (self.high / self.low) ** share, self.low, self.high)
+        return rounded(self.low * (self.high / self.low) ** share, self.low, self.high)
 
     def corners(self) -> tuple[JsonValue, ...]:
         """Values that show whether the field takes what lies between them."""
@@ -215,6 +215,7 @@ def _in_order(dimension: DimensionT, low: float, high: float) -> DimensionT:
     return dimension
 
 
-def _between(value: float, low: float, high: float) -> float:
+def rounded(value: float, low: float, high: float) -> float:
+    """The value with six digits, within its bounds."""
     # Libraries of mathematics differ in the last of 16 digits, and two numbers would be two jobs.
     return min(high, max(low, float(f"{value:.6g}")))

@@ -111,7 +111,7 @@ def test_a_small_space_is_tried_once_and_told(tmp_path: Path) -> None:
         found = searched(backend, {"epochs": Choice([1, 2, 3])}, method=method, trials=10)
         assert sorted(trial.values["epochs"] for trial in found.trials) == [1, 2, 3]  # type: ignore[type-var]
         assert backend.counters.jobs == 3
-        assert "the space has only 3 different specs, and 10 were asked for" in found.warnings
+        assert "there were only 3 different specs to try, and 10 were asked for" in found.warnings
 
 
 def test_the_winners_curse_has_a_size(tmp_path: Path) -> None:
