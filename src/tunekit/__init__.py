@@ -93,8 +93,14 @@ if TYPE_CHECKING:
     from tunekit.refs import JobRef as JobRef
     from tunekit.refs import ModelRef as ModelRef
     from tunekit.refs import Target as Target
+    from tunekit.retrain.gate.rules import Gate as Gate
+    from tunekit.retrain.gate.rules import Guardrail as Guardrail
     from tunekit.retrain.registry.records import ModelVersion as ModelVersion
     from tunekit.retrain.registry.registry import Registry as Registry
+    from tunekit.retrain.retrainer import Retrainer as Retrainer
+    from tunekit.retrain.rounds.records import Round as Round
+    from tunekit.retrain.rounds.records import RoundState as RoundState
+    from tunekit.retrain.rounds.rounds import Rounds as Rounds
     from tunekit.spec import DPO as DPO
     from tunekit.spec import KTO as KTO
     from tunekit.spec import RFT as RFT
@@ -187,8 +193,12 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit.jobs.job": ("FineTuneJob",),
     "tunekit.jobs.stream": ("EventStream",),
     "tunekit.refs": ("JobRef", "ModelRef", "Target"),
+    "tunekit.retrain.gate.rules": ("Gate", "Guardrail"),
     "tunekit.retrain.registry.records": ("ModelVersion",),
     "tunekit.retrain.registry.registry": ("Registry",),
+    "tunekit.retrain.retrainer": ("Retrainer",),
+    "tunekit.retrain.rounds.records": ("Round", "RoundState"),
+    "tunekit.retrain.rounds.rounds": ("Rounds",),
     "tunekit.spec": (
         "DPO",
         "KTO",
@@ -244,6 +254,8 @@ __all__ = [
     "FineTuneJob",
     "FixReport",
     "FullWeights",
+    "Gate",
+    "Guardrail",
     "Hints",
     "InvalidError",
     "JobCancelledError",
@@ -269,6 +281,10 @@ __all__ = [
     "PromptExample",
     "RefError",
     "Registry",
+    "Retrainer",
+    "Round",
+    "RoundState",
+    "Rounds",
     "Sampling",
     "Segment",
     "SegmentsExample",

@@ -59,6 +59,11 @@ class Settings:
         return self.home / "registry.sqlite3"
 
     @property
+    def rounds(self) -> Path:
+        """The SQLite file with the rounds of retraining."""
+        return self.home / "rounds.sqlite3"
+
+    @property
     def answers(self) -> Path:
         """The SQLite file with answers that evaluations were given; it may be deleted at any time."""
         return self.home / "answers.sqlite3"

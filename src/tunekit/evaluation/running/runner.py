@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+N = TypeVar("N")
 Phase: TypeAlias = Literal["generate", "score"]
 
 _FATAL = (BudgetError, MissingExtraError, ModelError, NotFoundError, RefError, SpecError, UnsupportedError)
@@ -62,7 +63,7 @@ class Progress:
     spent_usd: float | None = None
 
 
-ProgressCallback: TypeAlias = Callable[[Progress], None]
+ProgressCallback: TypeAlias = Callable[[Progress], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +212,10 @@ def _each(error: PartialError) -> list[Any]:
     return [Failed(found) if isinstance(found, Exception) else found for found in error.outcomes]
 
 
-def tell(callback: ProgressCallback, progress: Progress) -> None:
+def tell(callback: Callable[[N], object], news: N) -> None:
     """Call the host; what it raises is logged, because its trouble is not the evaluation's."""
     try:
-        callback(progress)
+        callback(news)
     except Exception:
         logger.exception("the progress callback raised; the evaluation goes on")
 

@@ -1,4 +1,4 @@
-"""Blocking calls that tell of progress. Knows the calling thread and the portal; not what is evaluated.
+"""Blocking calls that tell of progress. Knows the calling thread and the portal; not what is done.
 
 The work runs on the portal's loop, where a callback that blocks would hold up every other call. So progress is handed
 over and told by the thread that waits anyway.
@@ -11,14 +11,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from tunekit import _portal
-from tunekit.evaluation.running.runner import Progress, ProgressCallback, tell
+from tunekit.evaluation.running.runner import tell
 
 T = TypeVar("T")
+N = TypeVar("N")
 
 
 def run(
-    work: Callable[[ProgressCallback | None], Coroutine[Any, Any, T]],
-    callback: ProgressCallback | None,
+    work: Callable[[Callable[[N], object] | None], Coroutine[Any, Any, T]],
+    callback: Callable[[N], object] | None,
     *,
     instead: str,
 ) -> T:
@@ -31,7 +32,7 @@ def run(
     """
     if callback is None:
         return _portal.run(work(None), instead=instead)
-    news: asyncio.Queue[Progress | None] = asyncio.Queue()
+    news: asyncio.Queue[N | None] = asyncio.Queue()
     task = _portal.run(_started(work, news), instead=instead)
     try:
         while (progress := _portal.run(news.get(), instead=instead)) is not None:
@@ -43,7 +44,7 @@ def run(
 
 
 async def _started(
-    work: Callable[[ProgressCallback | None], Coroutine[Any, Any, T]], news: asyncio.Queue[Progress | None]
+    work: Callable[[Callable[[N], object] | None], Coroutine[Any, Any, T]], news: asyncio.Queue[N | None]
 ) -> asyncio.Task[T]:
     task = asyncio.create_task(work(news.put_nowait))
     task.add_done_callback(lambda _: news.put_nowait(None))

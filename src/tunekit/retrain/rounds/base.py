@@ -1,0 +1,64 @@
+"""Where rounds are kept: what another store must do. Knows a few verbs; not what a state means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tunekit.retrain.rounds.records import Batch, Round, Transition
+
+
+class RoundStore(Protocol):
+    """Batches, rounds and their transitions, safe to use from several threads, and processes where it is shared."""
+
+    def add_batch(self, draft: Batch) -> Batch:
+        """Add a batch with the next position of its pipeline, or give the one that is there with the same rows."""
+        ...
+
+    def batches(self, pipeline: str) -> Sequence[Batch]:
+        """All of a pipeline, in order."""
+        ...
+
+    def request(self, draft: Round) -> tuple[Round, bool]:
+        """Add a round, or give the one that stands for its key: the latest attempt, unless that failed.
+
+        A new attempt of a failed or cancelled one gets its number, and `-<attempt>` behind its id.
+
+        Returns:
+            The round that stands, and whether it was added.
+
+        Raises:
+            ConflictError: The key was used for another request.
+        """
+        ...
+
+    def get(self, round_id: str) -> Round | None:
+        """One round; None where there is none."""
+        ...
+
+    def rounds(self, pipeline: str, *, limit: int = 1000) -> Sequence[Round]:
+        """Of a pipeline, newest first."""
+        ...
+
+    def move(self, after: Round, *, reason: str = "", by: str = "", token: int | None = None) -> Round:
+        """Write a round and its transition: compare-and-set on its sequence.
+
+        Args:
+            after: The round as it is to be, with the sequence that was read.
+            reason: Why.
+            by: Who.
+            token: Of the lease under which it is done; one that is older than another that was seen is refused.
+
+        Raises:
+            ConflictError: Somebody else moved it in between.
+            StaleLeaseError: A later lease has been at work.
+        """
+        ...
+
+    def transitions(self, round_id: str) -> Sequence[Transition]:
+        """All of a round, in order."""
+        ...
+
+    def pipelines(self) -> Sequence[str]:
+        """What there are rounds of."""
+        ...

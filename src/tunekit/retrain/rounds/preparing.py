@@ -1,0 +1,143 @@
+"""First steps of a round: what it goes on from, and trains on. Knows batches and the model in use; no jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tunekit.data.dataset import Dataset
+from tunekit.errors import DataError, SpecError
+from tunekit.retrain.registry.records import ModelVersion
+from tunekit.retrain.rounds.composing import Composed, composed
+from tunekit.retrain.rounds.promoting import in_use
+from tunekit.retrain.rounds.records import Round, RoundState
+from tunekit.retrain.rounds.terms import Terms
+from tunekit.spec import TuneSpec
+
+if TYPE_CHECKING:
+    from tunekit.retrain.rounds.driving import Driver
+
+LEARNED = "batches"
+"""The fact of a version that names the last batch that it has learned from."""
+
+
+async def begin(driver: Driver, round_: Round) -> Round:
+    """Note which model the round is about to replace."""
+    terms = driver.terms
+    champion = await asyncio.to_thread(in_use, terms.registry, terms.pipeline, terms.alias)
+    number = champion.number if champion else None
+    return await driver.move(round_, RoundState.PREPARING, champion=number)
+
+
+async def prepare(driver: Driver, round_: Round) -> Round:
+    """Put the training data together, check them, and keep them.
+
+    Raises:
+        DataError: Nothing is left to train on, or a check finds an error.
+    """
+    made = await asyncio.to_thread(_prepared, driver.terms, round_)
+    return await driver.move(
+        round_,
+        RoundState.TRAINING,
+        reason=str(made.composed.amounts),
+        note=made.note,
+        amounts=made.composed.amounts,
+        label_drift=made.composed.drift,
+        train=made.fingerprint,
+        recipe=made.spec.model_dump(mode="json"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a round is about to hand in.
+
+    Attributes:
+        composed: The training data.
+        spec: The recipe, with what it goes on from.
+        note: What is worth knowing; "" for nothing.
+        fingerprint: Of the data; "" where they were not kept.
+    """
+
+    composed: Composed
+    spec: TuneSpec
+    note: str
+    fingerprint: str = ""
+
+
+def planned(
+    terms: Terms, batches: Sequence[tuple[int, str, Dataset]], champion: ModelVersion | None
+) -> Prepared:
+    """What a round of these batches would hand in. Writes nothing.
+
+    Args:
+        terms: Of the retrainer.
+        batches: Position, task and rows of each, in order.
+        champion: The version in use.
+    """
+    warm, note = _warm_start(terms, champion)
+    made = composed(
+        batches,
+        learned=learned(champion) if champion is not None else frozenset(),
+        history=terms.history,
+        tests=[evaluator.items for evaluator in (terms.evaluator, *terms.tasks.values())],
+        seed=terms.spec.seed,
+    )
+    budget = terms.spec.budget.model_copy(
+        update={
+            name: min((limit for limit in (mine, whole) if limit is not None), default=None)
+            for name, mine, whole in (
+                ("max_usd", terms.spec.budget.max_usd, terms.budget.max_usd),
+                ("max_seconds", terms.spec.budget.max_seconds, terms.budget.max_seconds),
+            )
+        }
+    )
+    changes = {"warm_start": warm, "budget": budget} if warm else {"budget": budget}
+    return Prepared(composed=made, spec=terms.spec.model_copy(update=changes), note=note)
+
+
+def _prepared(terms: Terms, round_: Round) -> Prepared:
+    champion = _version(terms, round_.champion)
+    batches = [
+        (batch.position, batch.task, terms.files.read(batch.fingerprint))
+        for batch in terms.rounds.batches(terms.pipeline)
+        if batch.position <= round_.position
+    ]
+    made = planned(terms, batches, champion)
+    _refuse_errors(made.composed.data, str(terms.target))
+    fingerprint = terms.files.write(made.composed.data)
+    return Prepared(composed=made.composed, spec=made.spec, note=made.note, fingerprint=fingerprint)
+
+
+def _version(terms: Terms, number: int | None) -> ModelVersion | None:
+    return None if number is None else terms.registry.version(f"{terms.pipeline}@{number}")
+
+
+def _warm_start(terms: Terms, champion: ModelVersion | None) -> tuple[str | None, str]:
+    """What a round goes on from, and what to say where that is not what was asked for."""
+    if terms.start == "base" or champion is None:
+        return None, ""
+    if champion.model.backend != terms.target.backend or not learned(champion):
+        return None, f"{champion.ref} was not trained by this pipeline: started from the base model"
+    return str(champion.model), ""
+
+
+def learned(version: ModelVersion) -> frozenset[int]:
+    """Positions of the batches that a version has learned from; none of one that somebody else registered."""
+    last = version.facts.get(LEARNED)
+    return frozenset(range(1, last + 1)) if isinstance(last, int) else frozenset()
+
+
+def _refuse_errors(data: Dataset, target: str) -> None:
+    try:
+        report = data.check(target, at_least="error")
+    except SpecError:  # a backend whose rules are not known here
+        report = data.check(at_least="error")
+    errors = [finding for finding in report.findings if finding.severity == "error"]
+    if errors:
+        raise DataError(
+            f"the training data have {len(errors)} kinds of errors, the first: {errors[0].message}",
+            hint="look at Dataset.check, and hand in rows that were fixed",
+        )

@@ -1,0 +1,94 @@
+"""What was asked for, and what comes next. Knows requests, keys and the one round at work; not what is done in it."""
+
+from __future__ import annotations
+
+from tunekit._canonical import fingerprint
+from tunekit.data.dataset import Dataset
+from tunekit.errors import DataError
+from tunekit.retrain.rounds.moving import Mover
+from tunekit.retrain.rounds.records import Batch, Round, RoundState
+from tunekit.retrain.rounds.terms import Terms
+
+
+def requested(terms: Terms, data: Dataset | None, *, task: str, key: str, trigger: str, by: str) -> Round:
+    """The round of a request: a new one, or the one that stands for it.
+
+    The rows are on the disk, and the batch in the store, before the round is: a round has its data, whatever happens.
+
+    Raises:
+        ConflictError: The key was used for another request.
+        DataError: There are no rows.
+    """
+    position, what = _handed_in(terms, data, task)
+    request = terms.request(what)
+    now = terms.clock.now()
+    draft = Round(
+        round_id=f"round-{fingerprint([terms.pipeline, terms.alias, key or request])[:20]}",
+        pipeline=terms.pipeline,
+        alias=terms.alias,
+        key=key or request,
+        request=request,
+        trigger=trigger,
+        requested_by=by,
+        target=str(terms.target),
+        recipe=terms.spec.model_dump(mode="json"),
+        position=position,
+        created_at=now,
+        updated_at=now,
+    )
+    return terms.rounds.request(draft)[0]
+
+
+def standing(terms: Terms, data: Dataset | None, task: str) -> str:
+    """Id of the round that a request without a key would give; "" where it would be a new one."""
+    last = len(terms.rounds.batches(terms.pipeline))
+    what = f"{task}/{data.fingerprint()}" if data is not None else f"everything up to {last}"
+    request = terms.request(what)
+    found = terms.rounds.rounds(terms.pipeline)
+    return next(
+        (each.round_id for each in found if each.key == request and not each.state.may_be_asked_again), ""
+    )
+
+
+def next_round(mover: Mover, pipeline: str) -> Round | None:
+    """What to work on: the round that was begun, else the latest request, which then stands for all before it."""
+    open_ = [each for each in mover.rounds.rounds(pipeline) if each.state.is_at_work]
+    begun = [each for each in open_ if each.state is not RoundState.REQUESTED]
+    if begun:
+        return begun[-1]
+    if not open_:
+        return None
+    latest, *before = open_
+    for each in before:
+        mover.move(
+            each,
+            RoundState.COALESCED,
+            reason=f"{latest.round_id} was asked for before it had begun, and has its data",
+            coalesced_into=latest.round_id,
+        )
+    return latest
+
+
+def _handed_in(terms: Terms, data: Dataset | None, task: str) -> tuple[int, str]:
+    """Position of the last batch, and what the request is known by."""
+    if data is None:
+        last = len(terms.rounds.batches(terms.pipeline))
+        if not last:
+            raise DataError(f"pipeline {terms.pipeline!r} has no rows yet", hint="hand some in: run(data)")
+        return last, f"everything up to {last}"
+    if not len(data):
+        raise DataError(
+            "there are no rows in what was handed in", hint="hand in at least one, or None for what there is"
+        )
+    prints = terms.files.write(data)
+    terms.rounds.add_batch(
+        Batch(
+            pipeline=terms.pipeline,
+            position=1,
+            fingerprint=prints,
+            rows=len(data),
+            task=task,
+            added_at=terms.clock.now(),
+        )
+    )
+    return len(terms.rounds.batches(terms.pipeline)), f"{task}/{prints}"
