@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunekit.errors import JobFailedError, TunekitError
+from tunekit.errors import JobFailedError, PreflightError, TunekitError
 from tunekit.retrain.rounds.records import Round, RoundState
 
 
@@ -25,8 +25,9 @@ def raise_if_failed(round_: Round) -> Round:
 
 
 def _class_of(code: str) -> type[TunekitError]:
-    known = {each.code: each for each in _all(TunekitError) if each.__init__ is TunekitError.__init__}
-    return known.get(code, JobFailedError)
+    known = {each.code: each for each in _all(TunekitError) if each.__module__ == TunekitError.__module__}
+    found = known.get(code, JobFailedError)
+    return JobFailedError if issubclass(found, PreflightError) else found  # that one is made of its problems
 
 
 def _all(kind: type[TunekitError]) -> Iterator[type[TunekitError]]:

@@ -24,11 +24,13 @@ LEARNED = "batches"
 
 
 async def begin(driver: Driver, round_: Round) -> Round:
-    """Note which model the round is about to replace."""
+    """Note which model the round is about to replace, and the rows that are there by now."""
     terms = driver.terms
     champion = await asyncio.to_thread(in_use, terms.registry, terms.pipeline, terms.alias)
     number = champion.number if champion else None
-    return await driver.move(round_, RoundState.PREPARING, champion=number)
+    # Requests that came at the same moment may be in another order than their rows.
+    last = max(round_.position, len(await asyncio.to_thread(terms.rounds.batches, terms.pipeline)))
+    return await driver.move(round_, RoundState.PREPARING, champion=number, position=last)
 
 
 async def prepare(driver: Driver, round_: Round) -> Round:

@@ -79,10 +79,12 @@ async def _handed_in(driver: Driver, round_: Round, data: Dataset) -> FineTuneJo
         store=terms.runs,
         settings=terms.settings,
     )
+    others = {each.job for each in await asyncio.to_thread(terms.rounds.rounds, terms.pipeline)}
     for job in jobs:
         found = job.record
         if (
             found is not None
+            and str(job.ref) not in others
             and found.created_at >= round_.updated_at
             and found.train_fingerprint == data.fingerprint()
             and found.model == Target(round_.target).id
