@@ -8,6 +8,7 @@ from tunekit.tuning.measured import Measured
 from tunekit.tuning.optuna import OptunaProposer
 from tunekit.tuning.power_law import PowerLaw
 from tunekit.tuning.proposing import Proposer
+from tunekit.tuning.recommending import Recommendation, recommend, recommend_async
 from tunekit.tuning.results import Rung, Search, Trial
 from tunekit.tuning.searching import search, search_async
 from tunekit.tuning.space import Choice, IntUniform, LogUniform, Uniform
@@ -24,12 +25,15 @@ __all__ = [
     "OptunaProposer",
     "PowerLaw",
     "Proposer",
+    "Recommendation",
     "Rung",
     "Search",
     "Trial",
     "Uniform",
     "learning_curve",
     "learning_curve_async",
+    "recommend",
+    "recommend_async",
     "search",
     "search_async",
 ]
