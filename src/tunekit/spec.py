@@ -16,6 +16,9 @@ from tunekit.adapters import Adapter as Adapter
 from tunekit.adapters import FullWeights as FullWeights
 from tunekit.adapters import LastLayers as LastLayers
 from tunekit.adapters import LoRA as LoRA
+from tunekit.anchors import EWC as EWC
+from tunekit.anchors import L2ToStart as L2ToStart
+from tunekit.anchors import StayNear as StayNear
 from tunekit.methods import DPO as DPO
 from tunekit.methods import KTO as KTO
 from tunekit.methods import RFT as RFT
@@ -120,6 +123,10 @@ class TuneSpec(Spec):
         warm_start: A tuned model to go on from, as `FineTuneJob.result()` returned it; its lineage is recorded. An
             adapter is trained further on the same base, with its own rank and layers (leave the adapter at `LoRA()`); a
             whole model is the base of the run. The optimizer starts anew.
+        stay_near: A pull of what is trained to where it began, `L2ToStart()` or `EWC()`, so that less is forgotten;
+            None lets it go. The loss that is reported is that of the rows alone.
+        keep_fisher: Keep with the tuned model how much each of its weights matters for what it was trained on (the
+            diagonal of the Fisher information), for a later run with `EWC()`; for SFT and Classify.
         seed: Seeds data order and initialisation; from 0 to 2**63 - 1.
         name: A label for people; hosted backends use it as the model's suffix.
         budget: Limits on cost and time.
@@ -147,6 +154,8 @@ class TuneSpec(Spec):
     gradient_checkpointing: bool | Auto = "auto"
     compile: bool | Auto = "auto"
     warm_start: str | None = None
+    stay_near: StayNear | None = None
+    keep_fisher: bool = False
     seed: Seed = 0
     name: Annotated[str, Field(max_length=64)] = ""
     budget: Budget = Budget()

@@ -27,7 +27,7 @@ METHOD_KINDS: dict[str, frozenset[str]] = {
 """Which example kinds each method learns from."""
 
 
-OPTIONAL_FIELDS = ("too_long", "early_stopping", "warm_start")
+OPTIONAL_FIELDS = ("too_long", "early_stopping", "warm_start", "stay_near", "keep_fisher")
 """Fields of a `TuneSpec` that would change the result without a word where a backend does not know them."""
 
 

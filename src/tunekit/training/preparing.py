@@ -20,6 +20,7 @@ from tunekit import _canonical
 from tunekit._version import __version__
 from tunekit.examples import from_dict
 from tunekit.spec import Adapter, Classify, LoRA, Method, Probe
+from tunekit.training.anchoring.beginning import pull_of
 from tunekit.training.models import fingerprint, load, quantization
 from tunekit.training.models.adapters import make_trainable, trainable_parameters, weights_per_rank
 from tunekit.training.models.classes import Classes
@@ -157,6 +158,7 @@ def _prepared(
     model = placed(model, device, ranks)
     training = _training(base.plan, recipe, objective, model, kept, validation, device, ranks)
     needed = estimating.spare_memory(training, device, log)
+    training = replace(training, pull=pull_of(base.plan, training.parameters))
     measured = partial(_measured, run, card=card, stop=stop, warn=warn)
     tests_rates = spec.learning_rate == "range-test"
     if tests_rates:  # the report waits for what it chooses

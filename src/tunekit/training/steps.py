@@ -17,6 +17,7 @@ import torch
 
 from tunekit.errors import DataError, JobFailedError
 from tunekit.spec import TuneSpec
+from tunekit.training.anchoring.pull import Pull
 from tunekit.training.objectives.base import Learner
 from tunekit.training.plan.flops import Work
 from tunekit.training.plan.preflight import names
@@ -44,6 +45,7 @@ class Training:
         rows: Training rows.
         validation: Held-out rows; may be empty.
         ranks: This process among those that train together.
+        pull: What keeps the weights near where they began, if that was asked for.
     """
 
     spec: TuneSpec
@@ -57,6 +59,7 @@ class Training:
     rows: Sequence[Row]
     validation: Sequence[Row]
     ranks: Ranks = ALONE
+    pull: Pull | None = None
 
     def passes(self, stop: AskStop) -> ForwardPasses:
         """Cuts rows into forward passes, asking before each whether to stop."""
@@ -74,17 +77,19 @@ class Gradients:
         loss: Per unit of weight.
         metrics: Means over the rows.
         norm: Of all gradients together; a scalar.
+        pull: What the pull to the start adds to the loss, if anything pulls; `loss` is without it.
     """
 
     rows: Sequence[Row]
     loss: float
     metrics: dict[str, float]
     norm: torch.Tensor
+    pull: float | None = None
 
     @property
     def is_finite(self) -> bool:
         """Whether this may be stepped with."""
-        return math.isfinite(self.loss) and math.isfinite(self.norm)
+        return all(map(math.isfinite, (self.loss, float(self.norm), self.pull or 0.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +136,7 @@ def take_step(
         real_tokens=sum(row.length for row in found.rows),
         target_tokens=sum(row.target_count for row in found.rows),
         operations=training.work.of_rows(found.rows),
-        metrics=found.metrics,
+        metrics=found.metrics if found.pull is None else {**found.metrics, "pull": found.pull},
     )
 
 
@@ -167,12 +172,14 @@ def add_gradients(training: Training, indices: Sequence[int], step: int, stop: A
     ranks.add_up(list(training.parameters.values()))
     totals = ranks.total({name: float(torch.stack(values).sum()) for name, values in sums.items()})
     total = totals.pop("loss")
+    pull = training.pull.add_to_gradients(training.parameters, ranks) if training.pull else None
     gradients = [value.grad for value in training.parameters.values() if value.grad is not None]
     return Gradients(
         rows=rows,
         loss=total / step_weight,
         metrics={name: value / len(rows) for name, value in totals.items()},
         norm=whole(torch.nn.utils.get_total_norm(gradients)),
+        pull=pull,
     )
 
 
@@ -194,7 +201,7 @@ def weight_of(rows: Sequence[Row]) -> float:
 def _look_at(found: Gradients, training: Training) -> None:
     norm = float(found.norm)
     if not found.is_finite:
-        raise _not_finite(found.rows, found.loss, norm)
+        raise _not_finite(found.rows, found.loss, norm, found.pull)
     # Weights that were stepped with lie on the path of the loss; later, 0 says that a loss has nothing left to ask for.
     has_stepped = any(training.optimizer.state.values())
     if norm == 0.0 and not has_stepped and training.learner.teaches(found.rows):
@@ -232,10 +239,12 @@ def step_seed(seed: int, step: int, rank: int = 0) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
-def _not_finite(rows: Sequence[Row], loss: float, norm: float) -> JobFailedError:
+def _not_finite(rows: Sequence[Row], loss: float, norm: float, pull: float | None) -> JobFailedError:
     names = [row.id for row in rows]
+    beside = "" if pull is None else f" and pull {pull}"
     return JobFailedError(
-        f"loss {loss} with gradient norm {norm} in rows {names[:16]!r}; the step was not applied",
-        hint="lower the learning rate, or look at these rows",
+        f"loss {loss} with gradient norm {norm}{beside} in rows {names[:16]!r}; the step was not applied",
+        hint="lower the learning rate, "
+        + ("or look at these rows" if pull is None else "lower stay_near.strength, or look at these rows"),
         details={"rows": names},
     )

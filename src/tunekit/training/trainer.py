@@ -16,6 +16,7 @@ from tunekit import _files
 from tunekit.events import JobState
 from tunekit.graders.watching import watched
 from tunekit.spec import Probe
+from tunekit.training.anchoring.beginning import fisher_of
 from tunekit.training.loop import Hooks, train
 from tunekit.training.models.adapters import trainable_parameters
 from tunekit.training.plan.recipe import Recipe
@@ -86,13 +87,15 @@ def run_training(
     if not _took_best(prepared.training, store, state, log):
         return None
     result = _result(JobState.SUCCEEDED, state)
-    model = _whole_model(prepared)
-    if model is None:
-        return result
     try:
+        with hooks.at_once():
+            matters = fisher_of(run.plan(), prepared.training, hooks.stop, log)
+        model = _whole_model(prepared)
+        if model is None:
+            return result
         with at_once():
             card = prepared.card.model_copy(update={"metrics": result.metrics})
-            artifacts.publish(run.artifact_path, model, prepared.tokenizer, card)
+            artifacts.publish(run.artifact_path, model, prepared.tokenizer, card, fisher=matters)
     except Stopped as stopped:
         return _left(stopped.reason, state, log)
     return result

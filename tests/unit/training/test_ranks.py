@@ -22,12 +22,13 @@ from tests.unit.training.tiny_classifiers import labelled, make_classifier_base,
 from tunekit.errors import UnsupportedError
 from tunekit.events import JobState
 from tunekit.examples import CompletionExample, Example, Message, PromptExample
-from tunekit.spec import DPO, KTO, RFT, SFT, Classify, EarlyStopping, FullWeights, LoRA, TuneSpec
+from tunekit.spec import DPO, KTO, RFT, SFT, Classify, EarlyStopping, FullWeights, L2ToStart, LoRA, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_t5
 from tunekit.training.ranks.dealing import ForwardPasses, dealt
 from tunekit.training.ranks.group import Ranks
 from tunekit.training.ranks.refusals import refuse_sharing_out
 from tunekit.training.run.rundir import RunDirectory
+from tunekit.training.saving.artifacts import FISHER_NAME
 from tunekit.training.texts.rows import Answers, Tokens
 
 LORA = LoRA(rank=4)
@@ -63,6 +64,7 @@ def prompts(count: int) -> list[PromptExample]:
     ]
 
 
+HELD = (("stay_near", L2ToStart(strength=1.0)), ("keep_fisher", True))
 CELLS = {
     "sft-lora": Cell("llama", SFT(adapter=LORA), rows),
     "sft-full": Cell("llama", SFT(adapter=FullWeights()), rows),
@@ -75,6 +77,8 @@ CELLS = {
     ),
     "sft-range-test": Cell("llama", SFT(adapter=LORA), rows, fields=(("learning_rate", "range-test"),)),
     "sft-checkpointed": Cell("llama", SFT(adapter=LORA), rows, fields=(("gradient_checkpointing", True),)),
+    "sft-held": Cell("llama", SFT(adapter=LORA), rows, fields=HELD),
+    "sft-full-held": Cell("llama", SFT(adapter=FullWeights()), rows, fields=HELD),
     "t5": Cell("t5", SFT(adapter=LORA), rows),
     "t5-dpo": Cell("t5", DPO(adapter=LORA), preferences),
     "dpo": Cell("llama", DPO(adapter=LORA), preferences),
@@ -156,6 +160,10 @@ def test_two_ranks_are_one(trained: Callable[[str], RunDirectory], name: str, st
     for key, value in weights.items():
         assert torch.allclose(value, expected[key], atol=2e-5), key
     assert preflight(together)["devices"] == 2
+    if dict(CELLS[name].fields).get("keep_fisher"):
+        known = load_file(alone.artifact_path / FISHER_NAME)
+        for key, value in load_file(together.artifact_path / FISHER_NAME).items():
+            torch.testing.assert_close(value, known[key], rtol=1e-2, atol=1e-3 * float(known[key].max()))
     if name == "sft-best":
         steps = len(events(together, "step"))
         assert "early stopping" in events(together, "notice")[-1].message and steps < 6 * 3

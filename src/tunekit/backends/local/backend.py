@@ -83,9 +83,7 @@ class LocalBackend(Backend):
             }
         ),
         options=options.NAMES,
-        spec_fields=frozenset(
-            {"too_long", "warm_start", "early_stopping", "range-test", "max_seconds", "max_usd"}
-        ),
+        spec_fields=options.SPEC_FIELDS,
     )
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What `TuneSpec.options` may say to the local backend. Knows names and values; not what is done with them."""
+"""What `TuneSpec` and its options may say to the local backend. Knows names and values; not what is done with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from tunekit.spec import TuneSpec
 from tunekit.training.plan.recipe import rate_multiplier
 
 NAMES = frozenset({"revision", "learning_rate_multiplier"})
+
+SPEC_FIELDS = frozenset(
+    {
+        "too_long",
+        "warm_start",
+        "early_stopping",
+        "stay_near",
+        "keep_fisher",
+        "range-test",
+        "max_seconds",
+        "max_usd",
+    }
+)
+"""See `Capabilities.spec_fields`."""
 
 
 def checked_revision(spec: TuneSpec) -> str | None:

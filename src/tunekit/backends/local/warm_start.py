@@ -16,6 +16,7 @@ from tunekit.data.wording import brief
 from tunekit.errors import ModelError, SpecError
 from tunekit.refs import ModelRef
 from tunekit.spec import LoRA, TuneSpec
+from tunekit.training.anchoring.asked import require_possible
 from tunekit.training.models import fingerprint
 from tunekit.training.saving.artifacts import ADAPTER_CONFIG_NAME, Card, is_artifact, read_card
 from tunekit.training.saving.card_check import require_as_saved
@@ -82,6 +83,7 @@ def beginning_of(
 def _from(
     model: str, revision: str | None, artifact: Path | None, spec: TuneSpec, hashes: fingerprint.Hashes
 ) -> Beginning:
+    require_possible(spec, artifact)
     if artifact is None:
         return Beginning(model=model, revision=revision, spec=spec)
     require_as_saved(read_card(artifact), artifact, hashes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from tunekit.training.anchoring.asked import copies
 from tunekit.training.plan import memory
 from tunekit.training.plan.device import Device
 from tunekit.training.plan.memory import Estimate
@@ -30,6 +31,7 @@ def spare_memory(training: Training, device: Device, log: EventLog) -> Estimate:
         device,
         pass_tokens=rows * longest,
         shares=ranks.count if ranks.in_step else 1,
+        copies=copies(training.spec),
     )
     needed, free = estimate(), ranks.share(memory.free_bytes(device, processes=ranks.count))
     memory.require_room(needed, free)

@@ -25,7 +25,7 @@ class Estimate:
 
     Attributes:
         weights: All of the model.
-        states: Gradients and two moments of what is trained, fp32.
+        states: Gradients, two moments and other copies of what is trained, fp32.
         activations: Kept for the backward pass of the largest forward pass.
         logits: Of that pass, with their gradient.
     """
@@ -42,7 +42,13 @@ class Estimate:
 
 
 def estimate(
-    model: Any, device: Device, *, pass_tokens: int, checkpointing: bool = False, shares: int = 1
+    model: Any,
+    device: Device,
+    *,
+    pass_tokens: int,
+    checkpointing: bool = False,
+    shares: int = 1,
+    copies: int = 0,
 ) -> Estimate:
     """What training a model takes of a device.
 
@@ -56,6 +62,7 @@ def estimate(
         pass_tokens: Tokens of the largest forward pass.
         checkpointing: Whether activations are computed twice rather than kept.
         shares: Among how many devices the weights, and what belongs to them, are shared out.
+        copies: Values beside gradients and moments that are held of each weight that is trained.
     """
     config = model.config.get_text_config()
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
@@ -64,7 +71,7 @@ def estimate(
     layers = config.num_hidden_layers
     return Estimate(
         weights=sum(value.numel() * value.element_size() for value in model.parameters()) // shares,
-        states=trained * 4 * 3 // shares,
+        states=trained * 4 * (3 + copies) // shares,
         activations=a_layer + layers * read if checkpointing else layers * a_layer,
         logits=min(pass_tokens, 4096) * config.vocab_size * 4 * 3,
     )
@@ -81,14 +88,15 @@ def fits(needed: Estimate, free: int | None) -> bool:
 
 
 def require_room(needed: Estimate, free: int | None) -> None:
-    """Refuse a run whose gradients and moments alone are more than there is: the kernel would end it, again and again.
+    """Refuse a run whose gradients, moments and copies alone are more than there is: the kernel would end it again.
 
     Raises:
         SpecError: They are.
     """
     if free is not None and needed.states > free:
         raise SpecError(
-            f"the gradients and moments of what is trained take {needed.states >> 20} MB, and {free >> 20} MB are free",
+            f"the gradients and moments of what is trained, and what stay_near and keep_fisher hold of it, take "
+            f"{needed.states >> 20} MB, and {free >> 20} MB are free",
             hint="train fewer weights (LoRA, a lower rank, fewer layers), or on a machine with more memory",
         )
 

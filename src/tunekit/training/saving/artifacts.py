@@ -27,6 +27,8 @@ CARD_NAME = "tunekit.json"
 README_NAME = "README.md"
 ADAPTER_CONFIG_NAME = "adapter_config.json"
 ADAPTER_WEIGHTS_NAME = "adapter_model.safetensors"
+FISHER_NAME = "tunekit/fisher.safetensors"
+"""Not beside the weights: what serves a model loads every safetensors file that lies there."""
 
 
 class Parent(BaseModel):
@@ -59,6 +61,7 @@ class Card(BaseModel):
         chat_template_sha256: SHA-256 of the chat template in training, or "" if there was none. Checked again at load.
         chat_template_date: The day that the template takes for today, in training and ever after; "" if it writes none.
         weights_sha256: SHA-256 of every weight file beside the card, by name. Checked again at load.
+        fisher_sha256: Of the file that says how much each weight matters; "" where that was not kept.
         stop_token_ids: Tokens that end an answer.
         max_length: Longest sequence the model takes when it is served, in tokens.
         labels: Of a classifier, the names of its classes in the order of its outputs; else empty.
@@ -87,6 +90,7 @@ class Card(BaseModel):
     chat_template_sha256: str
     chat_template_date: str = ""
     weights_sha256: dict[str, str] = {}
+    fisher_sha256: str = ""
     stop_token_ids: tuple[int, ...]
     max_length: int
     labels: tuple[str, ...] = ()
@@ -110,7 +114,8 @@ class Card(BaseModel):
     def causes(self) -> dict[str, Any]:
         """What decides the numbers of a run, JSON-ready; versions are left out, so that an upgrade may resume."""
         return self.model_dump(
-            mode="json", exclude={"versions", "run_id", "key", "weights_sha256", "chat_template_date"}
+            mode="json",
+            exclude={"versions", "run_id", "key", "weights_sha256", "fisher_sha256", "chat_template_date"},
         )
 
 
@@ -161,7 +166,9 @@ def template_sha256(tokenizer: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def publish(path: Path, model: Any, tokenizer: Any, card: Card) -> bool:
+def publish(
+    path: Path, model: Any, tokenizer: Any, card: Card, *, fisher: Mapping[str, Any] | None = None
+) -> bool:
     """Write the artifact so that it appears whole or not at all.
 
     Args:
@@ -169,6 +176,7 @@ def publish(path: Path, model: Any, tokenizer: Any, card: Card) -> bool:
         model: A PEFT model for an adapter, a transformers model for full weights, a `ProbedModel`; on any device.
         tokenizer: Saved beside the weights, chat template included.
         card: Its card.
+        fisher: How much each weight that was trained matters, by parameter, where the run was asked for it.
 
     Returns:
         Whether this call published it.
@@ -176,7 +184,12 @@ def publish(path: Path, model: Any, tokenizer: Any, card: Card) -> bool:
     Raises:
         StorageError: The disk said no; nothing is left behind.
     """
-    return _files.publish_directory(path, lambda directory: write(directory, model, tokenizer, card))
+
+    def fill(directory: Path) -> None:
+        kept = "" if fisher is None else _save_fisher(directory, fisher)
+        write(directory, model, tokenizer, card.model_copy(update={"fisher_sha256": kept}))
+
+    return _files.publish_directory(path, fill)
 
 
 def write(directory: Path, model: Any, tokenizer: Any, card: Card) -> None:
@@ -261,16 +274,28 @@ def _save_adapter_weights(directory: Path, model: Any) -> None:
     # Not model.save_pretrained: it writes a set in hash order, a card full of placeholders, and may ask the hub whether
     # the vocabulary grew.
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save
 
     from tunekit.training.models import pissa
 
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
     tensors = pissa.tensors_beside_untouched(model, tensors)
-    weights = save(
+    _save_tensors(directory / ADAPTER_WEIGHTS_NAME, tensors)
+
+
+def _save_fisher(directory: Path, fisher: Mapping[str, Any]) -> str:
+    path = directory / FISHER_NAME
+    path.parent.mkdir(mode=0o700)
+    _save_tensors(path, fisher)
+    return _files.sha256_file(path)
+
+
+def _save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    from safetensors.torch import save
+
+    body = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {"format": "pt"}
     )
-    (directory / ADAPTER_WEIGHTS_NAME).write_bytes(weights)
+    path.write_bytes(body)
 
 
 def _save_adapter_config(directory: Path, model: Any, card: Card) -> None:
