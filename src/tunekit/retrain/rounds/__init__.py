@@ -1,4 +1,4 @@
-"""Rounds of retraining. What each file knows, in the order in which a round comes by:
+"""Rounds of retraining. What each file knows, in the order in which a round comes by.
 
 | file | what it knows |
 |---|---|
