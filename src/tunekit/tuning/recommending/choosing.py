@@ -1,8 +1,9 @@
 """From what was measured and estimated to the choice, and how sure it is. Pure: knows numbers; measures nothing.
 
 The choice is made among what was measured: the technique with the least training that is not behind the best one by
-more than one standard error of the difference, or by more than the margin (Breiman et al. 1984, section 3.4.3). What
-was only estimated never is the choice; it says how open the question is.
+more than one standard error of the difference, or by more than the margin (Breiman et al. 1984, section 3.4.3). A
+probe need not lead by more than noise: it trains in seconds, and no call is cheaper. What was only estimated never is
+the choice; it says how open the question is.
 """
 
 from __future__ import annotations
@@ -44,8 +45,7 @@ def choose(
     measured = [option for option in options if option.is_measured]
     if not measured:
         return Choice(option=None, confidence="open", rivals=_rivals(options, None, n_train))
-    near = [option for option in measured if _is_near(option, margin)]
-    chosen = min(near, key=lambda option: TECHNIQUES.index(option.technique))
+    chosen = _simplest([option for option in measured if _is_near(option, margin)], margin)
     rivals = _rivals(options, chosen, n_train)
     if chosen.quality and ceiling is not None and chosen.quality.estimate >= ceiling and beats_majority:
         return Choice(option=chosen, confidence="settled", rivals=rivals)
@@ -64,9 +64,22 @@ def noise(option: Option, margin: float) -> float:
     return max(margin, _standard_error(option))
 
 
+def _simplest(near: Sequence[Option], margin: float) -> Option:
+    """Of what is as good as the best, the one with the least training; or the probe, where that leads the simpler."""
+    first = min(near, key=lambda option: TECHNIQUES.index(option.technique))
+    simpler = [option for option in near if option.technique in TECHNIQUES[:2]]
+    probe = next((option for option in near if option.technique == "probe"), None)
+    if probe is None or any(_behind(option) <= _behind(probe) + margin for option in simpler):
+        return first
+    return probe
+
+
+def _behind(option: Option) -> float:
+    return option.behind.estimate if option.behind else 0.0
+
+
 def _is_near(option: Option, margin: float) -> bool:
-    behind = option.behind.estimate if option.behind else 0.0
-    return behind <= max(margin, option.behind_se or 0.0)
+    return _behind(option) <= max(margin, option.behind_se or 0.0)
 
 
 def _rivals(options: Sequence[Option], chosen: Option | None, n_train: int) -> tuple[Option, ...]:

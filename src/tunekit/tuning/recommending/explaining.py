@@ -95,11 +95,13 @@ class Account:
                     f"{other.technique} scores {more} more, {self._interval(option.behind)}, and takes more: that is"
                     f" within one standard error of the difference ({error}), or within the margin"
                 )
-                if option.behind.low <= 0.0:
-                    yield f"these items cannot tell {option.technique} from {other.technique}: that is inconclusive"
-            elif apart > 0.0:
+            elif apart >= 0.0:
                 less, far = self._points(apart), self._interval(other.behind)
                 yield f"{other.technique} scores {less} less: {far} behind the best"
+            # The interval is that of the difference to the best one, and of no other pair.
+            pair = option.behind if other.behind.estimate == 0.0 else other.behind
+            if 0.0 in (option.behind.estimate, other.behind.estimate) and pair.low <= 0.0:
+                yield f"these items cannot tell {option.technique} from {other.technique}: that is inconclusive"
 
     def _on_majority(self) -> Iterator[str]:
         if self.majority is None or self.above_majority is None:

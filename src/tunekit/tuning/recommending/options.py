@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tunekit.errors import PreflightError, SpecError
+from tunekit.errors import SpecError
 from tunekit.evaluation.arms.record import record_of
 from tunekit.evaluation.arms.spending import spent
 from tunekit.evaluation.arms.weighing import PriceOf
@@ -72,7 +72,7 @@ class Sight:
         costs = self._costs_of_all(technique, last)
         if last is not None and not last.is_possible:
             return Option(technique=technique, basis="not possible", why=last.why)
-        if technique in TECHNIQUES[2:] and (why := self._refusal(technique)):
+        if technique in TECHNIQUES[2:] and (why := self.weighing.refusal(technique, len(self._task.train))):
             return Option(technique=technique, basis="not possible", why=why)
         why = last.why if last is not None else "it was not asked for"
         probe = self.weighing.with_rows("probe", len(self._task.train))
@@ -132,14 +132,6 @@ class Sight:
             return rows.estimate_cost(str(bench.target), usd_per_million_tokens=rate).usd
         except SpecError:
             return None  # nothing is known of how this target counts tokens
-
-    def _refusal(self, technique: Technique) -> str:
-        spec = self._task.spec(technique, self._bench.desk.backend.capabilities, self.weighing.seed)
-        try:
-            self._bench.check(self._task.rows_for(spec, len(self._task.train)), spec)
-        except PreflightError as error:
-            return "; ".join(error.problems)
-        return ""
 
     @property
     def _bench(self) -> Bench:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tunekit.data.wording import counted
 from tunekit.errors import BudgetError, PreflightError, StorageError, TunekitError
@@ -16,10 +16,14 @@ from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.results import Evaluation
 from tunekit.evaluation.running.runner import Progress
 from tunekit.refs import ModelRef
+from tunekit.spec import TuneSpec
 from tunekit.tuning.bench import Bench
 from tunekit.tuning.measured import Measured
 from tunekit.tuning.recommending.asking import Asking
 from tunekit.tuning.recommending.results import Technique
+
+if TYPE_CHECKING:
+    from tunekit.data.dataset import Dataset
 
 logger = logging.getLogger(__name__)
 _FORWARD_AND_BACK = 3.0
@@ -121,13 +125,10 @@ class Weighing:
 
     async def train(self, technique: Technique, size: int) -> None:
         """Measure what is trained, with so many rows; a job that was made before is found again."""
-        spec = self.asking.task.spec(technique, self.bench.desk.backend.capabilities, self.seed)
-        rows = self.asking.task.rows_for(spec, size)
-        try:
-            self.bench.check(rows, spec)
-        except PreflightError as error:
-            self._left_out(technique, "; ".join(error.problems), rows=size, is_possible=False)
+        if why := self.refusal(technique, size):
+            self._left_out(technique, why, rows=size, is_possible=False)
             return
+        spec, rows = self._job(technique, size)
         self._say(Stage(technique=technique, step="training", rows=size))
         work = size * (1.0 if technique == "probe" else _FORWARD_AND_BACK * 3.0)
         measured, found = await self.bench.measure(rows, spec, work=work)
@@ -135,6 +136,24 @@ class Weighing:
             self._left_out(technique, measured.error, rows=size, measured=measured)
             return
         self._keep(technique, size, found, measured)
+
+    def refusal(self, technique: Technique, size: int) -> str:
+        """Why this cannot be trained here at all; "" where it can."""
+        backend = self.bench.desk.backend
+        if technique == "probe" and not self.asking.task.classes:
+            return "a probe tells classes apart, and these answers are texts"
+        if technique == "probe" and "probe" not in backend.capabilities.methods:
+            return f"backend {backend.name!r} gives no frozen features to fit one on"
+        spec, rows = self._job(technique, size)
+        try:
+            self.bench.check(rows, spec)
+        except PreflightError as error:
+            return "; ".join(error.problems)
+        return ""
+
+    def _job(self, technique: Technique, size: int) -> tuple[TuneSpec, Dataset]:
+        spec = self.asking.task.spec(technique, self.bench.desk.backend.capabilities, self.seed)
+        return spec, self.asking.task.rows_for(spec, size)
 
     def last(self, technique: str) -> Finding | None:
         """What was found of it with the most rows."""
