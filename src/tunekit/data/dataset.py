@@ -18,6 +18,7 @@ from tunekit.data.loading import Found, Plan, Skipped
 from tunekit.data.methods.base import Step, keep_row
 from tunekit.data.methods.checking import Checking
 from tunekit.data.methods.converting import Converting
+from tunekit.data.methods.mixing import Mixing
 from tunekit.data.methods.parting import Parting
 from tunekit.data.methods.reading import Reading
 from tunekit.data.methods.writing import Writing
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tunekit.data.fixes.report import FixReport
 
 
-class Dataset(Reading, Checking, Converting, Parting, Writing, Sequence[Example]):
+class Dataset(Reading, Checking, Converting, Parting, Mixing, Writing, Sequence[Example]):
     """Typed examples in order: what is trained on and what is evaluated on.
 
     A dataset never changes; every method returns a new one, and the rows in it keep their ids. Two datasets are equal

@@ -1,21 +1,17 @@
-"""Parting, drawing and mixing. Knows what users ask; `splitting` knows which rows go where."""
+"""Parting and drawing. Knows what users ask; `splitting` knows which rows go where."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Self
 
 from tunekit.data import arguments
-from tunekit.data.splitting import by_hash, by_time, mixture, ranks, split
+from tunekit.data.splitting import by_hash, by_time, ranks, split
 from tunekit.data.splitting.by_time import When
-from tunekit.data.splitting.mixture import MixPart
 from tunekit.data.splitting.shots import Selection, Shots
 from tunekit.data.splitting.split import Stratify
 from tunekit.examples import Example
-
-if TYPE_CHECKING:
-    from tunekit.data.loading import Found
 
 Alike = Literal["exact", "normalised", "near"]
 
@@ -28,11 +24,6 @@ class Parting(Sequence[Example]):
     @abstractmethod
     def _take(self, indices: Iterable[int], *, is_train: bool = False) -> Self:
         """These rows, in this order; `is_train` where the others are a test part."""
-
-    @classmethod
-    @abstractmethod
-    def _of(cls, examples: Iterable[Example], found: Found) -> Self:
-        """A dataset of other rows."""
 
     def sample(self, n: int, seed: int = 0) -> Self:
         """`n` examples drawn without replacement, in their original order; all of them if there are no more.
@@ -154,64 +145,6 @@ class Parting(Sequence[Example]):
         Takes what `Shots` takes.
         """
         return Shots(self, k, selection, seed)
-
-    @classmethod
-    def mix(
-        cls,
-        parts: Mapping[str, Self],
-        *,
-        size: int | None = None,
-        weights: Mapping[str, float] | None = None,
-        temperature: float = 1.0,
-        cap: int | None = None,
-        max_repeats: int = 1,
-        task_key: str = "task",
-        seed: int = 0,
-    ) -> tuple[Self, tuple[MixPart, ...]]:
-        """Mix several tasks into one dataset, in an order that a hash decides.
-
-        Shares are proportional to `min(rows, cap) ** (1 / temperature)` (Raffel et al. 2020, arXiv 1910.10683, section
-        3.5.2), or to `weights`. Each row keeps its id behind the task's name (`"faq/faq.csv:12"`; a second use ends in
-        `"#2"`), and gets the task's name into its meta.
-
-        Args:
-            parts: Datasets by the name of their task.
-            size: Rows of the mix; unless told, as many as fit the shares without using a row twice.
-            weights: Shares by task, in place of those by size; tasks left out get none.
-            temperature: 1 is proportional to size; more favours small tasks.
-            cap: Rows at which a task stops counting as larger.
-            max_repeats: How often a row may be used at most. More than 1 must be said.
-            task_key: Meta column for the task's name.
-            seed: Another seed draws and orders otherwise.
-
-        Returns:
-            The mix, and for each task how many rows it has, how many were taken, and how often the most used one is.
-
-        Raises:
-            SpecError: An argument is wrong, or a row would be used more often than `max_repeats`.
-
-        Examples:
-            >>> import tunekit as tk
-            >>> big, small = ([{"prompt": f"{n} {i}", "completion": "x"} for i in range(n)] for n in (90, 10))
-            >>> parts = {"big": tk.Dataset.from_records(big), "small": tk.Dataset.from_records(small)}
-            >>> mixed, report = tk.Dataset.mix(parts, size=40, temperature=2.0)
-            >>> {part.task: part.taken for part in report}
-            {'big': 30, 'small': 10}
-        """
-        from tunekit.data.loading import Found
-
-        given = arguments.mapping("parts", parts, such_as="{'faq': faq, 'chat': chat}")
-        examples, report = mixture.mixed(
-            {task: tuple(arguments.OnlyExamples(f"parts[{task!r}]", rows)) for task, rows in given.items()},
-            size=size,
-            weights=weights,
-            temperature=temperature,
-            cap=cap,
-            max_repeats=max_repeats,
-            task_key=task_key,
-            seed=seed,
-        )
-        return cls._of(examples, Found(name="mix")), report
 
     def _parted(self, held_out: frozenset[int]) -> tuple[Self, Self]:
         rest = (index for index in range(len(self)) if index not in held_out)
