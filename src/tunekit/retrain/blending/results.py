@@ -1,0 +1,94 @@
+"""A sweep between a base and a tuned model as a value. Knows numbers; asks no model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tunekit.evaluation.records import Record
+from tunekit.evaluation.stats import Interval, Verdict
+from tunekit.refs import ModelRef
+
+
+class SweepPoint(Record):
+    """One model between base and tuned.
+
+    Attributes:
+        alpha: How far it is from the base.
+        model: The model; 0 is the base itself, and 1 the tuned model.
+        score: Its mean on dev.
+        gain: What it does better than the base on dev, item by item, above 0 is better; None for the base.
+        verdict: What that interval says; None for the base.
+        guard: What it does better than the base on the guard's items, likewise; None without a guard.
+        is_held: Whether the guard lets it pass.
+        exists: Whether the model is there: of those that were made for the sweep only the chosen one is kept.
+
+    Examples:
+        >>> score = Interval(estimate=0.5, low=0.4, high=0.6, level=0.95, n=100)
+        >>> SweepPoint(alpha=0.0, model=ModelRef("local:base"), score=score).is_held
+        True
+    """
+
+    alpha: float
+    model: ModelRef
+    score: Interval
+    gain: Interval | None = None
+    verdict: Verdict | None = None
+    guard: Interval | None = None
+    is_held: bool = True
+    exists: bool = True
+
+
+class Sweep(Record):
+    """How far to go from a base to a tuned model. Print it for a table.
+
+    Attributes:
+        base: Where it begins.
+        tuned: Where it ends.
+        metric: The scorer whose mean on dev decides.
+        higher_is_better: Which way is up.
+        dev_fingerprint: Of the items that the choice was made on.
+        n_dev: How many they are.
+        guard_metric: The scorer that must not get worse; "" without a guard.
+        max_loss: By how much the guard's metric may be worse than the base's, at the end of its interval.
+        points: The models, by alpha.
+        chosen_alpha: The best of those that the guard lets pass; of equal ones the nearest to the base.
+        warnings: What to know before believing it.
+
+    Examples:
+        >>> score = Interval(estimate=0.5, low=0.4, high=0.6, level=0.95, n=100)
+        >>> found = Sweep(
+        ...     base=ModelRef("local:base"), tuned=ModelRef("local:tuned"), metric="accuracy", dev_fingerprint="f",
+        ...     n_dev=100, points=(SweepPoint(alpha=0.0, model=ModelRef("local:base"), score=score),), chosen_alpha=0.0)
+        >>> found.model, Sweep.from_json(found.to_json()) == found
+        (ModelRef('local:base'), True)
+    """
+
+    schema_version: Literal[1] = 1
+    base: ModelRef
+    tuned: ModelRef
+    metric: str
+    higher_is_better: bool = True
+    dev_fingerprint: str
+    n_dev: int
+    guard_metric: str = ""
+    max_loss: float = 0.0
+    points: tuple[SweepPoint, ...] = Field(repr=False)
+    chosen_alpha: float
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        from tunekit.retrain.blending.table import render_sweep
+
+        return render_sweep(self)
+
+    @property
+    def chosen(self) -> SweepPoint:
+        """The point that was chosen."""
+        return next(point for point in self.points if point.alpha == self.chosen_alpha)
+
+    @property
+    def model(self) -> ModelRef:
+        """The model that was chosen."""
+        return self.chosen.model
