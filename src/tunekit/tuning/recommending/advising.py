@@ -20,7 +20,6 @@ from tunekit.evaluation.results import Evaluation
 from tunekit.evaluation.running import telling
 from tunekit.evaluation.running.runner import ProgressCallback
 from tunekit.evaluation.scorers import ScoreFunction, Scorer
-from tunekit.evaluation.stats import Interval
 from tunekit.refs import ModelRef, Target
 from tunekit.spec import Budget, Sampling
 from tunekit.store.base import RunStore
@@ -28,7 +27,7 @@ from tunekit.tuning.bench import Bench
 from tunekit.tuning.measured import total_usd
 from tunekit.tuning.recommending import asking as ways
 from tunekit.tuning.recommending.asking import Asking
-from tunekit.tuning.recommending.choosing import Choice, choose
+from tunekit.tuning.recommending.choosing import FEW_ITEMS, Choice, choose
 from tunekit.tuning.recommending.explaining import Account
 from tunekit.tuning.recommending.options import DEAR, Sight, options_of
 from tunekit.tuning.recommending.results import TECHNIQUES, Option, Recommendation, Technique
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from tunekit.data.dataset import Dataset
 
 CHEAP: tuple[Technique, ...] = ("zero-shot", "few-shot", "probe")
-_FEW_DEV = 100
 
 
 def recommend(
@@ -191,22 +189,21 @@ async def recommend_async(
         tell=on_progress,
     )
     sight = Sight(weighing=weighing, price=prices, is_share=ways.shares_of_one(asking.scorers))
-    majority = await _measure(weighing, asked)
-    account = await _account(sight, majority, margin)
+    await _measure(weighing, asked)
+    account = await _account(sight, margin)
     dear = [technique for technique in DEAR if technique in asked]
     if not dear and budget is not None and account.choice.confidence == "open":
         dear = ["adapter"]
     for technique in dear:
         await weighing.train(technique, task.small_size(small_rows))
     if dear:
-        account = await _account(sight, majority, margin)
+        account = await _account(sight, margin)
     return await asyncio.to_thread(_recommendation, account, margin)
 
 
-async def _measure(weighing: Weighing, asked: Sequence[Technique]) -> Evaluation | None:
-    """Measure what is cheap, and always giving the commonest class."""
+async def _measure(weighing: Weighing, asked: Sequence[Technique]) -> None:
+    """Measure what is cheap."""
     asking = weighing.asking
-    await weighing.ask("majority", asking.majority())
     if "zero-shot" in asked:
         await weighing.ask("zero-shot", asking.zero_shot())
     if "few-shot" in asked:
@@ -214,15 +211,12 @@ async def _measure(weighing: Weighing, asked: Sequence[Technique]) -> Evaluation
     if "probe" in asked:
         for size in asking.task.sizes():
             await weighing.train("probe", size)
-    found = weighing.last("majority")
-    return found.evaluation if found else None
 
 
-async def _account(sight: Sight, majority: Evaluation | None, margin: float) -> Account:
+async def _account(sight: Sight, margin: float) -> Account:
     options, best = await options_of(sight), sight.best()
-    above: Interval | None = None
-    if majority is not None and best is not None:
-        above = (await asyncio.to_thread(sight.compared, majority, best))[0]
+    found = await asyncio.to_thread(sight.beside_commonest, best) if best is not None else None
+    majority, above = found or (None, None)
     choice = choose(
         options,
         n_train=len(sight.weighing.asking.task.train),
@@ -255,7 +249,7 @@ def _recommendation(account: Account, margin: float) -> Recommendation:
         higher_is_better=best[metric].higher_is_better if best else True,
         is_share=sight.is_share,
         embeds=weighing.asking.embeds,
-        majority=account.majority[metric].value.estimate if account.majority else None,
+        majority=account.majority,
         n_train=len(task.train),
         n_dev=len(task.dev),
         classes=len(task.classes),
@@ -276,8 +270,8 @@ def _beginning(options: Sequence[Option]) -> Technique:
 def _warnings(task: Task, choice: Choice, best: Evaluation | None) -> Iterator[str]:
     if task.n_kept_out:
         yield f"{counted(task.n_kept_out, 'row')} were left out: your test asks the same"
-    if len(task.dev) < _FEW_DEV:
-        yield f"{counted(len(task.dev), 'dev item')} tell only large differences"
+    if len(task.dev) < FEW_ITEMS:
+        yield f"{counted(len(task.dev), 'dev item')} tell only large differences, so nothing is settled"
     if task.classes and (lost := set(task.dev.targets()) - set(task.classes)):
         yield f"{counted(len(lost), 'class')} of dev have no row to learn from"
     if best is not None and choice.option is not None:

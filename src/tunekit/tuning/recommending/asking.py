@@ -48,13 +48,6 @@ class Asking:
     shots: int
     price: CallPrice | None
 
-    def majority(self) -> Arm | None:
-        """Always the commonest class; None where there are no classes."""
-        if not self.task.classes:
-            return None
-        common = min(self.task.classes, key=lambda name: (-self.task.classes[name], name))
-        return Arm(model=lambda prompt: common, name="majority")
-
     def zero_shot(self) -> Arm:
         """The model as it is, told what to do."""
         model, name = str(self.target), "zero-shot"

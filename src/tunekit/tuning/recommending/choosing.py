@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from tunekit.tuning.recommending.results import TECHNIQUES, Confidence, Option
 
+FEW_ITEMS = 100
+"""With fewer, differences of several points do not show, and nothing is settled."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -47,15 +50,16 @@ def choose(
         return Choice(option=None, confidence="open", rivals=_rivals(options, None, n_train))
     chosen = _simplest([option for option in measured if _is_near(option, margin)], margin)
     rivals = _rivals(options, chosen, n_train)
+    enough = chosen.quality is not None and chosen.quality.n >= FEW_ITEMS
     if chosen.quality and ceiling is not None and chosen.quality.estimate >= ceiling and beats_majority:
-        return Choice(option=chosen, confidence="settled", rivals=rivals)
+        return Choice(option=chosen, confidence="settled" if enough else "likely", rivals=rivals)
     # What every weight adds to a measured adapter is a small question: it leaves the choice likely, and not open.
     apart = "full" if any(option.technique == "adapter" for option in measured) else ""
     asked = [rival for rival in rivals if rival.technique != apart]
     if not beats_majority or any(_is_open(rival, chosen, margin) for rival in asked):
         return Choice(option=chosen, confidence="open", rivals=rivals)
     is_told = not chosen.behind_se or (chosen.behind is not None and chosen.behind.high <= margin)
-    settled = is_told and all(_is_out(rival, chosen, margin) for rival in rivals)
+    settled = enough and is_told and all(_is_out(rival, chosen, margin) for rival in rivals)
     return Choice(option=chosen, confidence="settled" if settled else "likely", rivals=rivals)
 
 

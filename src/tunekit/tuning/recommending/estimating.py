@@ -71,7 +71,7 @@ def over_probe(score: float) -> Estimate:
         middle=middle,
         high=high,
         source=(
-            f"in {len(PAIRS)} published pairs, training took away {shares[0]:.0%} to {shares[-1]:.0%} of a probe's"
-            f" errors, the median {statistics.median(shares):.0%}"
+            f"in {len(PAIRS)} published pairs, training took away {100 * shares[0]:.0f} % to {100 * shares[-1]:.0f} %"
+            f" of a probe's errors, the median {100 * statistics.median(shares):.0f} %"
         ),
     )

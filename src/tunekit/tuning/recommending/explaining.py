@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tunekit.data.wording import counted
+from tunekit.data.wording import counted, listed
 from tunekit.evaluation.report import interval
 from tunekit.evaluation.report.numbers import number
-from tunekit.evaluation.results import Evaluation
 from tunekit.evaluation.stats import Interval
 from tunekit.tuning.recommending.choosing import Choice
 from tunekit.tuning.recommending.options import Sight, by_rows
@@ -30,14 +29,14 @@ class Account:
         sight: What was found.
         options: Each technique.
         choice: What was chosen.
-        majority: Always the commonest class; None where there are no classes.
+        majority: What always giving the commonest class scores; None where there are no classes.
         above_majority: By how much the best is better than that; None likewise.
     """
 
     sight: Sight
     options: Sequence[Option]
     choice: Choice
-    majority: Evaluation | None
+    majority: float | None
     above_majority: Interval | None
 
     def verdict(self) -> str:
@@ -72,7 +71,7 @@ class Account:
         names = [rival.technique for rival in self.choice.rivals]
         if self.choice.confidence == "open" and names:
             yield (
-                f"measure {' and '.join(names)}: recommend(..., measure={self._measured_and(names)!r}) finds what was"
+                f"measure {listed(names)}: recommend(..., measure={self._measured_and(names)!r}) finds what was"
                 " measured again, and trains the rest"
             )
         gain = self._last_doubling()
@@ -96,8 +95,8 @@ class Account:
                     f" within one standard error of the difference ({error}), or within the margin"
                 )
             elif apart >= 0.0:
-                less, far = self._points(apart), self._interval(other.behind)
-                yield f"{other.technique} scores {less} less: {far} behind the best"
+                less = f"{self._points(apart)} less" if apart else "as much"
+                yield f"{other.technique} scores {less}: {self._interval(other.behind)} behind the best"
             # The interval is that of the difference to the best one, and of no other pair.
             pair = option.behind if other.behind.estimate == 0.0 else other.behind
             if 0.0 in (option.behind.estimate, other.behind.estimate) and pair.low <= 0.0:
@@ -106,8 +105,7 @@ class Account:
     def _on_majority(self) -> Iterator[str]:
         if self.majority is None or self.above_majority is None:
             return
-        value = self.majority[self.sight.metric].value.estimate
-        always = number(value, percent=self.sight.is_share)
+        always = number(self.majority, percent=self.sight.is_share)
         said = "better" if self._has_learned else "not shown to be better"
         yield (
             f"always giving the commonest class scores {always}; the best measured is {said}:"
@@ -135,13 +133,15 @@ class Account:
             yield f"with {option.rows:,} rows {option.technique} is {self._interval(delta)} beside a probe"
 
     def _on_estimates(self) -> Iterator[str]:
-        for option in self.options:
-            if option.estimate is not None:
-                yield (
-                    f"{option.technique} was not measured; {option.estimate.source}: here that would be"
-                    f" {100 * option.estimate.low:.1f} % to {100 * option.estimate.high:.1f} %, in the middle"
-                    f" {100 * option.estimate.middle:.1f} %"
-                )
+        guessed = [option for option in self.options if option.estimate is not None]
+        if not guessed or (estimate := guessed[0].estimate) is None:
+            return
+        names = " and ".join(option.technique for option in guessed)
+        ends = [number(value, percent=True) for value in (estimate.low, estimate.high, estimate.middle)]
+        yield (
+            f"{names} {'was' if len(guessed) == 1 else 'were'} not measured; {estimate.source}: here that would be"
+            f" {ends[0]} to {ends[1]}, in the middle {ends[2]}"
+        )
 
     def _last_doubling(self) -> tuple[int, int, Interval] | None:
         """Rows before and after, and what the probe gained."""

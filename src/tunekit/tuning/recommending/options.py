@@ -13,7 +13,7 @@ from tunekit.evaluation.arms.spending import spent
 from tunekit.evaluation.arms.weighing import PriceOf
 from tunekit.evaluation.compare import Rule, compare_evaluations
 from tunekit.evaluation.comparison import MetricComparison
-from tunekit.evaluation.results import Evaluation
+from tunekit.evaluation.results import Evaluation, ItemResult
 from tunekit.evaluation.stats import Interval
 from tunekit.tuning.recommending.estimating import over_probe
 from tunekit.tuning.recommending.results import TECHNIQUES, Option, Technique
@@ -63,6 +63,23 @@ class Sight:
         """By how much `b` does better than `a`, and the standard error of that."""
         found = compare_evaluations(a, b, Rule())[self.metric]
         return oriented(found), found.se
+
+    def beside_commonest(self, best: Evaluation) -> tuple[float, Interval] | None:
+        """What always giving the commonest class scores, and by how much this one does better.
+
+        None where there are no classes, or the deciding score is no share of right answers.
+        """
+        label = self._task.commonest
+        if label is None or not self.is_share:
+            return None
+        items = tuple(
+            ItemResult(
+                id=item.id, reference=item.reference, scores={self.metric: float(item.reference == label)}
+            )
+            for item in best.items
+        )
+        found = compare_evaluations(best.model_copy(update={"items": items}), best, Rule())[self.metric]
+        return found.a.value.estimate, oriented(found)
 
     def _option(self, technique: Technique, best: Evaluation | None) -> Option:
         last = self.weighing.last(technique)

@@ -93,7 +93,8 @@ class Recommendation(Record):
 
     Attributes:
         method: The technique to use.
-        confidence: `"settled"`: nothing else can be better by more than noise, as far as measured and estimated.
+        confidence: `"settled"`: nothing else can be better by more than noise, as far as measured and estimated, on 100
+            dev items or more.
             `"likely"`: something may be, and probably is not. `"open"`: something may well be, and `next_steps` says
             what to measure.
         verdict: That in a sentence.
@@ -124,7 +125,7 @@ class Recommendation(Record):
         >>> from tunekit.store import MemoryStore
         >>> from tunekit.testing import ScriptedBackend
         >>> from tunekit.tuning import recommend
-        >>> rows = [{"text": f"parcel {n}", "label": "even" if n % 2 else "odd"} for n in range(200)]
+        >>> rows = [{"text": f"parcel {n}", "label": "even" if n % 2 else "odd"} for n in range(500)]
         >>> data = tk.Dataset.from_records(rows, input="text", target="label", kind="labelled")
         >>> knows = lambda prompt, choice: float(choice == ("even" if int(prompt.split()[1]) % 2 else "odd"))
         >>> found = recommend(

@@ -46,6 +46,11 @@ class Task:
     nested: Nested
     n_kept_out: int = 0
 
+    @property
+    def commonest(self) -> str | None:
+        """The most frequent class, of several the first in the alphabet; None for generation."""
+        return min(self.classes, key=lambda name: (-self.classes[name], name), default=None)
+
     def sizes(self) -> tuple[int, ...]:
         """Rows that a probe learns from: a quarter, half and all, each with room for every class."""
         rows = len(self.train)

@@ -15,7 +15,6 @@ from tunekit.evaluation.arms.spending import spent
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.results import Evaluation
 from tunekit.evaluation.running.runner import Progress
-from tunekit.refs import ModelRef
 from tunekit.spec import TuneSpec
 from tunekit.tuning.bench import Bench
 from tunekit.tuning.measured import Measured
@@ -99,18 +98,17 @@ class Weighing:
     findings: list[Finding] = field(default_factory=list)
     _asked_usd: float = 0.0
 
-    async def ask(self, technique: str, arm: Arm | None) -> None:
+    async def ask(self, technique: str, arm: Arm) -> None:
         """Measure what needs no training."""
-        if arm is None:
-            return
         self._say(Stage(technique=technique, step="asking"))
         limit = self._money_left() if self._is_limited(arm) else None
         if limit is not None and limit <= 0.0:
             self._left_out(technique, f"budget.max_usd is {self.max_usd:g}, and it is used up")
             return
         try:
-            serving = self.bench.desk.backend if isinstance(arm.model, str) else None
-            found = await self.evaluator(limit).run_async(arm, backend=serving, on_progress=self.tell)
+            found = await self.evaluator(limit).run_async(
+                arm, backend=self.bench.desk.backend, on_progress=self.tell
+            )
         except StorageError:
             raise
         except BudgetError as error:
@@ -204,7 +202,7 @@ class Weighing:
             logger.exception("on_progress failed")
 
     def _is_limited(self, arm: Arm) -> bool:
-        return self.max_usd is not None and arm.price is not None and isinstance(arm.model, ModelRef)
+        return self.max_usd is not None and arm.price is not None
 
     def _money_left(self) -> float:
         assert self.max_usd is not None

@@ -25,6 +25,13 @@ def measured(technique: Technique, score: float, behind: float, se: float | None
     )  # fmt: skip
 
 
+def test_on_few_items_nothing_is_settled() -> None:
+    few = measured("zero-shot", 1.0, 0.0, None)
+    assert few.quality is not None
+    fewer = few.model_copy(update={"quality": Interval(estimate=1.0, low=0.84, high=1.0, level=0.95, n=20)})
+    assert (chosen([few]).confidence, chosen([fewer]).confidence) == ("settled", "likely")
+
+
 def estimated(technique: Technique, middle: float) -> Option:
     estimate = Estimate(low=middle - 0.05, middle=middle, high=middle + 0.1, source="elsewhere")
     return Option(technique=technique, basis="estimated", estimate=estimate)
