@@ -31,12 +31,11 @@ def entered(mover: Mover, round_: Round, approval: Approval, rollout: Sequence[S
     """Into the state that the policy puts behind a passed gate. Rounds that still wait there give way."""
     state = {"never": RoundState.PASSED, "manual": RoundState.AWAITING_APPROVAL}.get(approval)
     state = state or following(rollout, None)
-    moved = mover.move(
-        round_, state, reason="the gate was passed", share=share_in(state), rollout=tuple(rollout), **facts
-    )
-    waiting = [each for each in mover.others(moved) if each.state.is_with_the_host]
-    mover.supersede(waiting, f"{moved.round_id} has passed, too")
-    return moved
+    # Before the round's own move: whoever is killed in between does both again.
+    waiting = [each for each in mover.others(round_) if each.state.is_with_the_host]
+    mover.supersede(waiting, f"{round_.round_id} has passed, too")
+    facts |= {"share": share_in(state), "rollout": tuple(rollout)}
+    return mover.move(round_, state, reason="the gate was passed", **facts)
 
 
 def following(rollout: Sequence[str], stage: RoundState | None) -> RoundState:
@@ -71,7 +70,6 @@ def promote(mover: Mover, registry: Registry, round_: Round) -> Round:
         last = registry.history(f"{round_.pipeline}@{round_.alias}")[-1]
         state = RoundState.ROLLED_BACK if last.action == "rollback" else RoundState.SUPERSEDED
         return mover.move(round_, state, reason=last.reason or f"version {last.after} is in use")
-    promoted = mover.move(round_, RoundState.PROMOTED, reason=f"{round_.alias} is {round_.ref}", share=0.0)
-    before = [each for each in mover.others(promoted) if each.state is RoundState.PROMOTED]
-    mover.supersede(before, f"{promoted.round_id} is in use")
-    return promoted
+    before = [each for each in mover.others(round_) if each.state is RoundState.PROMOTED]
+    mover.supersede(before, f"{round_.round_id} is in use")
+    return mover.move(round_, RoundState.PROMOTED, reason=f"{round_.alias} is {round_.ref}", share=0.0)
