@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from tunekit._version import __version__
-from tunekit.cli import backends, compare, evaluate, export, jobs, models, prepare, registry, serve
+from tunekit.cli import backends, compare, evaluate, export, jobs, models, prepare, registry, retrain, serve
 from tunekit.cli._shown import shown
 
 __all__ = ["main"]
@@ -100,6 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tunekit {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (prepare, evaluate, compare, export, backends, jobs, models, registry, serve):
+    for command in (prepare, evaluate, compare, export, backends, jobs, models, registry, retrain, serve):
         command.add(commands)
     return parser

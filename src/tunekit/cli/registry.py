@@ -88,10 +88,11 @@ def _rollback(arguments: argparse.Namespace) -> Iterable[str]:
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
     expected = "any" if arguments.expected is None else arguments.expected
-    return {"reason": arguments.reason, "by": _user(), "expected": expected}
+    return {"reason": arguments.reason, "by": user(), "expected": expected}
 
 
-def _user() -> str:
+def user() -> str:
+    """Who is at the keyboard; "" where that has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user may have no name

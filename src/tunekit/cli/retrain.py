@@ -1,0 +1,173 @@
+"""`tunekit retrain`: rounds of retraining, begun, looked at and decided about. Knows options; the library retrains."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Generator, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunekit.cli import _evaluating as shared
+from tunekit.cli._table import table
+from tunekit.cli.registry import user
+
+if TYPE_CHECKING:
+    from tunekit.retrain.retrainer import Retrainer
+    from tunekit.retrain.rounds import Round, Rounds
+
+HEADER = ("ROUND", "STATE", "REQUESTED (UTC)", "VERSION", "ROWS", "WHY")
+HISTORY = ("#", "WHEN (UTC)", "STATE", "BY", "WHY")
+_EXIT = {"rejected": 1, "inconclusive": 2}
+_DECISIONS = {
+    "approve": "say yes to a round that waits for it",
+    "advance": "go on with a rollout: from shadow to canary, from canary to promoted",
+    "decline": "say no to a round that waits, or end its rollout",
+    "cancel": "stop a round that is at work",
+}
+
+
+def add(commands: Any) -> None:
+    """Add the command to the `argparse` sub-commands."""
+    parser = commands.add_parser("retrain", help="from new data to a better model, or to the old one")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_run(verbs)
+    _verb(verbs, "list", _list, "rounds of a product, newest first")
+    _round(_verb(verbs, "show", _show, "one round: what the gate found, and every transition"))
+    for name, text in _DECISIONS.items():
+        verb = _verb(verbs, name, _decide, text)
+        _round(verb)
+        verb.add_argument("--reason", default="", help="why; it stays in the history")
+        verb.set_defaults(decision=name)
+        if name == "advance":
+            verb.add_argument("--share", type=float, metavar="S", help="of a canary: share of the requests")
+    rollback = _verb(
+        verbs, "rollback", _rollback, "take the model in use away; the one before it answers again"
+    )
+    rollback.add_argument("--reason", default="", help="why; it stays in the history")
+
+
+def _add_run(verbs: Any) -> None:
+    parser = _verb(verbs, "run", _run, "retrain, and promote what is better")
+    parser.description = (
+        "Adds rows, trains, compares with what is in use, and promotes what passes. Run it again after a crash: it "
+        "goes on. Exit codes: 0 promoted, or with whoever decides; 1 rejected or failed; 2 the test cannot tell."
+    )
+    parser.add_argument("target", metavar="BACKEND:MODEL", help="where to train which base model")
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="new rows; without it, those that are there"
+    )
+    parser.add_argument("--spec", type=Path, metavar="FILE.json", help="the recipe, as TuneSpec has it")
+    parser.add_argument("--by", metavar="SCORER", help="what decides (default: the first scorer)")
+    parser.add_argument("--min-gain", type=float, default=0.0, metavar="G", help="gain that must be exceeded")
+    parser.add_argument("--start", choices=("base", "champion"), default="base", help="default: %(default)s")
+    parser.add_argument(
+        "--approval", choices=("auto", "manual", "never"), default="auto", help="default: %(default)s"
+    )
+    parser.add_argument("--key", default="", help="of the request: the same key is the same round")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what it would do and cost, and do nothing"
+    )
+    shared.add_asking(parser, test_needed=True)
+
+
+def _verb(verbs: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text)
+    parser.add_argument("product", metavar="NAME[@ALIAS]", help="name of the models in the registry")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _round(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("round", metavar="ROUND", help="as `tunekit retrain list` shows it")
+
+
+def _run(arguments: argparse.Namespace) -> Generator[str, None, int]:
+    from tunekit.data.dataset import Dataset
+
+    retrainer = _retrainer(arguments)
+    options = {"input": arguments.input, "target": arguments.answer, "shape": arguments.shape}
+    data = None if arguments.data is None else Dataset.load(arguments.data, **options)
+    if arguments.dry_run:
+        yield str(retrainer.dry_run(data))
+        return 0
+    done = retrainer.run(data, key=arguments.key, by=user())
+    yield str(done)
+    return _EXIT.get(str(done.state), 0)
+
+
+def _retrainer(arguments: argparse.Namespace) -> Retrainer:
+    from tunekit.retrain.gate.rules import Gate
+    from tunekit.retrain.retrainer import Retrainer
+    from tunekit.spec import TuneSpec
+
+    evaluator = shared.evaluator(arguments)
+    primary = arguments.by or next(iter(evaluator.provenance.scorers))
+    return Retrainer(
+        arguments.target,
+        alias=arguments.product,
+        evaluator=evaluator,
+        gate=Gate(primary=primary, min_gain=arguments.min_gain, level=arguments.level),
+        spec=None if arguments.spec is None else TuneSpec.from_json(_read(arguments.spec)),
+        start=arguments.start,
+        approval=arguments.approval,
+    )
+
+
+def _read(path: Path) -> bytes:
+    from tunekit._files import storage_errors
+
+    with storage_errors(f"cannot read {str(path)!r}", hint="give the path of a JSON file"):
+        return path.read_bytes()
+
+
+def _rounds(arguments: argparse.Namespace) -> Rounds:
+    from tunekit.retrain.registry.registry import CHAMPION
+    from tunekit.retrain.rounds import Rounds
+
+    name, _, alias = arguments.product.partition("@")
+    return Rounds(name, alias=alias or CHAMPION)
+
+
+def _list(arguments: argparse.Namespace) -> Iterable[str]:
+    return table(HEADER, [_row(each) for each in _rounds(arguments).list()])
+
+
+def _row(round_: Round) -> tuple[str, ...]:
+    rows = "" if round_.amounts is None else f"{round_.amounts.total:,}"
+    return (
+        round_.round_id,
+        str(round_.state),
+        _at(round_.created_at),
+        str(round_.version or ""),
+        rows,
+        round_.trigger,
+    )
+
+
+def _show(arguments: argparse.Namespace) -> Iterable[str]:
+    rounds = _rounds(arguments)
+    yield str(rounds.get(arguments.round))
+    steps = rounds.history(arguments.round)
+    yield from table(
+        HISTORY, [(str(each.sequence), _at(each.at), str(each.state), each.by, each.reason) for each in steps]
+    )
+
+
+def _decide(arguments: argparse.Namespace) -> Iterable[str]:
+    rounds = _rounds(arguments)
+    share = getattr(arguments, "share", None)
+    given: dict[str, Any] = {"by": user(), "reason": arguments.reason} | (
+        {"share": share} if share is not None else {}
+    )
+    after = getattr(rounds, arguments.decision)(arguments.round, **given)
+    yield f"{after.round_id} is {after.state}"
+
+
+def _rollback(arguments: argparse.Namespace) -> Iterable[str]:
+    move = _rounds(arguments).rollback(by=user(), reason=arguments.reason)
+    yield f"{move.name}@{move.alias} is version {move.after} again; it was version {move.before}"
+
+
+def _at(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M")
