@@ -45,7 +45,8 @@ def _run_of(model: str, runs: Callable[[], Path]) -> RunDirectory | None:
 
     path = runs() / model if _RUN_ID.match(model) else Path(model).expanduser().absolute().parent
     run = RunDirectory(path)
-    return run if _RUN_ID.match(path.name) and run.exists() else None
+    # A model that was mixed from others has no rows of its own, and so no plan, but parents.
+    return run if _RUN_ID.match(path.name) and (run.exists() or run.artifact_path.is_dir()) else None
 
 
 def _before(run: RunDirectory) -> Iterator[RunDirectory]:
