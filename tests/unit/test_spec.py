@@ -158,6 +158,8 @@ DEFAULTS = {
         "gradient_checkpointing": "auto",
         "compile": "auto",
         "warm_start": None,
+        "stay_near": None,
+        "keep_fisher": False,
         "seed": 0,
         "name": "",
         "budget": {"max_usd": None, "max_seconds": None, "usd_per_million_tokens": None},

@@ -192,6 +192,14 @@ class Round(Record):
         coalesced_into: The round that has its data, too.
         created_at: Unix seconds.
         updated_at: Unix seconds, of the last transition.
+
+    Examples:
+        >>> asked = Round(
+        ...     round_id="round-1", pipeline="bot", key="k", request="r", target="local:base", position=1,
+        ...     created_at=0.0, updated_at=0.0,
+        ... )  # fmt: skip
+        >>> asked.promoted, str(asked)
+        (False, 'round-1 of bot@champion: requested')
     """
 
     schema_version: Literal[1] = 1

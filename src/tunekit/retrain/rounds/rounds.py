@@ -51,6 +51,12 @@ class Rounds:
 
     Raises:
         RefError: The name or the alias is none.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> Rounds("support-bot", settings=Settings(home=Path(tempfile.mkdtemp()))).list()
+        []
     """
 
     def __init__(
