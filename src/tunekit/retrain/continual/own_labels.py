@@ -52,8 +52,8 @@ def among_own(evaluation: Evaluation, scorer: str, labels: Sequence[str]) -> Eva
     known = _choices(evaluation, scorer, labels)
     if known is None:
         raise EvaluationError(
-            f"{brief(scorer)} keeps no log-probabilities of {listed(labels)}, so nobody can say how the model would"
-            " have answered among these labels alone",
+            f"{brief(scorer)} keeps no log-probabilities of {listed(labels) or 'them'}, so nobody can say how the model"
+            " would have answered among these labels alone",
             hint="add a scorer that weighs choices: Accuracy(choices=...) with the labels of all tasks",
         )
     source, choices = known

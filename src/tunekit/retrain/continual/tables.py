@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tunekit.data.wording import brief
+from tunekit.data.wording import brief, listed
 from tunekit.evaluation.report.numbers import interval, p_value
 from tunekit.tuning.tables import aligned
 
@@ -52,15 +52,15 @@ def _earlier(report: Forgetting) -> list[str]:
     if not report.full.backward:
         return ["no task was learned before the last stage"]
     own = report.own.backward if report.own else {}
-    rows = [("earlier task", "since learned", "adjusted p", "since its best", "", "among own labels", "")]
+    rows = [("earlier task", "since learned", "adjusted p", "", "since its best", "among own labels", "")]
     for task, effect in report.full.backward.items():
         rows.append(
             (
                 brief(task, quote=False),
                 interval(effect.delta, signed=True),
                 p_value(effect.p_adjusted),
-                interval(_lost(report.full, task), signed=True),
                 _SHOWN[effect.outcome],
+                interval(_lost(report.full, task), signed=True),
                 interval(own[task].delta, signed=True) if task in own else "not known",
                 _SHOWN[own[task].outcome] if task in own else "",
             )
@@ -97,17 +97,19 @@ def _means(report: Forgetting) -> Iterator[str]:
     yield ""
     if report.full.refusal:
         yield f"no means over tasks: {report.full.refusal}"
-    rows: list[tuple[str, ...]] = [("mean over tasks", "all labels", "own labels" if report.own else "")]
+    matrices = [("all labels", report.full), *([("own labels", report.own)] if report.own else [])]
+    rows: list[tuple[str, ...]] = [("mean over tasks", *(name for name, _ in matrices))]
     for name, words, signed in (
         ("average", "at the end", False),
         ("backward_transfer", "backward transfer", True),
         ("forgetting", "forgetting", True),
         ("forward_transfer", "forward transfer", True),
     ):
-        values = [getattr(matrix, name, None) for matrix in (report.full, report.own)]
+        values = [getattr(matrix, name) for _, matrix in matrices]
         if any(values):
             rows.append((words, *(interval(value, signed=signed) if value else "-" for value in values)))
     if len(rows) > 1:
         yield from aligned(rows)
-    for task, why in report.not_own.items():
-        yield f"{brief(task)}: {why}"
+    for why in dict.fromkeys(report.not_own.values()):
+        tasks = [task for task, other in report.not_own.items() if other == why]
+        yield f"own labels of {listed(tasks)}: {why}"

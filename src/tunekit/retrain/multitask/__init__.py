@@ -14,6 +14,19 @@ from __future__ import annotations
 from tunekit.data.splitting.task_keys import ask
 from tunekit.retrain.multitask.averaging import MacroAverage, macro_average
 from tunekit.retrain.multitask.effects import TaskEffect
+from tunekit.retrain.multitask.leaving_out import LeftOut, leave_one_task_out, leave_one_task_out_async
+from tunekit.retrain.multitask.repeats import repeat_warnings
 from tunekit.retrain.multitask.transfer import Transfer, negative_transfer
 
-__all__ = ["MacroAverage", "TaskEffect", "Transfer", "ask", "macro_average", "negative_transfer"]
+__all__ = [
+    "LeftOut",
+    "MacroAverage",
+    "TaskEffect",
+    "Transfer",
+    "ask",
+    "leave_one_task_out",
+    "leave_one_task_out_async",
+    "macro_average",
+    "negative_transfer",
+    "repeat_warnings",
+]

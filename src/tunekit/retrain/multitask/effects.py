@@ -72,17 +72,25 @@ def effects_of(
     Raises:
         EvaluationError: No item of a task could be scored for both.
     """
-    found = {
-        task: _effect(task, scorers[task], before, after, level) for task, (before, after) in sides.items()
-    }
-    adjusted = holm([effect.p_value for effect in found.values()])
-    return {
-        task: effect.model_copy(update={"p_adjusted": p_value})
-        for (task, effect), p_value in zip(found.items(), adjusted, strict=True)
-    }
+    found = [effect_of(task, scorers[task], before, after, level) for task, (before, after) in sides.items()]
+    return dict(zip(sides, corrected(found), strict=True))
 
 
-def _effect(task: str, scorer: str, before: Evaluation, after: Evaluation, level: float) -> TaskEffect:
+def corrected(effects: Sequence[TaskEffect]) -> list[TaskEffect]:
+    """The same with Holm's correction over all of them."""
+    adjusted = holm([effect.p_value for effect in effects])
+    return [
+        effect.model_copy(update={"p_adjusted": p_value})
+        for effect, p_value in zip(effects, adjusted, strict=True)
+    ]
+
+
+def effect_of(task: str, scorer: str, before: Evaluation, after: Evaluation, level: float) -> TaskEffect:
+    """The effect on one task, not corrected yet.
+
+    Raises:
+        EvaluationError: No item could be scored for both.
+    """
     pairs = pair(scorer, before, after)
     found = find(pairs, level)
     corpus = pairs.corpus.name if pairs.corpus else ""
