@@ -6,8 +6,9 @@ what they would have learned beside it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -90,9 +91,13 @@ class LeftOut(Record):
         return "\n".join(aligned(rows))
 
 
+Train: TypeAlias = "Callable[[Dataset], ArmLike | Awaitable[ArmLike]]"
+"""Trains on rows and gives the model; for async code it may be async."""
+
+
 def leave_one_task_out(
     mix: Dataset,
-    train: Callable[[Dataset], ArmLike],
+    train: Train,
     evaluators: Mapping[str, Evaluator],
     *,
     scorer: Scorers = None,
@@ -136,13 +141,19 @@ def leave_one_task_out(
     found: dict[str, dict[str, Evaluation]] = {}
     for left_out, data in parts.items():
         model = train(data)
+        if inspect.isawaitable(model):
+            if inspect.iscoroutine(model):
+                model.close()
+            raise SpecError(
+                "train is async", hint="use leave_one_task_out_async, or train in a plain function"
+            )
         found[left_out] = {task: each.run(model, backend=backend) for task, each in evaluators.items()}
     return _report(found, scorer, level)
 
 
 async def leave_one_task_out_async(
     mix: Dataset,
-    train: Callable[[Dataset], Awaitable[ArmLike]],
+    train: Train,
     evaluators: Mapping[str, Evaluator],
     *,
     scorer: Scorers = None,
@@ -150,11 +161,13 @@ async def leave_one_task_out_async(
     level: float = 0.95,
     backend: Backend | None = None,
 ) -> LeftOut:
-    """`leave_one_task_out` for async code: `train` is awaited."""
+    """`leave_one_task_out` for async code: `train` may be async."""
     parts = _parts(mix, train, evaluators, task_key, level)
     found: dict[str, dict[str, Evaluation]] = {}
     for left_out, data in parts.items():
-        model = await train(data)
+        model = train(data)
+        if inspect.isawaitable(model):
+            model = await model
         found[left_out] = {
             task: await each.run_async(model, backend=backend) for task, each in evaluators.items()
         }
