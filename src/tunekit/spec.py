@@ -85,7 +85,7 @@ class L2ToStart(Spec):
     """
 
     type: Literal["l2-to-start"] = "l2-to-start"
-    strength: NonNegativeFloat = 0.01
+    strength: NonNegativeFloat = 0.1
 
 
 class EWC(Spec):
@@ -105,7 +105,7 @@ class EWC(Spec):
     """
 
     type: Literal["ewc"] = "ewc"
-    strength: NonNegativeFloat = 0.01
+    strength: NonNegativeFloat = 0.1
 
 
 StayNear: TypeAlias = Annotated[L2ToStart | EWC, Field(discriminator="type")]

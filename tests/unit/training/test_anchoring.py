@@ -19,7 +19,7 @@ from tests.unit.training.tiny_classifiers import labelled
 from tunekit.backends.local.warm_start import beginning_of
 from tunekit.data.dataset import Dataset
 from tunekit.errors import JobFailedError, ModelError, SpecError
-from tunekit.examples import Example
+from tunekit.examples import CompletionExample, Example
 from tunekit.spec import DPO, EWC, KTO, SFT, Classify, FullWeights, L2ToStart, LoRA, Probe, TuneSpec
 from tunekit.training.anchoring import fisher
 from tunekit.training.anchoring.asked import copies
@@ -49,6 +49,7 @@ def go_on(tmp_path: Path, llama: Path) -> GoOn:
         *,
         name: str = "second",
         target: Path = llama,
+        validation: Sequence[Example] = (),
         **fields: Any,
     ) -> RunDirectory:
         defaults = {"method": SFT(), "epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
@@ -65,9 +66,11 @@ def go_on(tmp_path: Path, llama: Path) -> GoOn:
             spec=begins.spec,
             python=sys.executable,
             threads=1,
+            validation=bool(validation),
             created_at=0.0,
         )
-        return RunDirectory.create(tmp_path / "runs", plan, Dataset(examples or rows()), None)
+        held_out = Dataset(validation) if validation else None
+        return RunDirectory.create(tmp_path / "runs", plan, Dataset(examples or rows()), held_out)
 
     return make
 
@@ -173,6 +176,27 @@ class TestThePull:
         assert all("pull" not in event.metrics for event in events(plain, "step"))
         assert pulls(weak)[0] == 0.0 and all(pull > 0.0 for pull in pulls(weak)[1:])
         assert len(pulls(strong)) == 10
+
+    def test_what_was_learned_before_is_forgotten_less(self, make_run: MakeRun, go_on: GoOn) -> None:
+        """At the price of learning less of what is new: that is what the strength decides."""
+        first = make_run(name="first", epochs=8, method=FULL, keep_fisher=True)
+        train(first)
+        other = [each.replace(completion="no") for each in rows() if isinstance(each, CompletionExample)]
+        found = []
+        for near in (None, L2ToStart(strength=10.0), EWC(strength=10.0)):
+            run = go_on(
+                first.artifact_path,
+                other,
+                name=f"run {near}",
+                **going_on(first),
+                stay_near=near,
+                validation=rows(),
+            )
+            train(run)
+            found.append((events(run, "evaluated")[-1].metrics["loss"], losses(run)[-1]))
+        (old, new), *held = found
+        for old_held, new_held in held:
+            assert old_held < 0.9 * old and new_held > new
 
     @pytest.mark.parametrize("near", [L2ToStart(strength=0.0), EWC(strength=0.0)], ids=["l2", "ewc"])
     def test_no_strength_is_no_pull_bit_for_bit(

@@ -107,7 +107,7 @@ class TestMixing:
         start, end = (
             blend(f"local:{OLD}", f"local:{TUNED}", alpha, settings=settings) for alpha in (0.0, 1.0)
         )
-        assert isinstance(start, ModelRef) and start.backend == "local"
+        assert (start.backend, end.backend) == ("local", "local")
         said = evaluator("y", settings)
         scores = [
             said.run(model, backend=backend)["exact_match"].value.estimate
@@ -247,7 +247,7 @@ class TestSweep:
     @pytest.mark.parametrize("which", ["evaluator", "guard"])
     def test_never_on_the_test(self, settings: Settings, which: str) -> None:
         before = runs(settings)
-        sides = {"evaluator": evaluator("y", settings), "guard": evaluator("n", settings)}
+        sides: dict[str, Any] = {"evaluator": evaluator("y", settings), "guard": evaluator("n", settings)}
         sides[which] = evaluator("y", settings, sealed=True)
         with pytest.raises(SpecError, match=f"{which} is a sealed test"):
             sweep(f"local:{OLD}", f"local:{TUNED}", settings=settings, **sides)
