@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tunekit.data.wording import brief, counted
 
-_MOST_LINES = 40
+_MOST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
