@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +19,14 @@ from tests.unit.training.conftest import MakeRun, events, losses, rows, train
 from tests.unit.training.judged import preferences
 from tests.unit.training.tiny_classifiers import labelled
 from tunekit.backends.local.warm_start import beginning_of
+from tunekit.backends.openai.backend import OpenAIBackend
 from tunekit.data.dataset import Dataset
-from tunekit.errors import JobFailedError, ModelError, SpecError
+from tunekit.errors import JobFailedError, ModelError, PreflightError, SpecError
 from tunekit.examples import CompletionExample, Example
+from tunekit.jobs import FineTuneJob
 from tunekit.spec import DPO, EWC, KTO, SFT, Classify, FullWeights, L2ToStart, LoRA, Probe, TuneSpec
+from tunekit.store import MemoryStore
+from tunekit.testing import ScriptedBackend
 from tunekit.training.anchoring import fisher
 from tunekit.training.anchoring.asked import copies
 from tunekit.training.models.adapters import trainable_parameters
@@ -37,6 +43,28 @@ from tunekit.training.texts.rows import Answers
 
 LORA, FULL = SFT(adapter=LoRA(rank=4)), SFT(adapter=FullWeights())
 GoOn = Callable[..., RunDirectory]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.unit.training.conftest import events, last_step
+from tunekit.training.plan.device import configure
+from tunekit.training.run.events_log import EventLog
+from tunekit.training.run.rundir import RunDirectory
+from tunekit.training.trainer import run_training
+
+run, asked = RunDirectory(Path(sys.argv[1])), 0
+
+def stop():
+    global asked
+    measuring = any("measuring" in event.message for event in events(run, "notice"))
+    asked += measuring
+    if asked > 7 or (sys.argv[2] == "after a checkpoint" and last_step(run) == 5):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+configure(threads=1)
+with EventLog(run) as log:
+    run_training(run, log, stop)
+"""
 
 
 @pytest.fixture
@@ -221,6 +249,20 @@ class TestThePull:
         assert same_bytes(parts, whole)
         assert pulls(parts) == pulls(whole)
 
+    @pytest.mark.parametrize("moment", ["after a checkpoint", "while it measures what matters"])
+    def test_killed_is_uninterrupted_bit_for_bit(self, make_run: MakeRun, go_on: GoOn, moment: str) -> None:
+        earlier = make_run(name="earlier", epochs=1, keep_fisher=True)
+        train(earlier)
+        fields = {"stay_near": EWC(strength=5.0), "keep_fisher": True, "checkpoint_every_steps": 3}
+        whole, killed = (go_on(earlier.artifact_path, name=name, **fields) for name in ("whole", "killed"))
+        train(whole)
+        done = subprocess.run([sys.executable, "-c", KILLED, str(killed.path), moment], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert len(events(killed, "step")) == (5 if moment == "after a checkpoint" else 10)
+        train(killed)
+        assert same_bytes(killed, whole)
+        assert pulls(killed) == pulls(whole)
+
     def test_cut_into_single_rows_it_is_the_same(self, first: RunDirectory, go_on: GoOn) -> None:
         fields = {**going_on(first), "stay_near": EWC(strength=5.0)}
         whole = go_on(first.artifact_path, name="whole", micro_batch_size=4, **fields)
@@ -367,6 +409,29 @@ class TestRefusals:
             fisher.relative({"w": weight * 0.0}, {"w": weight})
         with pytest.raises(ModelError, match="'w'"):
             fisher.relative({"w": torch.ones(2)}, {"w": weight})
+
+
+class TestBackends:
+    @pytest.mark.parametrize(
+        "fields", [{"stay_near": L2ToStart()}, {"stay_near": EWC()}, {"keep_fisher": True}]
+    )
+    def test_a_host_that_knows_nothing_of_it_refuses_before_anything_is_sent(
+        self, fields: dict[str, Any]
+    ) -> None:
+        assert not {"stay_near", "keep_fisher"} & OpenAIBackend.capabilities.spec_fields
+        backend = ScriptedBackend()
+        with pytest.raises(PreflightError, match=f"{next(iter(fields))} is not supported"):
+            FineTuneJob.submit(
+                Dataset(rows()), "scripted:base", TuneSpec(**fields), backend=backend, store=MemoryStore()
+            )
+        assert backend.counters.jobs == 0
+
+    def test_the_local_backend_refuses_what_it_cannot_hold_before_a_run_is_made(
+        self, llama: Path, home: Path
+    ) -> None:
+        with pytest.raises(SpecError, match="begins from a base"):
+            FineTuneJob.submit(Dataset(rows()), f"local:{llama}", TuneSpec(stay_near=EWC()))
+        assert not (home / "runs").exists() or list((home / "runs").iterdir()) == []
 
 
 class TestSpecs:

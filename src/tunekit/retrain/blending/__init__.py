@@ -13,6 +13,7 @@ from __future__ import annotations
 from tunekit.retrain.blending.mixing import (
     blend,
     blend_async,
+    discard,
     merge_siblings,
     merge_siblings_async,
     mixture_of,
@@ -28,6 +29,7 @@ __all__ = [
     "SweepPoint",
     "blend",
     "blend_async",
+    "discard",
     "merge_siblings",
     "merge_siblings_async",
     "mixture_of",

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tunekit import _portal
+from tunekit import _files, _portal
 from tunekit._settings import Settings
 from tunekit.backends.local import models, packages
 from tunekit.backends.local.worker import InferenceWorker
@@ -215,6 +215,36 @@ def mixture_of(model: str, *, settings: Settings | None = None) -> Mixture:
           hint: mix models of the backend 'local'
     """
     return read_mixture(Path(models.resolve(local_id(model), (settings or Settings()).runs)))
+
+
+def discard(model: str, *, settings: Settings | None = None) -> None:
+    """Remove a mixed model. What it was mixed from stays, and the same call makes it again.
+
+    Args:
+        model: What `blend` or `merge_siblings` returned.
+        settings: Where runs are kept; None reads the environment.
+
+    Raises:
+        NotFoundError: There is no such model.
+        ModelError: It was not mixed, or a file has changed since.
+        SpecError: It is given by its path, so it may lie anywhere.
+        StorageError: The disk said no.
+
+    Examples:
+        >>> discard("local:/srv/models/soup")
+        Traceback (most recent call last):
+        ...
+        tunekit.errors.SpecError: 'local:/srv/models/soup' is no name of a mixed model
+          hint: give what blend() or merge_siblings() returned, such as 'local:run-9f2c...'
+    """
+    runs, name = (settings or Settings()).runs, local_id(model)
+    if not models.RUN_ID.match(name):
+        raise SpecError(
+            f"{str(model)!r} is no name of a mixed model",
+            hint="give what blend() or merge_siblings() returned, such as 'local:run-9f2c...'",
+        )
+    read_mixture(Path(models.resolve(name, runs)))
+    _files.remove_directory(runs / name)
 
 
 def checked_alpha(alpha: float) -> float:

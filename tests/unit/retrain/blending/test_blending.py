@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from tunekit.retrain.blending import (
     SweepPoint,
     blend,
     blend_async,
+    discard,
     merge_siblings,
     merge_siblings_async,
     mixture_of,
@@ -36,7 +36,6 @@ from tunekit.retrain.blending.sweeping import chosen_of
 from tunekit.spec import SFT, FullWeights, LoRA, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_llama
 from tunekit.training.run.rundir import RunDirectory, RunPlan
-from tunekit.training.saving.mixture import read_mixture
 
 OLD, TUNED, SIBLING = ("run-" + letter * 20 for letter in "abc")
 PROMPTS = [f"ask {n}" for n in range(12)]
@@ -146,6 +145,20 @@ class TestMixing:
         assert found is not None
         assert {example.completion for example in found} == {"y", "n"}  # type: ignore[union-attr]
 
+    def test_what_is_discarded_is_made_again(self, settings: Settings) -> None:
+        made = blend(f"local:{OLD}", f"local:{SIBLING}", 0.5, settings=settings)
+        discard(made, settings=settings)
+        with pytest.raises(NotFoundError):
+            mixture_of(made, settings=settings)
+        assert blend(f"local:{OLD}", f"local:{SIBLING}", 0.5, settings=settings) == made
+
+    def test_a_run_is_not_discarded_as_a_mixture(self, settings: Settings) -> None:
+        with pytest.raises(ModelError, match="was not mixed"):
+            discard(f"local:{TUNED}", settings=settings)
+        with pytest.raises(SpecError, match="no name"):
+            discard(f"local:{settings.runs / TUNED}", settings=settings)
+        assert (settings.runs / TUNED / "artifact").is_dir()
+
     def test_the_host_never_imports_torch(self, settings: Settings) -> None:
         script = (
             "import sys\n"
@@ -207,24 +220,28 @@ class TestMixing:
 
 
 class TestSweep:
-    def test_it_goes_as_far_as_dev_says(self, settings: Settings, backend: LocalBackend) -> None:
+    def test_it_goes_as_far_as_dev_says(
+        self, settings: Settings, backend: LocalBackend, half: ModelRef
+    ) -> None:
         before = runs(settings)
         found = sweep(
             f"local:{OLD}",
             f"local:{TUNED}",
             evaluator=evaluator("y", settings),
-            alphas=(0.125, 0.625, 1.0),
+            alphas=(0.125, 0.5, 1.0),
             backend=backend,
             settings=settings,
         )
-        assert [point.alpha for point in found.points] == [0.0, 0.125, 0.625, 1.0]
+        assert [point.alpha for point in found.points] == [0.0, 0.125, 0.5, 1.0]
         scores = [point.score.estimate for point in found.points]
         assert found.chosen.score.estimate == max(scores) > min(scores)
         gains = [point.gain.estimate for point in found.points if point.gain]
         assert gains == pytest.approx([score - scores[0] for score in scores[1:]])
         assert found.points[0].model == f"local:{OLD}" and found.points[-1].model == f"local:{TUNED}"
+        assert [point.exists for point in found.points] == [True, found.chosen_alpha == 0.125, True, True]
         kept = {point.model.id for point in found.points if point.exists}
-        assert runs(settings) - before == kept - {OLD, TUNED}
+        assert half.id in kept, "what was there before the sweep is not its to remove"
+        assert runs(settings) - before == kept - before
         assert len(str(found).splitlines()) >= 6 and "chosen" in str(found)
         assert any("too high" in warning or "reads" in warning for warning in found.warnings)
         assert Sweep.from_json(found.to_json()) == found
@@ -308,42 +325,46 @@ def test_the_choice(gains: tuple[float, ...], held: tuple[bool, ...], chosen: fl
     assert chosen_of([point(0.0, None), *points]).alpha == chosen
 
 
-def kill_at(moments: Sequence[int], settings: Settings, target: Path) -> int:
-    """Mix as the child does, killed at its n-th touch of the disk; how often it died."""
-    script = (
-        "import json, os, signal, sys\n"
-        "from tunekit.training.saving.blend import blend\n"
-        "at = int(sys.argv[1])\n"
-        "def hook(event, told):\n"
-        "    global at\n"
-        "    if event in ('open', 'os.rename', 'os.mkdir') and sys.argv[2] in str(told):\n"
-        "        at -= 1\n"
-        "        if at < 0: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "sys.addaudithook(hook)\n"
-        "blend(json.loads(sys.argv[3]), json.loads(sys.argv[4]), 0.7, sys.argv[2])\n"
-    )
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from tunekit.training.saving.blend import blend
+from tunekit.training.saving.mixture import read_mixture
+
+target, base, tuned = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+
+def mixed_until(at):
+    def hook(event, told):
+        nonlocal at
+        if event in ("open", "os.rename", "os.mkdir") and target in str(told):
+            at -= 1
+            if at < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+    blend(base, tuned, 0.7, target)
+
+died = 0
+while True:
+    child = os.fork()
+    if not child:
+        mixed_until(died)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    whole = [read_mixture(path / "artifact") for path in Path(target).glob("run-*")]
+    if os.WIFEXITED(status):
+        break
+    died += 1
+assert os.WEXITSTATUS(status) == 0 and len(whole) == 1
+print(died)
+"""
+
+
+def test_a_child_killed_at_every_touch_of_the_disk_leaves_nothing_or_all(settings: Settings) -> None:
+    """One after the other, until a child lives to the end of it."""
     parts = [
         json.dumps({"model": f"local:{name}", "source": str(settings.runs / name / "artifact")})
         for name in (OLD, TUNED)
     ]
-    died = 0
-    for at in moments:
-        command = [sys.executable, "-c", script, str(at), str(target), *parts]
-        died += subprocess.run(command, check=False).returncode == -signal.SIGKILL
-        for path in target.glob("run-*"):
-            read_mixture(path / "artifact")
-    return died
-
-
-def test_a_killed_child_leaves_nothing_or_all(settings: Settings) -> None:
-    target = settings.home / "killed"
-    assert kill_at([6, 1000], settings, target) == 1
-    assert len(list(target.glob("run-*"))) == 1
-
-
-@pytest.mark.soak
-def test_a_child_killed_at_every_touch_of_the_disk_leaves_nothing_or_all(settings: Settings) -> None:
-    target = settings.home / "soaked"
-    died = kill_at(range(60), settings, target)
-    assert 10 < died < 60
-    assert len(list(target.glob("run-*"))) == 1
+    command = [sys.executable, "-c", KILLED, str(settings.home / "killed"), *parts]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert int(done.stdout) > 15
