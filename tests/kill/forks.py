@@ -154,9 +154,9 @@ def _watch(operations: Operations, until_its_end: ExitStack) -> None:
         with operations.inside("save"):
             return save(*arguments, **options)
 
-    def published(*arguments: Any) -> Any:
+    def published(*arguments: Any, **named: Any) -> Any:
         with operations.inside("publish"):
-            return publish(*arguments)
+            return publish(*arguments, **named)
 
     def turned(*arguments: Any) -> Any:
         result = in_turn(*arguments)
