@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.unit.training.anchored import KILLED, distance, files, gradients, pulls, same_bytes
 from tests.unit.training.conftest import MakeRun, events, losses, rows, train
 from tests.unit.training.judged import preferences
 from tests.unit.training.tiny_classifiers import labelled
 from tunekit.backends.local.warm_start import beginning_of
-from tunekit.backends.openai.backend import OpenAIBackend
 from tunekit.data.dataset import Dataset
-from tunekit.errors import JobFailedError, ModelError, PreflightError, SpecError
+from tunekit.errors import JobFailedError, ModelError, SpecError
 from tunekit.examples import CompletionExample, Example
-from tunekit.jobs import FineTuneJob
 from tunekit.spec import DPO, EWC, KTO, SFT, Classify, FullWeights, L2ToStart, LoRA, Probe, TuneSpec
-from tunekit.store import MemoryStore
-from tunekit.testing import ScriptedBackend
 from tunekit.training.anchoring import fisher
 from tunekit.training.anchoring.asked import copies
 from tunekit.training.models.adapters import trainable_parameters
@@ -43,28 +39,6 @@ from tunekit.training.texts.rows import Answers
 
 LORA, FULL = SFT(adapter=LoRA(rank=4)), SFT(adapter=FullWeights())
 GoOn = Callable[..., RunDirectory]
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from tests.unit.training.conftest import events, last_step
-from tunekit.training.plan.device import configure
-from tunekit.training.run.events_log import EventLog
-from tunekit.training.run.rundir import RunDirectory
-from tunekit.training.trainer import run_training
-
-run, asked = RunDirectory(Path(sys.argv[1])), 0
-
-def stop():
-    global asked
-    measuring = any("measuring" in event.message for event in events(run, "notice"))
-    asked += measuring
-    if asked > 7 or (sys.argv[2] == "after a checkpoint" and last_step(run) == 5):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-configure(threads=1)
-with EventLog(run) as log:
-    run_training(run, log, stop)
-"""
 
 
 @pytest.fixture
@@ -129,36 +103,6 @@ def nothing_around() -> Any:
     from contextlib import nullcontext
 
     return nullcontext()
-
-
-def pulls(run: RunDirectory) -> list[float]:
-    return [event.metrics["pull"] for event in events(run, "step")]
-
-
-def distance(run: RunDirectory, other: RunDirectory) -> float:
-    """Between the weights of two artifacts."""
-    name = next(path.name for path in run.artifact_path.glob("*model.safetensors"))
-    mine, theirs = (load_file(each.artifact_path / name) for each in (run, other))
-    return math.sqrt(sum(float((mine[key] - theirs[key]).square().sum()) for key in mine))
-
-
-def gradients(parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    found = {name: value.grad for name, value in parameters.items()}
-    return {name: gradient.clone() for name, gradient in found.items() if gradient is not None}
-
-
-def files(run: RunDirectory) -> dict[str, bytes]:
-    """Every file right in the artifact but those that name the run or its recipe."""
-    return {
-        item.name: item.read_bytes()
-        for item in run.artifact_path.iterdir()
-        if item.is_file() and item.name not in ("tunekit.json", "README.md")
-    }
-
-
-def same_bytes(run: RunDirectory, other: RunDirectory) -> bool:
-    mine, theirs = ((each.artifact_path / FISHER_NAME).read_bytes() for each in (run, other))
-    return files(run) == files(other) and mine == theirs
 
 
 class TestThePull:
@@ -411,52 +355,12 @@ class TestRefusals:
             fisher.relative({"w": torch.ones(2)}, {"w": weight})
 
 
-class TestBackends:
-    @pytest.mark.parametrize(
-        "fields", [{"stay_near": L2ToStart()}, {"stay_near": EWC()}, {"keep_fisher": True}]
-    )
-    def test_a_host_that_knows_nothing_of_it_refuses_before_anything_is_sent(
-        self, fields: dict[str, Any]
-    ) -> None:
-        assert not {"stay_near", "keep_fisher"} & OpenAIBackend.capabilities.spec_fields
-        backend = ScriptedBackend()
-        with pytest.raises(PreflightError, match=f"{next(iter(fields))} is not supported"):
-            FineTuneJob.submit(
-                Dataset(rows()), "scripted:base", TuneSpec(**fields), backend=backend, store=MemoryStore()
-            )
-        assert backend.counters.jobs == 0
-
-    def test_the_local_backend_refuses_what_it_cannot_hold_before_a_run_is_made(
-        self, llama: Path, home: Path
-    ) -> None:
-        with pytest.raises(SpecError, match="begins from a base"):
-            FineTuneJob.submit(Dataset(rows()), f"local:{llama}", TuneSpec(stay_near=EWC()))
-        assert not (home / "runs").exists() or list((home / "runs").iterdir()) == []
-
-
-class TestSpecs:
-    def test_specs_from_before_have_the_fingerprint_they_had(self) -> None:
-        assert TuneSpec().fingerprint() == TuneSpec(stay_near=None, keep_fisher=False).fingerprint()
-        changed = [{"stay_near": L2ToStart()}, {"stay_near": EWC()}, {"keep_fisher": True}, {}]
-        assert len({TuneSpec(**fields).fingerprint() for fields in changed}) == 4  # type: ignore[arg-type]
-
-    def test_they_are_read_back(self) -> None:
-        spec = TuneSpec(stay_near=EWC(strength=3.0), keep_fisher=True)
-        assert TuneSpec.from_json(spec.model_dump_json()) == spec
-
-    @pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
-    def test_a_strength_that_is_none_is_named(self, strength: float) -> None:
-        with pytest.raises(SpecError, match="strength"):
-            TuneSpec(stay_near=L2ToStart(strength=strength))
-
-    def test_the_copies_are_counted(self, make_run: MakeRun) -> None:
-        assert [copies(TuneSpec(**fields)) for fields in ({}, {"stay_near": L2ToStart()})] == [0, 1]
-        assert copies(TuneSpec(stay_near=EWC(), keep_fisher=True)) == 3
-        assert copies(TuneSpec(stay_near=EWC(strength=0.0))) == 0
-        training = prepared(make_run())
-        device = choose_device(0)
-        plain, held = (
-            memory.estimate(training.model, device, pass_tokens=8, copies=count) for count in (0, 2)
-        )
-        trained = sum(value.numel() for value in training.parameters.values())
-        assert held.states - plain.states == 2 * 4 * trained
+def test_the_copies_are_counted(make_run: MakeRun) -> None:
+    assert [copies(TuneSpec(**fields)) for fields in ({}, {"stay_near": L2ToStart()})] == [0, 1]
+    assert copies(TuneSpec(stay_near=EWC(), keep_fisher=True)) == 3
+    assert copies(TuneSpec(stay_near=EWC(strength=0.0))) == 0
+    training = prepared(make_run())
+    device = choose_device(0)
+    plain, held = (memory.estimate(training.model, device, pass_tokens=8, copies=count) for count in (0, 2))
+    trained = sum(value.numel() for value in training.parameters.values())
+    assert held.states - plain.states == 2 * 4 * trained

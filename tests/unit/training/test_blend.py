@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from tests.unit.training.conftest import Base, MakeRun, rows, train
@@ -24,7 +22,7 @@ from tunekit.spec import SFT, Adapter, Classify, FullWeights, LoRA, Probe, TuneS
 from tunekit.testing.tiny_models import make_tiny_llama
 from tunekit.training.models import load
 from tunekit.training.run.rundir import RunDirectory, RunPlan
-from tunekit.training.saving import blend_adapters, blend_weights, merge, parity
+from tunekit.training.saving import blend_weights, merge, parity
 from tunekit.training.saving.artifacts import read_card
 from tunekit.training.saving.blend import blend as mix_two
 from tunekit.training.saving.blend import merge as mix_many
@@ -38,7 +36,6 @@ ADAPTERS: dict[str, Adapter] = {
     "full": FullWeights(),
 }
 Trained = Callable[..., RunDirectory]
-Q = "base_model.model.layer.q"
 
 
 @pytest.fixture
@@ -185,35 +182,6 @@ def test_a_base_in_bf16_is_widened(trained: Trained, llama: Path, tmp_path: Path
     for value in load_file(path / "model.safetensors").values():
         assert value.dtype == torch.float32
     assert torch.equal(logits(path), logits(base))
-
-
-@given(st.data(), st.integers(1, 3), st.integers(0, 2**31))
-def test_any_adapters_add_up(data: st.DataObject, count: int, seed: int) -> None:
-    """The change of the mixture is the sum of the changes, whatever ranks, scales and shares."""
-    torch.manual_seed(seed)
-    shares = [data.draw(st.sampled_from([0.0, 0.25, 0.5, 1.0, 0.3])) for _ in range(count)]
-    parts, expected = [], torch.zeros(5, 7)
-    for share in shares:
-        rank, alpha = data.draw(st.integers(1, 6)), data.draw(st.floats(0.5, 64))
-        rslora = data.draw(st.booleans())
-        inner, outer = torch.randn(rank, 7), torch.randn(5, rank)
-        config = {"r": rank, "lora_alpha": alpha, "use_rslora": rslora, "target_modules": ["q"]}
-        adapter = blend_adapters.Adapter(
-            tensors={f"{Q}.lora_A.weight": inner, f"{Q}.lora_B.weight": outer}, config=config
-        )
-        parts.append((adapter, share))
-        expected += share * alpha / (rank**0.5 if rslora else rank) * (outer @ inner)
-    found = blend_adapters.mixed(parts)
-    change = found.scale * (found.tensors[f"{Q}.lora_B.weight"] @ found.tensors[f"{Q}.lora_A.weight"])
-    torch.testing.assert_close(change, expected, rtol=1e-4, atol=1e-3)
-
-
-@given(st.lists(st.tuples(st.floats(-1e3, 1e3, width=32), st.floats(-1e3, 1e3, width=32)), min_size=1))
-def test_who_has_the_whole_is_copied_bit_by_bit(pairs: list[tuple[float, float]]) -> None:
-    one, other = (torch.tensor(column) for column in zip(*pairs, strict=True))
-    for shares, expected in (([1.0, 0.0], one), ([0.0, 1.0], other)):
-        (found,) = blend_weights.mixed("w", [one, other], shares)
-        assert torch.equal(found.view(torch.int32), expected.view(torch.int32))
 
 
 def test_a_base_of_the_hub_is_read_from_its_cache(

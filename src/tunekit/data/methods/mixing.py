@@ -136,6 +136,7 @@ class Mixing(Sequence[Example]):
         """
         from tunekit.data.loading import Found
 
+        arguments.text("task_key", task_key, such_as="task")
         given = (
             arguments.mapping("old", old, such_as="{'refunds': refunds}")
             if isinstance(old, Mapping)

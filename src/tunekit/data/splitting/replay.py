@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
-from tunekit.data.arguments import finite, mapping, one_of, optional_text, text, whole
+from tunekit.data.arguments import finite, mapping, one_of, optional_text, whole
 from tunekit.data.classes import targets
 from tunekit.data.splitting.ranks import input_key, json_key, rank, ranks
 from tunekit.data.splitting.replay_report import ReplayPart, ReplayReport
@@ -56,7 +56,6 @@ def replayed(
     seed: int,
 ) -> tuple[list[Example], ReplayReport]:
     """New rows with old ones among them, and what was taken of each. The promises are in `Dataset.with_replay`."""
-    text("task_key", task_key, such_as="task")
     optional_text("task", task, such_as="refunds")
     whole("floor", floor, least=0)
     wanted = rows_for(len(new), share)
