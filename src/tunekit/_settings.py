@@ -64,6 +64,11 @@ class Settings:
         return self.home / "rounds.sqlite3"
 
     @property
+    def collected(self) -> Path:
+        """Directory with what products were asked and answered, one directory for each name."""
+        return self.home / "collected"
+
+    @property
     def answers(self) -> Path:
         """The SQLite file with answers that evaluations were given; it may be deleted at any time."""
         return self.home / "answers.sqlite3"

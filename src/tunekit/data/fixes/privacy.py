@@ -37,6 +37,24 @@ def personal_data_in(text: str, context: CheckContext) -> Sequence[Sensitive]:
     return apart([*found, *more])
 
 
+def with_placeholders(example: Example, find: Finder) -> tuple[Example, dict[str, str]]:
+    """The row with placeholders for what is found in it, and what stood where each of them is.
+
+    Examples:
+        >>> from tunekit.examples import CompletionExample
+        >>> with_placeholders(CompletionExample(prompt="I am ann@acme.org", completion="Hi"), personal.find)
+        (CompletionExample(prompt='I am [EMAIL_1]', completion='Hi'), {'[EMAIL_1]': 'ann@acme.org'})
+    """
+    hidden: dict[str, str] = {}
+    for _ in range(MAX_ROUNDS):
+        if not any(find(text) for _, text, _ in texts(example)):
+            break
+        names = _Placeholders(find, (text for _, text, _ in texts(example)))
+        example = rewritten(example, names.put)
+        hidden |= names.hidden
+    return example, hidden
+
+
 class _Hiding(Fix):
     """What masking and leaving out have in common: what they look for."""
 
@@ -61,12 +79,7 @@ class _PersonalData(_Hiding):
 class _Mask(_Hiding):
     def apply(self, example: Example) -> Example | None:
         """The row with placeholders."""
-        for _ in range(MAX_ROUNDS):
-            if not any(self.find(text) for _, text, _ in texts(example)):
-                break
-            names = _Placeholders(self.find, (text for _, text, _ in texts(example)))
-            example = rewritten(example, names.put)
-        return example
+        return with_placeholders(example, self.find)[0]
 
 
 class _Drop(_Hiding):
@@ -117,6 +130,7 @@ class _Placeholders:
         self._find = find
         self._of: dict[tuple[str, str], str] = {}
         self._last: Counter[str] = Counter()
+        self.hidden: dict[str, str] = {}
         self._taken = {match[0] for text in seen for match in PLACEHOLDER.finditer(text)}
 
     def put(self, text: str) -> str:
@@ -133,4 +147,5 @@ class _Placeholders:
             name = placeholder(kind, self._last[kind])
             if name not in self._taken:
                 self._of[kind, value] = name
+                self.hidden[name] = value
         return self._of[kind, value]
