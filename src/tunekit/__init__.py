@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from tunekit.refs import JobRef as JobRef
     from tunekit.refs import ModelRef as ModelRef
     from tunekit.refs import Target as Target
+    from tunekit.retrain.collecting.collector import Collector as Collector
     from tunekit.retrain.gate.rules import Gate as Gate
     from tunekit.retrain.gate.rules import Guardrail as Guardrail
     from tunekit.retrain.registry.records import ModelVersion as ModelVersion
@@ -193,6 +194,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit.jobs.job": ("FineTuneJob",),
     "tunekit.jobs.stream": ("EventStream",),
     "tunekit.refs": ("JobRef", "ModelRef", "Target"),
+    "tunekit.retrain.collecting.collector": ("Collector",),
     "tunekit.retrain.gate.rules": ("Gate", "Guardrail"),
     "tunekit.retrain.registry.records": ("ModelVersion",),
     "tunekit.retrain.registry.registry": ("Registry",),
@@ -236,6 +238,7 @@ __all__ = [
     "CheckReport",
     "CheckpointSaved",
     "Classify",
+    "Collector",
     "Comparison",
     "CompletionExample",
     "ConflictError",

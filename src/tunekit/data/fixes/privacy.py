@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.fixes.base import Fix
@@ -37,7 +38,9 @@ def personal_data_in(text: str, context: CheckContext) -> Sequence[Sensitive]:
     return apart([*found, *more])
 
 
-def with_placeholders(example: Example, find: Finder) -> tuple[Example, dict[str, str]]:
+def with_placeholders(
+    example: Example, find: Callable[[str], Sequence[Sensitive]]
+) -> tuple[Example, dict[str, str]]:
     """The row with placeholders for what is found in it, and what stood where each of them is.
 
     Examples:
@@ -46,10 +49,11 @@ def with_placeholders(example: Example, find: Finder) -> tuple[Example, dict[str
         (CompletionExample(prompt='I am [EMAIL_1]', completion='Hi'), {'[EMAIL_1]': 'ann@acme.org'})
     """
     hidden: dict[str, str] = {}
+    looked = cache(find)  # a text is looked at when it is judged, and again when it is written
     for _ in range(MAX_ROUNDS):
-        if not any(find(text) for _, text, _ in texts(example)):
+        if not any(looked(text) for _, text, _ in texts(example)):
             break
-        names = _Placeholders(find, (text for _, text, _ in texts(example)))
+        names = _Placeholders(looked, (text for _, text, _ in texts(example)))
         example = rewritten(example, names.put)
         hidden |= names.hidden
     return example, hidden

@@ -6,14 +6,14 @@ than its turn, so both keep a tag of what stood behind each placeholder: `aligne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.fixes.privacy import personal_data_in, with_placeholders
 from tunekit.data.patterns import secrets
-from tunekit.data.patterns.sensitive import PLACEHOLDER, Finder
+from tunekit.data.patterns.sensitive import PLACEHOLDER, Finder, Sensitive
 from tunekit.data.views import texts
 from tunekit.errors import DataError
 from tunekit.examples import Message, PromptExample
@@ -71,7 +71,7 @@ def masked(
         return Masked(said, values, {})
     context = CheckContext(find_personal_data=find_personal_data)
 
-    def personal_data(text: str) -> Iterable[Any]:
+    def personal_data(text: str) -> Sequence[Sensitive]:
         return personal_data_in(text, context)
 
     hidden: dict[str, str] = {}
