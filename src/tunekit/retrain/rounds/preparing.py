@@ -14,7 +14,7 @@ from tunekit.retrain.rounds.composing import Composed, composed
 from tunekit.retrain.rounds.promoting import in_use
 from tunekit.retrain.rounds.records import Round, RoundState
 from tunekit.retrain.rounds.terms import Terms
-from tunekit.spec import TuneSpec
+from tunekit.spec import Classify, Probe, TuneSpec
 
 if TYPE_CHECKING:
     from tunekit.retrain.rounds.driving import Driver
@@ -108,7 +108,7 @@ def _prepared(terms: Terms, round_: Round) -> Prepared:
         if batch.position <= round_.position
     ]
     made = planned(terms, batches, champion)
-    _refuse_errors(made.composed.data, str(terms.target))
+    _refuse_errors(made.composed.data, terms)
     fingerprint = terms.files.write(made.composed.data)
     return Prepared(composed=made.composed, spec=made.spec, note=made.note, fingerprint=fingerprint)
 
@@ -132,7 +132,9 @@ def learned(version: ModelVersion) -> frozenset[int]:
     return frozenset(range(1, last + 1)) if isinstance(last, int) else frozenset()
 
 
-def _refuse_errors(data: Dataset, target: str) -> None:
+def _refuse_errors(data: Dataset, terms: Terms) -> None:
+    # The rules of targets are those for models that write; what a classifier learns from has none of its own.
+    target = None if isinstance(terms.spec.method, Classify | Probe) else str(terms.target)
     try:
         report = data.check(target, at_least="error")
     except SpecError:  # a backend whose rules are not known here
