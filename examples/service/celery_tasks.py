@@ -20,7 +20,10 @@ from service.worker import show
 
 RETRY_S = 30.0
 
-app = Celery("service", broker=os.environ.get("SERVICE_BROKER", "redis://localhost:6379/0"))
+BROKER = os.environ.get("SERVICE_BROKER", "redis://localhost:6379/0")
+VISIBLE_AGAIN_S = 6 * 3600
+
+app = Celery("service", broker=BROKER)
 app.conf.update(
     # Acknowledged when the work is done: a worker that is killed leaves its task to another one.
     task_acks_late=True,
@@ -28,12 +31,14 @@ app.conf.update(
     # A round takes a while. Tasks that were fetched ahead would wait behind it, out of reach of idle workers.
     worker_prefetch_multiplier=1,
     task_ignore_result=True,
-    # Redis hands a task out again after this time, in seconds. A round that takes longer is then waited for twice,
-    # which costs a slot of a worker; it is not done twice.
-    broker_transport_options={"visibility_timeout": 6 * 3600},
     # A queue of its own: a round takes a slot for as long as it takes, and other tasks should not wait for it.
     task_routes={"service.retrain": {"queue": "retrain"}},
 )
+
+if BROKER.startswith(("redis", "sqs")):
+    # These hand a task out again if it is not acknowledged by then. A round that takes longer is waited for twice,
+    # which costs a slot of a worker; it is not done twice. Other brokers do not know the option.
+    app.conf.broker_transport_options = {"visibility_timeout": VISIBLE_AGAIN_S}
 
 
 @cache

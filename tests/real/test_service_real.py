@@ -7,6 +7,7 @@ teaches two kinds of ticket of the three that the test asks, and the second week
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -92,7 +93,12 @@ class Instance:
         return self.ask("/webhooks/new-data", body, token="", **headers)
 
     def state(self, round_id: str) -> str:
-        return next(each["state"] for each in self.ask("/status").body["rounds"] if each["round"] == round_id)
+        return next(
+            str(each["state"]) for each in self.ask("/status").body["rounds"] if each["round"] == round_id
+        )
+
+    def reaches(self, round_id: str, state: str) -> None:
+        eventually(lambda: self.state(round_id) == state, timeout_s=LONG_S, every_s=0.1)
 
     def ended(self, round_id: str) -> str:
         working = ("requested", "preparing", "training", "evaluating", "promoting")
@@ -226,14 +232,15 @@ def test_who_may_ask_for_what(tmp_path: Path, start: Callable[..., Instance]) ->
     assert service.ask("/healthz", token="").body == {"status": "ok"}
     assert service.ask("/answer", {"prompt": "x"}).status == 503  # nothing was promoted yet
 
-    for path, body in {
+    doors: dict[str, dict[str, str] | None] = {
         "/status": None,
         "/retrain": {"batch": "week_1.jsonl"},
         "/rounds/round-1/approve": {},
         "/rollback": {},
-    }.items():
+    }
+    for path, wanted in doors.items():
         for token in ("", TOKEN[:-1], "ü"):
-            assert service.ask(path, body, token=token, idempotency_key="k").status == 401, (path, token)
+            assert service.ask(path, wanted, token=token, idempotency_key="k").status == 401, (path, token)
     assert service.ask("/retrain", {"batch": "week_1.jsonl"}).status == 422  # no key
     assert service.ask("/rollback", {}, idempotency_key="k").status == 404  # nothing to take away
 
@@ -255,9 +262,8 @@ def test_who_may_ask_for_what(tmp_path: Path, start: Callable[..., Instance]) ->
     assert taken.status == 202 and taken.body["state"] == "requested"
     assert service.webhook("week_2.jsonl", delivery="d").status == 409  # the same delivery with other words
     # An operator's key cannot be mistaken for a delivery of that name.
-    assert service.ask("/retrain", {"batch": "week_1.jsonl"}, idempotency_key="d").body["round"] not in (
-        taken.body["round"],
-    )
+    by_hand = service.ask("/retrain", {"batch": "week_1.jsonl"}, idempotency_key="d").body["round"]
+    assert by_hand != taken.body["round"]
 
 
 @pytest.mark.parametrize(
@@ -298,20 +304,63 @@ def test_cron(tmp_path: Path, environment: dict[str, str], start: Callable[..., 
     yes = service.ask(f"/rounds/{waiting['round']}/approve", {"by": "ann", "reason": "read the report"})
     assert (yes.status, yes.body["state"]) == (200, "promoted")
     assert service.ask(f"/rounds/{waiting['round']}/approve", {"by": "ann"}).status == 409
-    assert service.end(signal.SIGTERM) in (0, -signal.SIGTERM)
 
     idle = run("-m", "service.cron", careful)
     assert (idle.returncode, len(jobs())) == (0, 1)
     assert "nothing to do" in idle.stderr
 
-    # More rows of what the model in use knows already: not better, so it stays.
-    write(tmp_path / "batches" / "week_2.jsonl", "week 2", list(KINDS)[:2], 8)
-    assert run("-m", "service.cron", careful).returncode == 1
-    assert tk.Registry().version("support-bot@champion").number == 1
-
-    (tmp_path / "batches" / "week_3.jsonl").write_text("no rows\n")
+    (tmp_path / "batches" / "week_2.jsonl").write_text("no rows\n")
     broken = run("-m", "service.cron", careful)
     assert broken.returncode == 2 and "Traceback" not in broken.stderr
+
+
+@pytest.mark.parametrize(
+    ("states", "waiting", "code"),
+    [
+        ([], False, 0),
+        ([], True, 3),
+        (["promoted"], False, 0),
+        (["superseded"], False, 0),
+        (["rejected", "promoted"], False, 0),
+        (["promoted", "rejected"], False, 1),
+        (["inconclusive"], True, 1),
+        (["failed"], False, 2),
+        (["cancelled"], False, 2),
+        (["canary"], True, 3),
+    ],
+)
+def test_exit_codes_of_cron(
+    monkeypatch: pytest.MonkeyPatch, states: list[str], waiting: bool, code: int
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    exit_code = importlib.import_module("service.cron").exit_code
+    made = {"pipeline": "bot", "key": "k", "request": "r", "target": "local:base", "position": 1}
+    ended = [
+        tk.Round(round_id=f"{at}", state=tk.RoundState(each), created_at=0.0, updated_at=0.0, **made)
+        for at, each in enumerate(states)
+    ]
+    assert exit_code(ended, waiting=waiting) == code
+
+
+def test_a_worker_apart_is_stopped_in_mid_round_and_the_next_goes_on(
+    tmp_path: Path, home: Path, environment: dict[str, str], start: Callable[..., Instance]
+) -> None:
+    weeks(tmp_path)
+    service = start(SERVICE_WORKER="apart")
+    asked = service.webhook("week_1.jsonl", delivery="delivery-1").body["round"]
+    for until in ("training", "promoted"):
+        with subprocess.Popen(
+            [sys.executable, "-m", "service.worker"], cwd=EXAMPLES, env=environment, stderr=subprocess.PIPE
+        ) as worker:
+            try:
+                service.reaches(asked, until)
+            finally:
+                worker.send_signal(signal.SIGTERM)
+                _, said = worker.communicate(timeout=LONG_S)
+        assert (worker.returncode, b"stopped; what was begun goes on" in said) == (0, True), said
+    assert len(jobs()) == 1
+    assert service.end(signal.SIGTERM) in (0, -signal.SIGTERM)
+    eventually(lambda: not belonging(home), timeout_s=LONG_S)
 
 
 def run(option: str, what: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
