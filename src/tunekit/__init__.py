@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from tunekit.retrain.rounds.records import RoundState as RoundState
     from tunekit.retrain.rounds.rounds import Rounds as Rounds
     from tunekit.spec import DPO as DPO
+    from tunekit.spec import EWC as EWC
     from tunekit.spec import KTO as KTO
     from tunekit.spec import RFT as RFT
     from tunekit.spec import SFT as SFT
@@ -110,11 +111,15 @@ if TYPE_CHECKING:
     from tunekit.spec import Classify as Classify
     from tunekit.spec import EarlyStopping as EarlyStopping
     from tunekit.spec import FullWeights as FullWeights
+    from tunekit.spec import L2ToStart as L2ToStart
     from tunekit.spec import LastLayers as LastLayers
     from tunekit.spec import LoRA as LoRA
     from tunekit.spec import Probe as Probe
     from tunekit.spec import Sampling as Sampling
     from tunekit.spec import TuneSpec as TuneSpec
+    from tunekit.tuning.recommending.advising import recommend as recommend
+    from tunekit.tuning.recommending.advising import recommend_async as recommend_async
+    from tunekit.tuning.recommending.results import Recommendation as Recommendation
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit._portal": ("BlockingCallWarning",),
@@ -203,6 +208,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "tunekit.retrain.rounds.rounds": ("Rounds",),
     "tunekit.spec": (
         "DPO",
+        "EWC",
         "KTO",
         "RFT",
         "SFT",
@@ -210,6 +216,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "Classify",
         "EarlyStopping",
         "FullWeights",
+        "L2ToStart",
         "LastLayers",
         "LoRA",
         "Probe",
@@ -218,11 +225,14 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "tunekit.store": ("store",),
     "tunekit.testing": ("testing",),
+    "tunekit.tuning.recommending.advising": ("recommend", "recommend_async"),
+    "tunekit.tuning.recommending.results": ("Recommendation",),
 }
 _HOMES = {name: home for home, names in _EXPORTS.items() for name in names}
 
 __all__ = [
     "DPO",
+    "EWC",
     "KTO",
     "RFT",
     "SFT",
@@ -266,6 +276,7 @@ __all__ = [
     "JobFailedError",
     "JobRef",
     "JobState",
+    "L2ToStart",
     "LabelledExample",
     "LastLayers",
     "LoRA",
@@ -282,6 +293,7 @@ __all__ = [
     "PreflightError",
     "Probe",
     "PromptExample",
+    "Recommendation",
     "RefError",
     "Registry",
     "Retrainer",
@@ -314,6 +326,8 @@ __all__ = [
     "generate",
     "generate_async",
     "nearest",
+    "recommend",
+    "recommend_async",
     "score",
     "score_async",
     "scorers",

@@ -9,7 +9,7 @@
 | `planning` | what a round would do and cost |
 | `queueing`, `turns` | what was asked for, and whose turn it is |
 | `driving`, `moving` | from one state to the next |
-| `preparing`, `composing`, `replaying` | what is trained on |
+| `preparing`, `composing` | what is trained on |
 | `training` | one job, handed in once |
 | `measuring` | both models on today's tests, and the gate |
 | `promoting`, `rounds` | approval, rollout, the alias; the host's decisions |

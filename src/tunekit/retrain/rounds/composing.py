@@ -17,7 +17,6 @@ from tunekit.evaluation.leakage import find_leaks
 from tunekit.examples import Example
 from tunekit.retrain.gate.drift import label_drift
 from tunekit.retrain.rounds.records import Amounts
-from tunekit.retrain.rounds.replaying import replayed
 
 _LOOKS = 5  # each names one row for each item of a test
 
@@ -96,8 +95,7 @@ def composed(
     kept_old = [row for row in old if row.id not in asked]
     kept_new = [row for row in new if row.id not in asked]
     leaking = len(asked)
-    again = _again(kept_old, kept_new, history, seed)
-    data = Dataset([*again, *kept_new])
+    data = _mixed(kept_old, kept_new, history, seed)
     if not len(data):
         raise DataError(
             f"no row is left to train on: {old_repeated + new_repeated} were repeated, and {leaking} are in the tests",
@@ -106,7 +104,7 @@ def composed(
     return Composed(
         data=data,
         amounts=Amounts(
-            new=len(kept_new), old=len(again), repeated=old_repeated + new_repeated, leaking=leaking
+            new=len(kept_new), old=len(data) - len(kept_new), repeated=old_repeated + new_repeated, leaking=leaking
         ),
         before=_labels(kept_old),
         now=_labels(kept_new),
@@ -148,12 +146,13 @@ def leaking_rows(rows: Sequence[Example], tests: Sequence[Sequence[Item]]) -> fr
     return frozenset(found)
 
 
-def _again(old: Sequence[Example], new: Sequence[Example], history: History, seed: int) -> Sequence[Example]:
+def _mixed(old: Sequence[Example], new: Sequence[Example], history: History, seed: int) -> Dataset:
     if history is None or not old:
-        return ()
+        return Dataset(new)
     if history == "all" or not new:
-        return old
-    return replayed(old, len(new), share=history.share, floor=history.floor, seed=seed)
+        return Dataset([*old, *new])
+    mix, _ = Dataset(new).with_replay(Dataset(old), history.share, floor=history.floor, seed=seed)
+    return mix
 
 
 def _labels(rows: Sequence[Example]) -> Mapping[str, int]:

@@ -124,7 +124,7 @@ class Recommendation(Record):
         >>> import tunekit as tk
         >>> from tunekit.store import MemoryStore
         >>> from tunekit.testing import ScriptedBackend
-        >>> from tunekit.tuning import recommend
+        >>> from tunekit import recommend
         >>> rows = [{"text": f"parcel {n}", "label": "even" if n % 2 else "odd"} for n in range(500)]
         >>> data = tk.Dataset.from_records(rows, input="text", target="label", kind="labelled")
         >>> knows = lambda prompt, choice: float(choice == ("even" if int(prompt.split()[1]) % 2 else "odd"))
