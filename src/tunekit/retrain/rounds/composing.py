@@ -104,7 +104,10 @@ def composed(
     return Composed(
         data=data,
         amounts=Amounts(
-            new=len(kept_new), old=len(data) - len(kept_new), repeated=old_repeated + new_repeated, leaking=leaking
+            new=len(kept_new),
+            old=len(data) - len(kept_new),
+            repeated=old_repeated + new_repeated,
+            leaking=leaking,
         ),
         before=_labels(kept_old),
         now=_labels(kept_new),
