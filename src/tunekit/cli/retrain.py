@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunekit.retrain.rounds import Round, Rounds
 
 HEADER = ("ROUND", "STATE", "REQUESTED (UTC)", "VERSION", "ROWS", "WHY")
+BATCHES = ("#", "HANDED IN (UTC)", "ROWS", "TASK", "WITHDRAWN")
 HISTORY = ("#", "WHEN (UTC)", "STATE", "BY", "WHY")
 _EXIT = {"rejected": 1, "inconclusive": 2}
 _DECISIONS = {
@@ -45,6 +46,10 @@ def add(commands: Any) -> None:
         verbs, "rollback", _rollback, "take the model in use away; the one before it answers again"
     )
     rollback.add_argument("--reason", default="", help="why; it stays in the history")
+    _verb(verbs, "batches", _batches, "rows that were handed in, and which were withdrawn")
+    withdraw = _verb(verbs, "withdraw", _withdraw, "take a batch out of what later rounds train on")
+    withdraw.add_argument("position", type=int, metavar="N", help="as `tunekit retrain batches` shows it")
+    withdraw.add_argument("--reason", required=True, help="why; whoever hands the same rows in again is told")
 
 
 def _add_run(verbs: Any) -> None:
@@ -167,6 +172,19 @@ def _decide(arguments: argparse.Namespace) -> Iterable[str]:
 def _rollback(arguments: argparse.Namespace) -> Iterable[str]:
     move = _rounds(arguments).rollback(by=user(), reason=arguments.reason)
     yield f"{move.name}@{move.alias} is version {move.after} again; it was version {move.before}"
+
+
+def _batches(arguments: argparse.Namespace) -> Iterable[str]:
+    rows = [
+        (str(each.position), _at(each.added_at), f"{each.rows:,}", each.task, each.withdrawn_because)
+        for each in _rounds(arguments).batches()
+    ]
+    return table(BATCHES, rows)
+
+
+def _withdraw(arguments: argparse.Namespace) -> Iterable[str]:
+    out = _rounds(arguments).withdraw(arguments.position, reason=arguments.reason)
+    yield f"batch {out.position} with {out.rows:,} rows is withdrawn: {out.withdrawn_because}"
 
 
 def _at(seconds: float) -> str:

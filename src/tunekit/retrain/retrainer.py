@@ -190,7 +190,7 @@ class Retrainer:
 
         Raises:
             ConflictError: The key was used for another request.
-            DataError: There are no rows.
+            DataError: There are no rows, a check finds an error in them, or they were withdrawn: nothing is handed in.
             StorageError: It cannot be written down.
         """
         return _portal.run(

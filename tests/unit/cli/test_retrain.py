@@ -46,6 +46,8 @@ def test_weeks_of_a_cron_job(host: Host, files: Path, capsys: pytest.CaptureFixt
     assert "PROMOTE" in said(capsys, *week, files / "d.jsonl")
     assert "PROMOTE" in said(capsys, *week, files / "d.jsonl") and host.counters.jobs == 4
     assert "is version 1 again; it was version 4" in said(capsys, "rollback", "bot", "--reason", "complaints")
+    assert "batch 3 with 50 rows is withdrawn: spam" in said(capsys, "withdraw", "bot", 3, "--reason", "spam")
+    assert said(capsys, "batches", "bot").splitlines()[3].split()[-2:] == ["50", "spam"]
     lines = said(capsys, "list", "bot").splitlines()
     assert [line.split()[1] for line in lines[1:]] == ["rolled_back", "inconclusive", "rejected", "promoted"]
 

@@ -16,7 +16,15 @@ class RoundStore(Protocol):
         ...
 
     def batches(self, pipeline: str) -> Sequence[Batch]:
-        """All of a pipeline, in order."""
+        """All of a pipeline, in order, with those that were withdrawn."""
+        ...
+
+    def withdraw_batch(self, pipeline: str, position: int, *, at: float, reason: str) -> Batch:
+        """Note that a batch is out; one that is out already stays as it is.
+
+        Raises:
+            NotFoundError: There is no such batch.
+        """
         ...
 
     def request(self, draft: Round) -> tuple[Round, bool]:

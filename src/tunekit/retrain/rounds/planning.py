@@ -12,6 +12,7 @@ from tunekit.errors import SpecError, TunekitError
 from tunekit.evaluation.comparison import Comparison
 from tunekit.evaluation.records import Record
 from tunekit.evaluation.report.numbers import number
+from tunekit.retrain.rounds.fitness import errors_of
 from tunekit.retrain.rounds.preparing import planned
 from tunekit.retrain.rounds.promoting import in_use
 from tunekit.retrain.rounds.queueing import standing
@@ -96,23 +97,19 @@ def plan(terms: Terms, data: Dataset | None, *, task: str) -> RoundPlan:
     Raises:
         DataError: Nothing is left to train on.
     """
-    batches = [
-        (batch.position, batch.task, terms.files.read(batch.fingerprint))
-        for batch in terms.rounds.batches(terms.pipeline)
-    ]
+    batches = terms.batches()
     if data is not None and not any(rows == data and name == task for _, name, rows in batches):
-        batches.append((len(batches) + 1, task, data))
+        batches.append((len(terms.rounds.batches(terms.pipeline)) + 1, task, data))
     champion = in_use(terms.registry, terms.pipeline, terms.alias)
     made = planned(terms, batches, champion)
     usd, tokens, notes = _cost(terms, made.composed.data)
     disagreement = _disagreement(terms)
-    report = made.composed.data.check(at_least="error")
     return RoundPlan(
         standing=standing(terms, data, task),
         amounts=made.composed.amounts,
         champion=champion.number if champion else None,
         warm_start=made.spec.warm_start or "",
-        errors=tuple(each.message for each in report.findings if each.severity == "error"),
+        errors=tuple(finding.message for finding in errors_of(made.composed.data, terms)),
         usd=usd,
         trained_tokens=tokens,
         items=len(terms.evaluator.items),

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunekit.data.dataset import Dataset
-from tunekit.errors import DataError, SpecError
 from tunekit.retrain.registry.records import ModelVersion
 from tunekit.retrain.rounds.composing import Composed, composed
+from tunekit.retrain.rounds.fitness import refuse_training_data
 from tunekit.retrain.rounds.promoting import in_use
 from tunekit.retrain.rounds.records import Round, RoundState
 from tunekit.retrain.rounds.terms import Terms
-from tunekit.spec import Classify, Probe, TuneSpec
+from tunekit.spec import TuneSpec
 
 if TYPE_CHECKING:
     from tunekit.retrain.rounds.driving import Driver
@@ -102,13 +102,8 @@ def planned(
 
 def _prepared(terms: Terms, round_: Round) -> Prepared:
     champion = _version(terms, round_.champion)
-    batches = [
-        (batch.position, batch.task, terms.files.read(batch.fingerprint))
-        for batch in terms.rounds.batches(terms.pipeline)
-        if batch.position <= round_.position
-    ]
-    made = planned(terms, batches, champion)
-    _refuse_errors(made.composed.data, terms)
+    made = planned(terms, terms.batches(round_.position), champion)
+    refuse_training_data(made.composed.data, terms)
     fingerprint = terms.files.write(made.composed.data)
     return Prepared(composed=made.composed, spec=made.spec, note=made.note, fingerprint=fingerprint)
 
@@ -130,18 +125,3 @@ def learned(version: ModelVersion) -> frozenset[int]:
     """Positions of the batches that a version has learned from; none of one that somebody else registered."""
     last = version.facts.get(LEARNED)
     return frozenset(range(1, last + 1)) if isinstance(last, int) else frozenset()
-
-
-def _refuse_errors(data: Dataset, terms: Terms) -> None:
-    # The rules of targets are those for models that write; what a classifier learns from has none of its own.
-    target = None if isinstance(terms.spec.method, Classify | Probe) else str(terms.target)
-    try:
-        report = data.check(target, at_least="error")
-    except SpecError:  # a backend whose rules are not known here
-        report = data.check(at_least="error")
-    errors = [finding for finding in report.findings if finding.severity == "error"]
-    if errors:
-        raise DataError(
-            f"the training data have {len(errors)} kinds of errors, the first: {errors[0].message}",
-            hint="look at Dataset.check, and hand in rows that were fixed",
-        )

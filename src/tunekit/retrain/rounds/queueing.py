@@ -5,6 +5,7 @@ from __future__ import annotations
 from tunekit._canonical import fingerprint
 from tunekit.data.dataset import Dataset
 from tunekit.errors import DataError
+from tunekit.retrain.rounds.fitness import refuse_batch
 from tunekit.retrain.rounds.moving import Mover
 from tunekit.retrain.rounds.records import Batch, Round, RoundState
 from tunekit.retrain.rounds.terms import Terms
@@ -17,7 +18,7 @@ def requested(terms: Terms, data: Dataset | None, *, task: str, key: str, trigge
 
     Raises:
         ConflictError: The key was used for another request.
-        DataError: There are no rows.
+        DataError: There are no rows, a check finds an error in them, or they were withdrawn: nothing is handed in.
     """
     position, what = _handed_in(terms, data, task)
     request = terms.request(what)
@@ -41,8 +42,7 @@ def requested(terms: Terms, data: Dataset | None, *, task: str, key: str, trigge
 
 def standing(terms: Terms, data: Dataset | None, task: str) -> str:
     """Id of the round that a request without a key would give; "" where it would be a new one."""
-    last = len(terms.rounds.batches(terms.pipeline))
-    what = f"{task}/{data.fingerprint()}" if data is not None else f"everything up to {last}"
+    what = f"{task}/{data.fingerprint()}" if data is not None else _everything(terms)[1]
     request = terms.request(what)
     found = terms.rounds.rounds(terms.pipeline)
     return next(
@@ -72,16 +72,17 @@ def next_round(mover: Mover, pipeline: str) -> Round | None:
 def _handed_in(terms: Terms, data: Dataset | None, task: str) -> tuple[int, str]:
     """Position of the last batch, and what the request is known by."""
     if data is None:
-        last = len(terms.rounds.batches(terms.pipeline))
+        last, what = _everything(terms)
         if not last:
             raise DataError(f"pipeline {terms.pipeline!r} has no rows yet", hint="hand some in: run(data)")
-        return last, f"everything up to {last}"
+        return last, what
     if not len(data):
         raise DataError(
             "there are no rows in what was handed in", hint="hand in at least one, or None for what there is"
         )
+    refuse_batch(data, terms)
     prints = terms.files.write(data)
-    terms.rounds.add_batch(
+    batch = terms.rounds.add_batch(
         Batch(
             pipeline=terms.pipeline,
             position=1,
@@ -91,4 +92,16 @@ def _handed_in(terms: Terms, data: Dataset | None, task: str) -> tuple[int, str]
             added_at=terms.clock.now(),
         )
     )
+    if batch.withdrawn_at is not None:
+        raise DataError(
+            f"these rows are batch {batch.position}, which was withdrawn: {batch.withdrawn_because}",
+            hint="hand in rows that were fixed",
+        )
     return len(terms.rounds.batches(terms.pipeline)), f"{task}/{prints}"
+
+
+def _everything(terms: Terms) -> tuple[int, str]:
+    """Position of the last batch, and what a request for all there is is known by."""
+    batches = terms.rounds.batches(terms.pipeline)
+    out = [str(batch.position) for batch in batches if batch.withdrawn_at is not None]
+    return len(batches), f"everything up to {len(batches)}" + (f" without {', '.join(out)}" if out else "")

@@ -118,6 +118,8 @@ class Batch(Record):
         rows: How many there are.
         task: What they are of, where a pipeline learns several tasks one after the other; "" otherwise.
         added_at: Unix seconds.
+        withdrawn_at: When it was taken out of what later rounds train on, in Unix seconds; None where it is in.
+        withdrawn_because: Why.
     """
 
     pipeline: Name
@@ -126,6 +128,8 @@ class Batch(Record):
     rows: Count
     task: str = ""
     added_at: float
+    withdrawn_at: float | None = None
+    withdrawn_because: str = ""
 
 
 class Amounts(Record):

@@ -17,7 +17,7 @@ from tunekit.retrain.registry.registry import CHAMPION, Registry
 from tunekit.retrain.rounds.base import RoundStore
 from tunekit.retrain.rounds.moving import Mover
 from tunekit.retrain.rounds.promoting import following, promote, share_in
-from tunekit.retrain.rounds.records import Round, RoundState, Transition
+from tunekit.retrain.rounds.records import Batch, Round, RoundState, Transition
 from tunekit.retrain.rounds.sqlite import SqliteRoundStore
 
 
@@ -103,6 +103,10 @@ class Rounds:
         """Every transition of a round, oldest first: what happened, when, why, and who decided."""
         return self.store.transitions(self.get(round_id).round_id)
 
+    def batches(self) -> Sequence[Batch]:
+        """What was handed in, oldest first, with what was withdrawn."""
+        return self.store.batches(self.name)
+
     # --- deciding ---------------------------------------------------------------------------------------
 
     def approve(self, round_id: str, *, by: str = "", reason: str = "") -> Round:
@@ -183,6 +187,21 @@ class Rounds:
             elif each.state is RoundState.SUPERSEDED and each.version == move.after:
                 self._moved(each, RoundState.PROMOTED, by, f"in use again: {why}")
         return move
+
+    def withdraw(self, position: int, *, reason: str) -> Batch:
+        """Take a batch out of what later rounds train on: its rows were wrong, or may not be used any more.
+
+        A round that has put its training data together has them still: `cancel` it. So does a model in use; the next
+        round from the base model unlearns them, one that goes on from the champion does not.
+
+        Args:
+            position: Of the batch, as `batches` shows it.
+            reason: Why; whoever hands in the same rows again is told.
+
+        Raises:
+            NotFoundError: There is no such batch.
+        """
+        return self.store.withdraw_batch(self.name, position, at=self._clock.now(), reason=reason)
 
     # --- serving ----------------------------------------------------------------------------------------
 

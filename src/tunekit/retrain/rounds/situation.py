@@ -32,12 +32,9 @@ def reasons(
 def _situation(terms: Terms, data: Dataset | None, measured: Mapping[str, float]) -> Situation:
     champion = in_use(terms.registry, terms.pipeline, terms.alias)
     rounds = terms.rounds.rounds(terms.pipeline, limit=1)
-    batches = [
-        (batch.position, batch.task, terms.files.read(batch.fingerprint))
-        for batch in terms.rounds.batches(terms.pipeline)
-    ]
+    batches = terms.batches()
     if data is not None and len(data):
-        batches.append((len(batches) + 1, "", data))
+        batches.append((len(terms.rounds.batches(terms.pipeline)) + 1, "", data))
     try:
         known = learned(champion) if champion is not None else frozenset[int]()
         made = composed(batches, learned=known, history="all", tests=(), seed=0)

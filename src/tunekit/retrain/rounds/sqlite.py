@@ -93,6 +93,27 @@ class SqliteRoundStore:
         query = "SELECT body FROM batches WHERE pipeline = ? ORDER BY position"
         return tuple(map(Batch.from_json, self._texts(query, pipeline)))
 
+    def withdraw_batch(self, pipeline: str, position: int, *, at: float, reason: str) -> Batch:
+        """See `RoundStore.withdraw_batch`."""
+
+        def work(db: sqlite3.Connection) -> Batch:
+            where = (pipeline, position)
+            row = db.execute("SELECT body FROM batches WHERE pipeline = ? AND position = ?", where).fetchone()
+            if row is None:
+                raise NotFoundError(
+                    f"pipeline {pipeline!r} has no batch {position!r}", hint="look at `Rounds.batches()`"
+                )
+            batch = Batch.from_json(row[0])
+            if batch.withdrawn_at is not None:
+                return batch
+            out = batch.model_copy(update={"withdrawn_at": at, "withdrawn_because": reason})
+            db.execute(
+                "UPDATE batches SET body = ? WHERE pipeline = ? AND position = ?", (out.to_json(), *where)
+            )
+            return out
+
+        return self._database.write(work)
+
     def request(self, draft: Round) -> tuple[Round, bool]:
         """See `RoundStore.request`."""
 

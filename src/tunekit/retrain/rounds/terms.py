@@ -58,6 +58,18 @@ class Terms:
         """The rows of batches, and of training data."""
         return BatchFiles(self._home / "data")
 
+    def batches(self, last: int | None = None) -> list[tuple[int, str, Dataset]]:
+        """Position, task and rows of every batch that was not withdrawn, in order.
+
+        Args:
+            last: Position of the last one to take; None takes all.
+        """
+        return [
+            (batch.position, batch.task, self.files.read(batch.fingerprint))
+            for batch in self.rounds.batches(self.pipeline)
+            if batch.withdrawn_at is None and (last is None or batch.position <= last)
+        ]
+
     def report(self, round_id: str) -> Path:
         """Directory with the comparisons of a round."""
         return self._home / "reports" / round_id

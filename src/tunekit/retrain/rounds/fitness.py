@@ -1,0 +1,52 @@
+"""Whether rows may be trained on. Knows the data checks and which of their rules a recipe is held to; no rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunekit.data.dataset import Dataset
+from tunekit.data.findings import Finding
+from tunekit.errors import DataError, SpecError
+from tunekit.retrain.rounds.terms import Terms
+from tunekit.spec import Classify, Probe
+
+
+def refuse_batch(data: Dataset, terms: Terms) -> None:
+    """Raise for rows that no later round could train on. What only a whole can have, such as enough rows, is not asked.
+
+    Raises:
+        DataError: A row has an error; the first is named.
+    """
+    _refuse(
+        [finding for finding in errors_of(data, terms) if finding.rows],
+        "look at Dataset.check, and hand in rows that were fixed: these are not kept",
+    )
+
+
+def refuse_training_data(data: Dataset, terms: Terms) -> None:
+    """Raise for what a job would stumble over.
+
+    Raises:
+        DataError: There are errors; the first is named.
+    """
+    _refuse(
+        errors_of(data, terms),
+        "hand in what is missing, or take the batch with the errors out: `Rounds.withdraw`",
+    )
+
+
+def errors_of(data: Dataset, terms: Terms) -> Sequence[Finding]:
+    """What a job with these rows would stumble over."""
+    # The rules of targets are those for models that write; what a classifier learns from has none of its own.
+    target = None if isinstance(terms.spec.method, Classify | Probe) else str(terms.target)
+    try:
+        report = data.check(target, at_least="error")
+    except SpecError:  # a backend whose rules are not known here
+        report = data.check(at_least="error")
+    return report.errors
+
+
+def _refuse(errors: Sequence[Finding], hint: str) -> None:
+    if errors:
+        kinds = "an error" if len(errors) == 1 else f"{len(errors)} kinds of errors, the first"
+        raise DataError(f"the rows have {kinds}: {errors[0].message}", hint=hint)
