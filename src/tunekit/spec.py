@@ -162,7 +162,8 @@ class TuneSpec(Spec):
         compile: Compile the model's layers, on a backend that does; "auto" leaves it to the backend.
         warm_start: A tuned model to go on from, as `FineTuneJob.result()` returned it; its lineage is recorded. An
             adapter is trained further on the same base, with its own rank and layers (leave the adapter at `LoRA()`); a
-            whole model is the base of the run. The optimizer starts anew.
+            whole model is the base of the run. A head that names classes grows by those that are new, and keeps those
+            that have no rows any more. The optimizer starts anew.
         stay_near: A pull of what is trained to where it began, `L2ToStart()` or `EWC()`, so that less is forgotten;
             None lets it go. The loss that is reported is that of the rows alone.
         keep_fisher: Keep with the tuned model how much each of its weights matters for what it was trained on (the

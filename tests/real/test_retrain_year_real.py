@@ -22,8 +22,8 @@ from tunekit.retrain.rounds.composing import History, Replay
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
 
-MARGIN = 0.05
-"""Of accuracy on all that was learned before: what adding intents may cost those that are there."""
+MARGIN = 0.1
+"""Of accuracy on what was learned in one earlier month: what adding intents may cost those that are there."""
 RECIPE = tk.TuneSpec(method=tk.Probe(regularisation=(1.0,)), seed=7)
 
 
@@ -78,13 +78,14 @@ def lived(
     stages: dict[str, dict[str, tk.Evaluation]] = {}
     for number, (name, intents) in enumerate(list(BATCHES.items())[:months], start=1):
         earlier = tuple(intent for before in known for intent in BATCHES[before])
-        rail = tk.Guardrail(of="accuracy", margin=MARGIN, task="earlier")
+        # One for each month: a mean over them would let a new intent pay for the loss of an old one.
+        rails = tuple(tk.Guardrail(of="accuracy", margin=MARGIN, task=before) for before in known)
         retrainer = tk.Retrainer(
             f"local:{minilm}",
             alias="assistant",
             evaluator=test_of(shared_data, (*earlier, *intents), asked),
-            gate=tk.Gate(primary="accuracy", guardrails=(rail,) if earlier else ()),
-            tasks={"earlier": test_of(shared_data, earlier, asked)} if earlier else {},
+            gate=tk.Gate(primary="accuracy", guardrails=rails),
+            tasks={before: test_of(shared_data, BATCHES[before], asked) for before in known},
             spec=RECIPE,
             history=history,
             backend=backend,

@@ -19,12 +19,12 @@ import torch
 from tunekit import _canonical
 from tunekit._version import __version__
 from tunekit.examples import from_dict
-from tunekit.spec import Adapter, Classify, LoRA, Method, Probe
+from tunekit.spec import Classify, LoRA, Method, Probe
 from tunekit.training.anchoring.beginning import pull_of
-from tunekit.training.models import fingerprint, load, quantization
+from tunekit.training.beginning import Base, adapter_of, base_of, classes_before, model_of
+from tunekit.training.models import fingerprint, load
 from tunekit.training.models.adapters import make_trainable, trainable_parameters, weights_per_rank
 from tunekit.training.models.classes import Classes
-from tunekit.training.models.families import Family, family_of
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.catalogue import objective_of
 from tunekit.training.objectives.texts import Texts
@@ -36,7 +36,6 @@ from tunekit.training.plan.recipe import Facts, Recipe, resolve
 from tunekit.training.ranks.group import ALONE, Ranks
 from tunekit.training.ranks.sharding import placed
 from tunekit.training.run import warm_start
-from tunekit.training.run.checkpoint import recorded_base
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.rundir import RunDirectory, RunPlan
 from tunekit.training.run.stops import AskStop, AtOnce, Stop, Stopped, raise_if_stopped
@@ -74,23 +73,6 @@ class Prepared:
     again: Callable[[], Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Base:
-    """The model that is tuned, before its weights are there.
-
-    Attributes:
-        plan: What is asked for.
-        revision: Hub commit, as far as it is known; None for a directory.
-        tokenizer: Its tokenizer, whose chat template does not read the clock; see `clock`.
-        family: What kind of model it is.
-    """
-
-    plan: RunPlan
-    revision: str | None
-    tokenizer: Any
-    family: Family
-
-
 def prepare(
     run: RunDirectory, log: EventLog, stop: AskStop, limit: Limit, at_once: AtOnce, ranks: Ranks = ALONE
 ) -> Prepared | Stop:
@@ -126,7 +108,9 @@ def _prepared(
     texts = Texts(template=template, prompt_format=_prompt_format(spec.method, template), family=base.family)
     examples = (from_dict(body) for body in run.examples("train"))
     warn = partial(log.notice, level="warning")
-    objective = objective_of(spec.method, texts, examples, warn)
+    objective = objective_of(
+        spec.method, texts, examples, warn, earlier=classes_before(base), keeps=spec.warm_start is not None
+    )
     rows = rows_of(run, "train", objective, stop, limit)
     held_out = rows_of(run, "validation", objective, stop, limit) if base.plan.validation else []
     kept = preflight.with_target(rows, part="training")
@@ -134,7 +118,7 @@ def _prepared(
     require_possible(spec.early_stopping, len(validation))
     raise_if_stopped(stop)
     with at_once(), ranks.leader_first():
-        model = _model(base, objective, device, log)
+        model = model_of(base, objective, device, log)
     stops = stop_ids(template, load.config_stop_ids(model))
     shorter = partial(shorten, objective=objective, texts=texts, limit=limit)
     fitting = partial(
@@ -149,7 +133,12 @@ def _prepared(
     card = _card(run, base, recipe, texts, stops, model, objective.named_classes(), rows=len(kept))
     start = warm_start.adapter_of(base.plan, card)
     made_trainable = partial(
-        make_trainable, adapter=_adapter(base, recipe), seed=spec.seed, warn=warn, start=start
+        make_trainable,
+        adapter=adapter_of(base, recipe),
+        seed=spec.seed,
+        warn=warn,
+        start=start,
+        classes=objective.named_classes(),
     )
     model = made_trainable(model)
     endless = preflight.cannot_end(*texts.unlearned_end(model)) if objective.head == "tokens" else []
@@ -198,47 +187,14 @@ def _prepared(
         training=training,
         card=card,
         tokenizer=base.tokenizer,
-        again=lambda: made_trainable(_model(base, objective, device, log)),
+        again=lambda: made_trainable(model_of(base, objective, device, log)),
     )
-
-
-def base_of(run: RunDirectory) -> Base:
-    """The tokenizer, and the hub commit for the rest: that of the first start, wherever a branch points by now."""
-    plan = run.plan()
-    revision = fingerprint.commit_in(recorded_base(run.checkpoints_path)) or plan.revision
-    tokenizer = load.load_tokenizer(plan.model, revision=revision)
-    clock.pin(tokenizer)
-    if load.local_directory(plan.model) is None:
-        revision = fingerprint.cached_commit(plan.model, revision) or revision
-    family = family_of(load.load_config(plan.model, revision=revision))
-    return Base(plan=plan, revision=revision, tokenizer=tokenizer, family=family)
-
-
-def _adapter(base: Base, recipe: Recipe | None = None) -> Adapter:
-    """What is trained; with the recipe, nothing of it is left open."""
-    adapter: Adapter = base.plan.spec.method.adapter  # type: ignore[union-attr]  # Probe has none, nor comes here
-    return adapter.model_copy(update={"rank": recipe.rank}) if recipe and recipe.rank else adapter
 
 
 def _prompt_format(method: Method, template: Template) -> render.ResolvedFormat:
     if isinstance(method, (Classify, Probe)):
         return "text"  # a classifier reads the text and nothing around it
     return render.resolve_format(template, getattr(method, "prompt_format", "auto"))
-
-
-def _model(base: Base, objective: Objective[Any], device: Device, log: EventLog) -> Any:
-    plan, classes = base.plan, objective.named_classes()
-    how: Any = {
-        "revision": base.revision,
-        "dtype": quantization.dtype_of(_adapter(base), device),
-        "options": quantization.loading_options(_adapter(base), device),
-    }
-    if classes is None:
-        return load.load_base(plan.model, head=objective.head, **how)
-    model, told = load.load_classifier(plan.model, base.tokenizer, classes, seed=plan.spec.seed, **how)
-    if told:
-        log.notice(told)
-    return model
 
 
 def rows_of(
@@ -282,7 +238,7 @@ def _facts(base: Base, model: Any, objective: Objective[Any], rows: Sequence[Row
     return Facts(
         rows=len(rows),
         target_tokens=sum(row.target_count for row in rows),
-        weights_per_rank=weights_per_rank(model, _adapter(base)),
+        weights_per_rank=weights_per_rank(model, adapter_of(base)),
         hidden_size=config.hidden_size,
         model_type=config.model_type,
         family=base.family,
@@ -376,7 +332,7 @@ def _card(
 ) -> artifacts.Card:
     plan = base.plan
     return artifacts.Card(
-        kind="adapter" if isinstance(_adapter(base), LoRA) else "full",
+        kind="adapter" if isinstance(adapter_of(base), LoRA) else "full",
         family=base.family,
         base_model=plan.model,
         revision=base.revision,

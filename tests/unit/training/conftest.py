@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tunekit.backends.local.warm_start import beginning_of
 from tunekit.data.dataset import Dataset
 from tunekit.examples import CompletionExample, Example
 from tunekit.spec import SFT, LoRA, TuneSpec
@@ -19,6 +20,7 @@ from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.rundir import RunDirectory, RunPlan, RunResult
 
 MakeRun = Callable[..., RunDirectory]
+GoOn = Callable[..., RunDirectory]
 Base = Callable[[str], Path]
 """Gives the directory of a family's base."""
 
@@ -80,6 +82,42 @@ def make_run(tmp_path: Path, llama: Path) -> MakeRun:
             key=name,
             model=str(model),
             spec=TuneSpec(**{**defaults, **fields}),
+            python=sys.executable,
+            threads=1,
+            validation=bool(validation),
+            created_at=0.0,
+        )
+        held_out = Dataset(validation) if validation else None
+        return RunDirectory.create(tmp_path / "runs", plan, Dataset(examples or rows()), held_out)
+
+    return make
+
+
+@pytest.fixture
+def go_on(tmp_path: Path, llama: Path) -> GoOn:
+    """Publishes a run as the backend would: `go_on(earlier, name=..., target=..., **spec fields)`."""
+
+    def make(
+        earlier: Path | str | None,
+        examples: Sequence[Example] | None = None,
+        *,
+        name: str = "second",
+        target: Path | str = llama,
+        validation: Sequence[Example] = (),
+        **fields: Any,
+    ) -> RunDirectory:
+        defaults = {"method": SFT(), "epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
+        warm_start = None if earlier is None else f"local:{earlier}"
+        spec = TuneSpec(**{**defaults, **fields, "warm_start": warm_start})
+        begins = beginning_of(str(target), spec, revision=None, runs=tmp_path / "runs", hashes={})
+        plan = RunPlan(
+            run_id=name,
+            key=name,
+            model=begins.model,
+            revision=begins.revision,
+            warm_start=begins.artifact,
+            warm_start_fingerprint=begins.artifact_fingerprint,
+            spec=begins.spec,
             python=sys.executable,
             threads=1,
             validation=bool(validation),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.unit.training.anchored import KILLED, distance, files, gradients, pulls, same_bytes
-from tests.unit.training.conftest import MakeRun, events, losses, rows, train
+from tests.unit.training.conftest import GoOn, MakeRun, events, losses, rows, train
 from tests.unit.training.judged import preferences
 from tests.unit.training.tiny_classifiers import labelled
-from tunekit.backends.local.warm_start import beginning_of
-from tunekit.data.dataset import Dataset
 from tunekit.errors import JobFailedError, ModelError, SpecError
-from tunekit.examples import CompletionExample, Example
+from tunekit.examples import CompletionExample
 from tunekit.spec import DPO, EWC, KTO, SFT, Classify, FullWeights, L2ToStart, LoRA, Probe, TuneSpec
 from tunekit.training.anchoring import fisher
 from tunekit.training.anchoring.asked import copies
@@ -31,50 +28,13 @@ from tunekit.training.plan.device import choose_device
 from tunekit.training.preparing import Prepared, prepare
 from tunekit.training.ranks.group import ALONE
 from tunekit.training.run.events_log import SilentLog
-from tunekit.training.run.rundir import RunDirectory, RunPlan
+from tunekit.training.run.rundir import RunDirectory
 from tunekit.training.run.stops import AtOnce
 from tunekit.training.saving.artifacts import FISHER_NAME
 from tunekit.training.steps import Training, add_gradients, take_step
 from tunekit.training.texts.rows import Answers
 
 LORA, FULL = SFT(adapter=LoRA(rank=4)), SFT(adapter=FullWeights())
-GoOn = Callable[..., RunDirectory]
-
-
-@pytest.fixture
-def go_on(tmp_path: Path, llama: Path) -> GoOn:
-    """Publishes a run as the backend would: `go_on(earlier, name=..., **spec fields)`."""
-
-    def make(
-        earlier: Path | None,
-        examples: Sequence[Example] | None = None,
-        *,
-        name: str = "second",
-        target: Path = llama,
-        validation: Sequence[Example] = (),
-        **fields: Any,
-    ) -> RunDirectory:
-        defaults = {"method": SFT(), "epochs": 2, "batch_size": 4, "learning_rate": 1e-2}
-        warm_start = None if earlier is None else f"local:{earlier}"
-        spec = TuneSpec(**{**defaults, **fields, "warm_start": warm_start})
-        begins = beginning_of(str(target), spec, revision=None, runs=tmp_path / "runs", hashes={})
-        plan = RunPlan(
-            run_id=name,
-            key=name,
-            model=begins.model,
-            revision=begins.revision,
-            warm_start=begins.artifact,
-            warm_start_fingerprint=begins.artifact_fingerprint,
-            spec=begins.spec,
-            python=sys.executable,
-            threads=1,
-            validation=bool(validation),
-            created_at=0.0,
-        )
-        held_out = Dataset(validation) if validation else None
-        return RunDirectory.create(tmp_path / "runs", plan, Dataset(examples or rows()), held_out)
-
-    return make
 
 
 @pytest.fixture(params=[LORA, FULL], ids=["lora", "full"])

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.unit.training.conftest import MakeRun, artifact_bytes, events, losses, rows, train
+from tests.unit.training.conftest import GoOn, MakeRun, artifact_bytes, events, losses, train
 from tests.unit.training.judged import preferences
 from tunekit.backends.local.warm_start import beginning_of
-from tunekit.data.dataset import Dataset
 from tunekit.errors import ModelError, NotFoundError, RefError, SpecError
-from tunekit.examples import Example, LabelledExample
+from tunekit.examples import LabelledExample
 from tunekit.spec import DPO, SFT, Classify, FullWeights, LastLayers, LoRA, TuneSpec
-from tunekit.testing.tiny_models import make_tiny_bert, make_tiny_llama
+from tunekit.testing.tiny_models import make_tiny_llama
 from tunekit.training.models import load
-from tunekit.training.run.rundir import RunDirectory, RunPlan
+from tunekit.training.run.rundir import RunDirectory
 from tunekit.training.saving import parity
 from tunekit.training.saving.artifacts import read_card
 
 SFT_LORA = SFT(adapter=LoRA(rank=4))
-GoOn = Callable[..., RunDirectory]
 
 
 @pytest.fixture
@@ -35,40 +31,6 @@ def first(make_run: MakeRun) -> RunDirectory:
     run = make_run(name="run-" + "a" * 20, epochs=1)
     train(run)
     return run
-
-
-@pytest.fixture
-def go_on(tmp_path: Path, llama: Path) -> GoOn:
-    """Publishes a run as the backend would: `go_on(earlier, name=..., target=..., **spec fields)`."""
-
-    def make(
-        earlier: Path | str | None,
-        examples: Sequence[Example] | None = None,
-        *,
-        name: str = "second",
-        target: Path | str = llama,
-        **fields: Any,
-    ) -> RunDirectory:
-        defaults = {"method": SFT(), "epochs": 1, "batch_size": 4, "learning_rate": 1e-2}
-        warm_start = None if earlier is None else f"local:{earlier}"
-        spec = TuneSpec(**{**defaults, **fields, "warm_start": warm_start})
-        runs = tmp_path / "runs"
-        begins = beginning_of(str(target), spec, revision=None, runs=runs, hashes={})
-        plan = RunPlan(
-            run_id=name,
-            key=name,
-            model=begins.model,
-            revision=begins.revision,
-            warm_start=begins.artifact,
-            warm_start_fingerprint=begins.artifact_fingerprint,
-            spec=begins.spec,
-            python=sys.executable,
-            threads=1,
-            created_at=0.0,
-        )
-        return RunDirectory.create(runs, plan, Dataset(examples or rows()), None)
-
-    return make
 
 
 def first_loss(run: RunDirectory) -> float:
@@ -213,24 +175,6 @@ class TestRefusals:
         examples = [LabelledExample(id=str(n), text="x", label="ab"[n % 2]) for n in range(8)]
         with pytest.raises(SpecError, match="head"):
             go_on(first.path.name, examples, method=Classify(adapter=LoRA()))
-
-    def test_other_classes_are_refused_by_the_trainer(
-        self, make_run: MakeRun, go_on: GoOn, tmp_path: Path
-    ) -> None:
-        bert = make_tiny_bert(tmp_path / "bert")
-
-        def labelled(names: str) -> list[Example]:
-            return [LabelledExample(id=str(n), text="x" * (1 + n % 2), label=names[n % 2]) for n in range(8)]
-
-        method, going = Classify(adapter=LoRA(rank=2)), Classify(adapter=LoRA())
-        earlier = make_run(labelled("ab"), name="run-" + "f" * 20, model=bert, method=method, epochs=1)
-        train(earlier)
-        same = go_on(earlier.path.name, labelled("ab"), name="same", target=bert, method=going)
-        train(same)
-        assert same.artifact_path.is_dir()
-        other = go_on(earlier.path.name, labelled("cd"), name="other", target=bert, method=going)
-        with pytest.raises(ModelError, match="classes"):
-            train(other)
 
     @pytest.mark.parametrize("what", ["changed", "gone"])
     def test_what_changed_since_the_submission_is_noticed(

@@ -36,7 +36,8 @@ def pull_of(plan: RunPlan, parameters: Mapping[str, torch.nn.Parameter]) -> Pull
         return None
     importance = None
     if isinstance(near, EWC):
-        known = fisher.relative(fisher.read(Path(plan.warm_start)), parameters)
+        earlier = fisher.fitted(fisher.read(Path(plan.warm_start)), parameters)
+        known = fisher.relative(earlier, parameters)
         importance = {name: like(known[name], value.detach()) for name, value in parameters.items()}
     start = {name: value.detach().clone() for name, value in parameters.items()}
     return Pull(strength=near.strength, start=start, importance=importance)
@@ -70,6 +71,6 @@ def fisher_of(
     )
     found = fisher.measured(training, stop)
     if isinstance(pulling(plan.spec), EWC):
-        earlier = fisher.read(Path(plan.warm_start))
+        earlier = fisher.fitted(fisher.read(Path(plan.warm_start)), found)
         found = {name: value + earlier[name] for name, value in found.items()}
     return found

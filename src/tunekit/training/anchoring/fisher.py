@@ -105,6 +105,18 @@ def read(directory: Path) -> dict[str, torch.Tensor]:
             ) from error
 
 
+def fitted(
+    importance: Mapping[str, torch.Tensor], parameters: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The importance of what has grown since: weights of classes that were not there then mattered for nothing."""
+    found = dict(importance)
+    for name, value in parameters.items():
+        old = found.get(name)
+        if old is not None and old.shape[1:] == value.shape[1:] and len(old) < len(value):
+            found[name] = torch.cat([old, old.new_zeros(len(value) - len(old), *old.shape[1:])])
+    return found
+
+
 def relative(
     importance: Mapping[str, torch.Tensor], parameters: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:

@@ -14,6 +14,7 @@ from tunekit.errors import ModelError
 from tunekit.spec import Adapter, FullWeights, LastLayers, LoRA
 from tunekit.training.models import heads, pissa
 from tunekit.training.models.attach import attach_trainable
+from tunekit.training.models.classes import Classes
 from tunekit.training.models.families import family_of
 
 # PEFT 0.21 reads an attribute that transformers 5.23 has renamed, and asks itself about the ranks that it has set for
@@ -30,6 +31,7 @@ def make_trainable(
     seed: int,
     warn: Callable[[str], object] = lambda message: None,
     start: Path | None = None,
+    classes: Classes | None = None,
 ) -> Any:
     """Give a frozen model its trainable parameters, always in fp32.
 
@@ -39,6 +41,7 @@ def make_trainable(
         seed: Seeds the adapter's initial values.
         warn: Told what PEFT warns about.
         start: Directory of the adapter to go on from; its rank, scale and layers are kept.
+        classes: What its head is to name from now on; they begin with what it names.
 
     Returns:
         A PEFT model around `model`, or `model` itself with every weight trainable, or those of its last layers. A head
@@ -58,6 +61,8 @@ def make_trainable(
             if start is None
             else attach_trainable(model, start, dropout=adapter.dropout)
         )
+    if start is not None and classes is not None:
+        heads.grow(tuned, classes, seed=seed)
     for item in caught:
         if not any(words in str(item.message) for words in _BETWEEN_LIBRARIES):
             warn(str(item.message))

@@ -31,6 +31,15 @@ class Classes:
     names: tuple[str, ...]
     multi_label: bool = False
 
+    def begins(self, other: Classes) -> bool:
+        """Whether these are the first of another's, in the same places.
+
+        Examples:
+            >>> Classes(names=("b", "a")).begins(Classes(names=("b", "a", "c")))
+            True
+        """
+        return self.multi_label == other.multi_label and self.names == other.names[: len(self.names)]
+
     def index(self, name: str) -> int:
         """Place of a class. Raises `ValueError` if it is none."""
         return self.names.index(name)
@@ -52,7 +61,7 @@ class Census:
 
     Attributes:
         rows: All rows.
-        by_name: Rows of each class, the names sorted.
+        by_name: Rows of each class: those of an earlier head in its order, then the others sorted.
         multi_label: Whether a row has a tuple of labels.
     """
 
@@ -61,8 +70,16 @@ class Census:
     multi_label: bool
 
     @classmethod
-    def of(cls, examples: Iterable[Example]) -> Census:
+    def of(
+        cls, examples: Iterable[Example], earlier: Classes | None = None, *, keeps: bool = False
+    ) -> Census:
         """Count the classes of some rows.
+
+        Args:
+            examples: The rows.
+            earlier: Classes of the head that training begins with. They keep their places, and those that it has not
+                come behind them.
+            keeps: Whether the head keeps classes that no row has. Where it does not, a head that has such is of no use.
 
         Raises:
             DataError: A row has no label, or there is nothing to tell apart.
@@ -72,18 +89,19 @@ class Census:
             labels = labels_of(example)
             rows, multi_label = rows + 1, multi_label or not isinstance(example.label, str)  # type: ignore[union-attr]
             counts.update(labels)
-        if len(counts) < 2:
+        names = _in_order(counts, earlier if earlier and earlier.multi_label == multi_label else None, keeps)
+        if len(names) < 2:
             found = f"one class, {brief(next(iter(counts)))}" if counts else "no class at all"
             raise DataError(
                 f"the training rows have {found}: there is nothing to tell apart",
                 field="label",
                 hint="a classifier needs rows of two classes or more; check which column is the target",
             )
-        return cls(rows=rows, by_name=dict(sorted(counts.items())), multi_label=multi_label)
+        return cls(rows=rows, by_name={name: counts[name] for name in names}, multi_label=multi_label)
 
     @property
     def classes(self) -> Classes:
-        """The classes, sorted by name."""
+        """The classes, in their order."""
         return Classes(names=tuple(self.by_name), multi_label=self.multi_label)
 
     def weights(self, wanted: ClassWeights) -> tuple[float, ...]:
@@ -91,8 +109,8 @@ class Census:
 
         Args:
             wanted: "equal" is 1 each. "balanced" is n / (k * n_c) for n rows, k classes and n_c rows of the class, as
-                in scikit-learn's `compute_class_weight` (King and Zeng 2001). A mapping gives weights by name, and 1
-                to classes that it leaves out.
+                in scikit-learn's `compute_class_weight` (King and Zeng 2001); a class without rows has 1. A mapping
+                gives weights by name, and 1 to classes that it leaves out.
 
         Raises:
             SpecError: The mapping names a class that no training row has.
@@ -104,7 +122,8 @@ class Census:
         if wanted == "equal":
             return (1.0,) * len(self.by_name)
         if wanted == "balanced":
-            return tuple(self.rows / (len(self.by_name) * count) for count in self.by_name.values())
+            present = sum(count > 0 for count in self.by_name.values())
+            return tuple(self.rows / (present * count) if count else 1.0 for count in self.by_name.values())
         unknown = sorted(set(wanted) - set(self.by_name))
         if unknown:
             raise SpecError(
@@ -112,6 +131,13 @@ class Census:
                 hint=nearest(unknown[0], self.by_name) or f"the classes are {listed(self.by_name)}",
             )
         return tuple(float(wanted.get(name, 1.0)) for name in self.by_name)
+
+
+def _in_order(counts: Mapping[str, int], earlier: Classes | None, keeps: bool) -> list[str]:
+    known = () if earlier is None else earlier.names
+    if not keeps and not set(known) <= set(counts):
+        known = ()
+    return [*known, *sorted(set(counts) - set(known))]
 
 
 def labels_of(example: Example) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from tunekit.data.wording import listed
+from tunekit.data.wording import counted, listed
 from tunekit.errors import ModelError
 from tunekit.training.models.classes import Classes
 
@@ -46,8 +46,7 @@ def describe(config: Any, classes: Classes, *, tokenizer: Any) -> None:
     Raises:
         ModelError: There is no token to pad with.
     """
-    config.id2label = dict(enumerate(classes.names))
-    config.label2id = {name: at for at, name in enumerate(classes.names)}
+    _name(config, classes)
     config.problem_type = _MULTI_LABEL if classes.multi_label else "single_label_classification"
     text = config.get_text_config()
     known = (text.pad_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id)
@@ -58,6 +57,11 @@ def describe(config: Any, classes: Classes, *, tokenizer: Any) -> None:
             hint="set tokenizer.pad_token to a token that no text ends in, and save the tokenizer again",
         )
     text.pad_token_id = found
+
+
+def _name(config: Any, classes: Classes) -> None:
+    config.id2label = dict(enumerate(classes.names))
+    config.label2id = {name: at for at, name in enumerate(classes.names)}
 
 
 def parts(model: Any) -> tuple[str, ...]:
@@ -110,6 +114,49 @@ def complete(
         lacking,
         f"the base has a head for these {len(had.names)} classes already; training goes on with it",
     )
+
+
+def grow(model: Any, classes: Classes, *, seed: int) -> None:
+    """Give a head more classes, behind those that it names. What it has learned of those stays, number for number.
+
+    Args:
+        model: A model with such a head, or a PEFT model around one.
+        classes: What it is to name; they begin with what it names.
+        seed: Of the values that the new ones begin with.
+    """
+    bare = _bare(model)
+    had = classes_in_use(bare.config)
+    if had == classes:
+        return
+    _name(bare.config, classes)
+    bare.num_labels = len(classes.names)
+    for copy in _copies(bare.get_submodule(parts(bare)[-1])):
+        *_, last = (layer for layer in copy.modules() if isinstance(layer, torch.nn.Linear))
+        _widen(bare, last, len(classes.names), seed)
+
+
+def growth(had: Classes, classes: Classes) -> str:
+    """What is worth telling of a head that grows; "" for one that does not."""
+    more = len(classes.names) - len(had.names)
+    return f"the head learns {counted(more, 'new class')} beside its {len(had.names)}" if more else ""
+
+
+def _copies(part: Any) -> list[Any]:
+    """A part of the head, or the copies of it that PEFT keeps: the one it has found and those that it trains."""
+    saved = getattr(part, "modules_to_save", None)
+    return [part] if saved is None else [part.original_module, *saved.values()]
+
+
+def _widen(model: Any, layer: torch.nn.Linear, classes: int, seed: int) -> None:
+    wider = torch.nn.Linear(layer.in_features, classes, bias=layer.bias is not None)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        wider.apply(model._init_weights)
+    for name, old in list(layer.named_parameters(recurse=False)):
+        new = wider.get_parameter(name).detach().to(old)
+        new[: len(old)] = old.detach()
+        setattr(layer, name, torch.nn.Parameter(new, requires_grad=old.requires_grad))
+    layer.out_features = classes
 
 
 def classes_in_use(config: Any) -> Classes:

@@ -192,7 +192,7 @@ def load_classifier(
     seed: int = 0,
     options: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Any, str]:
-    """The same with a head for `classes`: the base's own where it names the same classes, else a new one.
+    """The same with a head for `classes`: the base's own where they are or begin with what it names, else a new one.
 
     Args:
         source: A directory, or a hub id.
@@ -211,11 +211,13 @@ def load_classifier(
     """
     config = load_config(source, revision=revision)
     had = heads.classes_in(config)
-    heads.describe(config, classes, tokenizer=Template.of(tokenizer).tokenizer)
+    first = had if had is not None and had.begins(classes) else classes
+    heads.describe(config, first, tokenizer=Template.of(tokenizer).tokenizer)
     model, report = _pretrained(source, config, "classes", revision=revision, dtype=dtype, options=options)
     lacking, notice = heads.complete(model, report, had=had, seed=seed)
     _refuse_lacking(source, lacking)
-    return model.requires_grad_(False).eval(), notice
+    heads.grow(model, classes, seed=seed)
+    return model.requires_grad_(False).eval(), heads.growth(first, classes) or notice
 
 
 def _load_base(

@@ -8,6 +8,7 @@ from typing import Any
 from tunekit.errors import UnsupportedError
 from tunekit.examples import Example
 from tunekit.spec import DPO, KTO, RFT, SFT, Classify, Method
+from tunekit.training.models.classes import Classes
 from tunekit.training.objectives.base import Objective
 from tunekit.training.objectives.classify import Classifying
 from tunekit.training.objectives.kto import KahnemanTversky
@@ -18,7 +19,13 @@ from tunekit.training.objectives.texts import Texts
 
 
 def objective_of(
-    method: Method, texts: Texts, examples: Iterable[Example], warn: Callable[[str], object]
+    method: Method,
+    texts: Texts,
+    examples: Iterable[Example],
+    warn: Callable[[str], object],
+    *,
+    earlier: Classes | None = None,
+    keeps: bool = False,
 ) -> Objective[Any]:
     """The objective of a method.
 
@@ -27,6 +34,8 @@ def objective_of(
         texts: How examples are written.
         examples: All training examples; read only by methods that name classes, or try out a grader.
         warn: Told what a method leaves out as it goes on.
+        earlier: What the head names that training begins with, if it has one.
+        keeps: Whether it goes on naming what no example has.
 
     Raises:
         DataError: The examples have nothing to tell apart.
@@ -43,6 +52,6 @@ def objective_of(
         case RFT():
             return Reinforcing.of(method, texts, examples, warn)
         case Classify():
-            return Classifying.of(method, texts, examples)
+            return Classifying.of(method, texts, examples, earlier, keeps=keeps)
         case _:
             raise UnsupportedError(f"the local trainer does not do {method.type!r} yet", hint="use SFT()")

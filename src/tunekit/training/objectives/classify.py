@@ -77,14 +77,22 @@ class Classifying(Objective[LabelledText]):
     head: ClassVar[Head] = "classes"
 
     @classmethod
-    def of(cls, method: Classify, texts: Texts, examples: Iterable[Example]) -> Classifying:
-        """With the classes of the training rows.
+    def of(
+        cls,
+        method: Classify,
+        texts: Texts,
+        examples: Iterable[Example],
+        earlier: Classes | None = None,
+        *,
+        keeps: bool = False,
+    ) -> Classifying:
+        """With the classes of the training rows, and of the head that training goes on with; see `Census.of`.
 
         Raises:
             DataError: They have fewer than two.
             SpecError: A weight is given for a class that they do not have.
         """
-        census = Census.of(examples)
+        census = Census.of(examples, earlier, keeps=keeps)
         weights = census.weights(method.class_weights)
         return cls(texts=texts, classes=census.classes, weights=weights, dropout=method.dropout)
 

@@ -22,12 +22,13 @@ from tunekit.data.wording import listed
 from tunekit.errors import DataError, JobFailedError, MissingExtraError
 from tunekit.examples import from_dict
 from tunekit.spec import Classify, Probe, TuneSpec
+from tunekit.training.beginning import Base
 from tunekit.training.models import fingerprint, load
 from tunekit.training.objectives.classify import Classifying, LabelledText
 from tunekit.training.objectives.texts import Texts
 from tunekit.training.plan import preflight
 from tunekit.training.plan.device import Device, choose_device
-from tunekit.training.preparing import Base, Limit, rows_of
+from tunekit.training.preparing import Limit, rows_of
 from tunekit.training.probe.features import Features
 from tunekit.training.probe.probe import Choice
 from tunekit.training.run.events_log import EventLog

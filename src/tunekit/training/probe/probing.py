@@ -20,10 +20,11 @@ import torch
 from tunekit import _canonical, _files
 from tunekit.errors import JobFailedError
 from tunekit.events import JobState
+from tunekit.training.beginning import Base, base_of
 from tunekit.training.models import fingerprint, load
 from tunekit.training.objectives.classify import ClassifyingLearner, LabelledText
 from tunekit.training.plan.preflight import names
-from tunekit.training.preparing import Base, Limit, base_of
+from tunekit.training.preparing import Limit
 from tunekit.training.probe.probe import Choice, Labels, bounded, choose, fitted
 from tunekit.training.probe.probe_setup import ROWS_PER_STEP, Probing, card_of, prepared
 from tunekit.training.probe.probed import ProbedModel, tensors_of

@@ -10,6 +10,7 @@ from pathlib import Path
 from tunekit import _files
 from tunekit.errors import ModelError
 from tunekit.training.models import fingerprint
+from tunekit.training.models.classes import Classes
 from tunekit.training.run.rundir import RunPlan
 from tunekit.training.saving.artifacts import Card, Parent, is_artifact, lineage, read_card
 
@@ -31,7 +32,7 @@ def adapter_of(plan: RunPlan, card: Card) -> Path | None:
         card: Of the artifact to be.
 
     Raises:
-        ModelError: The artifact has changed, or it was made on another base or for other classes.
+        ModelError: The artifact has changed, or it was made on another base or for other kinds of labels.
     """
     if not plan.warm_start or plan.warm_start == plan.model:
         return None
@@ -44,12 +45,29 @@ def adapter_of(plan: RunPlan, card: Card) -> Path | None:
             f"{card.base_model!r} ({card.base_fingerprint or 'unknown'})",
             hint="name the model that it was tuned from as the target, at the same revision",
         )
-    if before.classes != card.classes:
+    if before.classes != card.classes and not (
+        before.classes and card.classes and before.classes.begins(card.classes)
+    ):
         raise ModelError(
-            f"warm_start names {len(before.labels)} classes, and the data name other ones ({len(card.labels)})",
-            hint="train on rows of the same classes, or begin from the base",
+            f"warm_start names {_said(before)}, and the data name {_said(card)}",
+            hint="train on rows of the same kind, or begin from the base",
         )
     return directory
+
+
+def classes_of(plan: RunPlan) -> Classes | None:
+    """What the head of the adapter names that training goes on with; None where there is none.
+
+    Raises:
+        ModelError: The artifact has no card that can be read.
+    """
+    return read_card(Path(plan.warm_start)).classes if plan.warm_start not in ("", plan.model) else None
+
+
+def _said(card: Card) -> str:
+    if card.classes is None:
+        return "no classes"
+    return f"{len(card.labels)} classes, {'any number' if card.multi_label else 'one'} to a text"
 
 
 def _require_unchanged(directory: Path, known: str) -> None:
