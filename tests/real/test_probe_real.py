@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,6 @@ INTENTS, ROWS_OF_EACH = 10, 40
 AT_ONCE = 512
 
 Rows = Sequence[LabelledExample]
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> tk.Settings:
-    return tk.Settings(home=tmp_path / "home")
-
-
-@pytest.fixture
-def backend(settings: tk.Settings) -> Iterator[LocalBackend]:
-    local = LocalBackend(settings=settings)
-    yield local
-    asyncio.run(local.aclose())
 
 
 def banking77(shared_data: Path, part: str) -> list[LabelledExample]:

@@ -6,10 +6,8 @@ rows alone; the full measurement trains each technique on all of them and asks t
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,18 +21,6 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 NANO = Path(__file__).resolve().parents[2] / "examples" / "models" / "nano"
 SHOTS = 8
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> tk.Settings:
-    return tk.Settings(home=tmp_path / "home")
-
-
-@pytest.fixture
-def backend(settings: tk.Settings) -> Iterator[LocalBackend]:
-    local = LocalBackend(settings=settings, threads=1)
-    yield local
-    asyncio.run(local.aclose())
 
 
 def banking77(path: Path, part: str, *, intents: int = 77, each: int = 1_000) -> tk.Dataset:

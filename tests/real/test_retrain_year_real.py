@@ -7,8 +7,7 @@ months for every day, twelve for `make soak`.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +41,6 @@ class Year:
     @property
     def states(self) -> list[str]:
         return [each.state.value for each in self.rounds]
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[LocalBackend]:
-    local = LocalBackend(settings=tk.Settings(home=tmp_path / "home"))
-    yield local
-    asyncio.run(local.aclose())
 
 
 def test_of(shared_data: Path, intents: tuple[str, ...], each: int) -> tk.Evaluator:

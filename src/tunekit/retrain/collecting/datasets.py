@@ -22,7 +22,7 @@ from tunekit.examples import (
     message_to_dict,
 )
 from tunekit.retrain.collecting.joining import Answered
-from tunekit.retrain.collecting.records import Said
+from tunekit.retrain.collecting.records import Said, as_turns
 
 OURS = ("model", "user", "recorded_at")
 """Meta columns that hosts may not give."""
@@ -59,7 +59,7 @@ def judged(name: str, answered: Iterable[Answered]) -> Iterator[Example]:
         if each.thumb is not None:
             yield UnpairedExample(
                 **_row(name, each),
-                messages=_turns(each.turn.prompt),
+                messages=as_turns(each.turn.prompt),
                 completion=each.turn.answer,
                 desirable=each.thumb == "up",
                 tools=each.turn.tools,
@@ -72,7 +72,7 @@ def referenced(name: str, answered: Iterable[Answered]) -> Iterator[Example]:
         if each.outcome is not None:
             yield PromptExample(
                 **_row(name, each),
-                messages=_turns(each.turn.prompt),
+                messages=as_turns(each.turn.prompt),
                 reference=dict(each.outcome),
                 tools=each.turn.tools,
             )
@@ -83,13 +83,13 @@ def _taught(name: str, each: Answered, answer: Said) -> Example:
     if isinstance(prompt, str) and isinstance(answer, str):
         return CompletionExample(**_row(name, each), prompt=prompt, completion=answer)
     said = (Message(role="assistant", content=answer),) if isinstance(answer, str) else answer
-    return ChatExample(**_row(name, each), messages=(*_turns(prompt), *said), tools=each.turn.tools)
+    return ChatExample(**_row(name, each), messages=(*as_turns(prompt), *said), tools=each.turn.tools)
 
 
 def _pair(name: str, each: Answered, better: Said, worse: Said) -> Example:
     return PreferenceExample(
         **_row(name, each),
-        messages=_turns(each.turn.prompt),
+        messages=as_turns(each.turn.prompt),
         chosen=better,
         rejected=worse,
         tools=each.turn.tools,
@@ -106,12 +106,8 @@ def _row(name: str, each: Answered) -> dict[str, Any]:
     return {"id": f"{name}:{turn.id}", "meta": meta}
 
 
-def _turns(said: Said) -> tuple[Message, ...]:
-    return (Message(role="user", content=said),) if isinstance(said, str) else said
-
-
 def _asked(each: Answered) -> str:
-    return _key((*_turns(each.turn.prompt),))
+    return _key((*as_turns(each.turn.prompt),))
 
 
 def _key(said: Said) -> str:

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.fixes.privacy import personal_data_in, with_placeholders
+from tunekit.data.fixes.texts import rewritten
 from tunekit.data.patterns import secrets
 from tunekit.data.patterns.sensitive import PLACEHOLDER, Finder, Sensitive
 from tunekit.data.views import texts
 from tunekit.errors import DataError
 from tunekit.examples import Message, PromptExample
-from tunekit.retrain.collecting.records import Said
+from tunekit.retrain.collecting.records import Said, as_turns
 
 _T = TypeVar("_T")
 
@@ -57,7 +58,7 @@ def masked(
     Raises:
         DataError: It is longer.
     """
-    turns = tuple(turn for each in said for turn in _turns(each))
+    turns = tuple(turn for each in said for turn in as_turns(each))
     leaves = {str(number): leaf for number, leaf in enumerate(_leaves(values))}
     example = PromptExample(messages=turns, reference=leaves)
     found = [text for _, text, _ in texts(example)]
@@ -111,8 +112,6 @@ def aligned(said: Said, own: Mapping[str, str], other: Mapping[str, str]) -> Sai
         taken.add(names[name])
     if isinstance(said, str):
         return PLACEHOLDER.sub(lambda match: names.get(match[0], match[0]), said)
-    from tunekit.data.fixes.texts import rewritten
-
     turns = PromptExample(messages=said)
     done = rewritten(turns, lambda text: PLACEHOLDER.sub(lambda match: names.get(match[0], match[0]), text))
     return done.messages  # type: ignore[union-attr]
@@ -125,10 +124,6 @@ def _free(name: str, taken: set[str]) -> str:
     while f"[{kind}_{count}]" in taken:
         count += 1
     return f"[{kind}_{count}]"
-
-
-def _turns(said: Said) -> tuple[Message, ...]:
-    return (Message(role="user", content=said),) if isinstance(said, str) else said
 
 
 def _said(before: Said, turns: Iterator[Message]) -> Said:

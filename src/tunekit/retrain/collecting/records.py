@@ -78,6 +78,11 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback/1", omit
 Row: TypeAlias = Turn | Feedback
 
 
+def as_turns(said: Said) -> tuple[Message, ...]:
+    """Turns of a chat; a text is what the user says."""
+    return (Message(role="user", content=said),) if isinstance(said, str) else said
+
+
 def new_id() -> str:
     """An id that nobody can guess."""
     return f"turn-{os.urandom(16).hex()}"

@@ -51,9 +51,11 @@ def among_own(evaluation: Evaluation, scorer: str, labels: Sequence[str]) -> Eva
     """
     known = _choices(evaluation, scorer, labels)
     if known is None:
+        some = any(item.log_probs for item in evaluation.items)
+        of_these = f" of {listed(labels)}" if some and labels else ""
         raise EvaluationError(
-            f"{brief(scorer)} keeps no log-probabilities of {listed(labels) or 'them'}, so nobody can say how the model"
-            " would have answered among these labels alone",
+            f"{brief(scorer)} keeps no log-probabilities{of_these}, so nobody can say how the model would have answered"
+            " among these labels alone",
             hint="add a scorer that weighs choices: Accuracy(choices=...) with the labels of all tasks",
         )
     source, choices = known

@@ -114,7 +114,7 @@ def test_what_cannot_be_known_is_said() -> None:
     assert found.own is not None and list(found.own.backward) == ["trec"]
     assert found.own.average is None and "'sst'" in found.own.refusal
     assert "keeps no log-probabilities" in found.not_own["sst"]
-    assert "own labels of 'sst': 'exact_match' keeps no log-probabilities" in str(found)
+    assert "own labels of 'sst': 'exact_match' keeps no log-probabilities, so nobody can say" in str(found)
     neither = Forgetting.of({"1": {"sst": evaluate("sst", score, text)}})
     assert neither.own is None
 
