@@ -219,6 +219,8 @@ def test_a_package_that_is_broken_is_not_called_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "mlflow.py").write_text("import something_that_mlflow_needs", encoding="utf-8")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mlflow"]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="something_that_mlflow_needs"):
         MLflow("support")

@@ -15,13 +15,25 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import tunekit as tk
 from tunekit.errors import ConflictError, NotFoundError, RefError, SpecError, StorageError
-from tunekit.retrain.registry import MemoryRegistryStore, ModelVersion, Move, Registry, SqliteRegistryStore
+from tunekit.retrain.registry import (
+    MemoryRegistryStore,
+    MLflowRegistryStore,
+    ModelVersion,
+    Move,
+    Registry,
+    RegistryStore,
+    SqliteRegistryStore,
+)
 
 BOT = "support-bot"
+# MLflow asks SQLAlchemy 2.1 for what that is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "mlflow"])
 def registry(request: pytest.FixtureRequest) -> Registry:
+    if request.param == "mlflow":
+        return Registry(MLflowRegistryStore(request.getfixturevalue("mlflow_uri")))
     return Registry(MemoryRegistryStore() if request.param == "memory" else None)
 
 
@@ -227,8 +239,12 @@ def check_line(moves: Any) -> None:
 PROMOTED = range(1, 9)  # of 12 versions; the others are never promoted
 
 
-def _hammer(path: Path, seed: int, rounds: int) -> list[str]:
-    draw, registry = random.Random(seed), Registry(SqliteRegistryStore(path), max_age_s=0.01)
+def _store(where: str) -> RegistryStore:
+    return MLflowRegistryStore(where) if where.startswith("sqlite:") else SqliteRegistryStore(where)
+
+
+def hammer(where: str, seed: int, rounds: int) -> list[str]:
+    draw, registry = random.Random(seed), Registry(_store(where), max_age_s=0.01)
     seen = []
     for _ in range(rounds):
         match draw.randrange(3):
@@ -250,18 +266,24 @@ def _hammer(path: Path, seed: int, rounds: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("processes", "rounds"),
-    [(4, 30), pytest.param(16, 200, marks=[pytest.mark.soak, pytest.mark.timeout(1200)])],
+    ("processes", "rounds", "kind"),
+    [
+        (4, 30, "sqlite"),
+        pytest.param(16, 200, "sqlite", marks=[pytest.mark.soak, pytest.mark.timeout(1200)]),
+        pytest.param(4, 15, "mlflow", marks=[pytest.mark.soak, pytest.mark.timeout(1200)]),
+    ],
 )
-def test_many_processes_leave_one_line(tmp_path: Path, processes: int, rounds: int) -> None:
-    path = tmp_path / "registry.sqlite3"
-    registry = Registry(SqliteRegistryStore(path))
+def test_many_processes_leave_one_line(
+    tmp_path: Path, request: pytest.FixtureRequest, processes: int, rounds: int, kind: str
+) -> None:
+    where = request.getfixturevalue("mlflow_uri") if kind == "mlflow" else str(tmp_path / "registry.sqlite3")
+    registry = Registry(_store(where))
     for number in range(1, 13):
         registry.register(BOT, f"local:run-{number}")
     registry.promote(f"{BOT}@1")
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes) as pool:
-        seen = pool.starmap(_hammer, [(path, seed, rounds) for seed in range(processes)])
+        seen = pool.starmap(hammer, [(where, seed, rounds) for seed in range(processes)])
     moves = registry.history(f"{BOT}@champion")
     check_line(moves)
     assert len(moves) > processes
