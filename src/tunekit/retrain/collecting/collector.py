@@ -14,12 +14,12 @@ from tunekit._settings import Settings
 from tunekit.data.arguments import finite, text, whole
 from tunekit.data.dataset import Dataset
 from tunekit.data.patterns.sensitive import Finder
-from tunekit.errors import SpecError, TunekitError
+from tunekit.errors import SpecError, StorageError, TunekitError
 from tunekit.inference import Turns
 from tunekit.retrain.collecting import datasets
 from tunekit.retrain.collecting.files import AppendFiles
-from tunekit.retrain.collecting.joining import Answered, Counts, Window, counted, joined
-from tunekit.retrain.collecting.pseudonyms import key_of, pseudonym
+from tunekit.retrain.collecting.joining import Answered, Counts, Window, counted, joined, turns
+from tunekit.retrain.collecting.pseudonyms import has_key, key_of, pseudonym
 from tunekit.retrain.collecting.records import Feedback, Row, Thumb, Turn, line, new_id
 from tunekit.retrain.collecting.sweeping import Swept, swept
 from tunekit.retrain.collecting.taking import Answer, Taking, is_sampled
@@ -259,9 +259,14 @@ class Collector:
         Raises:
             SpecError: The user is none.
             DeadlineError: Another process takes rows out at this moment.
-            StorageError: The disk said no. Call it again: what is gone is gone.
+            StorageError: The disk said no: call it again, what is gone is gone. Or the key of the users is gone.
         """
         text("user", user, such_as="u-17")
+        if not has_key(self.directory) and any(turn.user for turn in turns(self.directory)):
+            raise StorageError(
+                f"the key by which users are found is gone from {str(self.directory)!r}, so nobody can be forgotten",
+                hint="restore users.key from a backup, or remove everything with sweep(keep_days=0)",
+            )
         name = pseudonym(key_of(self.directory), user)
         return swept(self.directory, lambda turn: turn.user == name, now=self._clock.now())
 

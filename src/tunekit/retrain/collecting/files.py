@@ -59,6 +59,7 @@ class AppendFiles:
                     own.path.rename(own.path.with_suffix(SEALED))
             except OSError:
                 own.close()  # a line that was cut off ends its file, or the next would be spoilt by it
+                _remove_empty(own.path)
                 raise
             fcntl.flock(file, fcntl.LOCK_UN)
 
@@ -86,6 +87,13 @@ class AppendFiles:
         own.path = self.directory / f"{moment}-{os.getpid()}-{os.urandom(6).hex()}{OPEN}"
         own.file = open_private(own.path)
         return own.file
+
+
+def _remove_empty(path: Path) -> None:
+    """A disk that is full takes no line, but a name for each that is tried."""
+    with suppress(OSError):
+        if not path.stat().st_size:
+            path.unlink()
 
 
 class _Own:

@@ -6,9 +6,10 @@ than its turn, so both keep a tag of what stood behind each placeholder: `aligne
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from tunekit.data.checks.base import CheckContext
 from tunekit.data.fixes.privacy import personal_data_in, with_placeholders
@@ -19,8 +20,6 @@ from tunekit.data.views import texts
 from tunekit.errors import DataError
 from tunekit.examples import Message, PromptExample
 from tunekit.retrain.collecting.records import Said, as_turns
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,9 @@ def masked(
     Raises:
         DataError: It is longer.
     """
+    said = tuple(each if isinstance(each, str) else tuple(map(_readable, each)) for each in said)
     turns = tuple(turn for each in said for turn in as_turns(each))
+    values = [values, [_around(turn) for turn in turns]]
     leaves = {str(number): leaf for number, leaf in enumerate(_leaves(values))}
     example = PromptExample(messages=turns, reference=leaves)
     found = [text for _, text, _ in texts(example)]
@@ -69,7 +70,7 @@ def masked(
             hint="raise Collector(max_chars=...), or give record() less",
         )
     if not redact:
-        return Masked(said, values, {})
+        return Masked(said, values[0], {})
     context = CheckContext(find_personal_data=find_personal_data)
 
     def personal_data(text: str) -> Sequence[Sensitive]:
@@ -84,11 +85,48 @@ def masked(
             continue
         example, more = with_placeholders(example, find)  # type: ignore[assignment]
         hidden |= more
-    turns_left, leaves_left = iter(example.messages), iter(example.reference.values())
-    return Masked(
-        tuple(_said(each, turns_left) for each in said),
-        _rebuilt(values, leaves_left) if leaves else values,
-        hidden,
+    if not hidden:
+        return Masked(said, values[0], {})
+    values, around = _rebuilt(values, iter(example.reference.values()))
+    left = iter([_put_back(turn, found) for turn, found in zip(example.messages, around, strict=True)])
+    return Masked(tuple(_said(each, left) for each in said), values, hidden)
+
+
+def _readable(turn: Message) -> Message:
+    """Arguments of calls with characters in place of their JSON escapes: one of those is an @, too."""
+    if not any("\\u" in call.arguments for call in turn.tool_calls):
+        return turn
+    calls = []
+    for call in turn.tool_calls:
+        try:
+            plainly = json.dumps(json.loads(call.arguments), ensure_ascii=False)
+        except ValueError:  # it is no JSON, so nobody will read it as such
+            plainly = call.arguments
+        calls.append(call.replace(arguments=plainly))
+    return turn.replace(tool_calls=tuple(calls))
+
+
+def _around(turn: Message) -> Any:
+    """What stands in a turn beside its texts, as a JSON value."""
+    calls = [[call.id, call.name] for call in turn.tool_calls]
+    return [turn.name, turn.tool_call_id, calls, [_beside_text(part) for part in turn.parts]]
+
+
+def _beside_text(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        name: value for name, value in part.items() if not (name == "text" and part.get("type") == "text")
+    }
+
+
+def _put_back(turn: Message, around: Any) -> Message:
+    name, call_id, calls, parts = around
+    return turn.replace(
+        name=name,
+        tool_call_id=call_id,
+        tool_calls=tuple(
+            call.replace(id=new[0], name=new[1]) for call, new in zip(turn.tool_calls, calls, strict=True)
+        ),
+        parts=tuple({**part, **new} for part, new in zip(turn.parts, parts, strict=True)),
     )
 
 
@@ -142,7 +180,13 @@ def _leaves(value: Any) -> Iterator[str]:
         for item in value:
             yield from _leaves(item)
     elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        yield str(value)
+        yield _written(value)
+
+
+def _written(value: str | int | float) -> str:
+    """Numbers as people write them: that of a card may come as a float."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e20
+    return f"{value:.0f}" if whole else str(value)
 
 
 def _rebuilt(value: Any, leaves: Iterator[str]) -> Any:
@@ -155,6 +199,6 @@ def _rebuilt(value: Any, leaves: Iterator[str]) -> Any:
     return value
 
 
-def _leaf(value: _T, leaves: Iterator[str]) -> _T | str:
+def _leaf(value: Any, leaves: Iterator[str]) -> Any:
     new = next(leaves)
-    return value if new == str(value) else new
+    return value if new == _written(value) else new

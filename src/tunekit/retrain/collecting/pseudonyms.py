@@ -16,6 +16,11 @@ from tunekit.errors import StorageError
 _NAME, _BYTES = "users.key", 32
 
 
+def has_key(directory: Path) -> bool:
+    """Whether there is a key already."""
+    return (directory / _NAME).exists()
+
+
 def key_of(directory: Path) -> bytes:
     """The key, made where there is none: once, however many processes ask.
 

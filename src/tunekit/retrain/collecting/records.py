@@ -104,15 +104,30 @@ def tag(turn: str, value: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it: moments, UUIDs, dataclasses and their kin spelled out.
+    """The value as JSON has it: moments, UUIDs, dataclasses and their kin spelled out; bytes as the text they are.
 
     Raises:
         DataError: JSON cannot hold it.
     """
     try:
-        return msgspec.to_builtins(value, str_keys=True)
+        return _decoded(
+            msgspec.to_builtins(value, str_keys=True, builtin_types=(bytes, bytearray, memoryview))
+        )
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise _unholdable(error) from None
+
+
+def _decoded(value: Any) -> Any:
+    # In base64 nothing would be found that is to be masked.
+    if isinstance(value, dict):
+        return {name: _decoded(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_decoded(item) for item in value]
+    return (
+        bytes(value).decode("utf-8", "replace")
+        if isinstance(value, (bytes, bytearray, memoryview))
+        else value
+    )
 
 
 def line(row: Row) -> bytes:

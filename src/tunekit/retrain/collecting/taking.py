@@ -53,16 +53,17 @@ class Taking:
             raise SpecError(
                 f"meta has {taken[0]!r}, which is ours", hint="give it another name, or model=, user="
             )
-        kept = self._masked((as_prompt(prompt), _said(answer)), given)
+        offered = [plain(dict(tool)) for tool in tools]
+        kept = self._masked((as_prompt(prompt), _said(answer)), [given, offered])
         return Turn(
             id=digest(turn),
             at=at,
             prompt=kept.said[0],
             answer=kept.said[1],
-            tools=tuple(plain(dict(tool)) for tool in tools),
+            tools=tuple(kept.values[1]),
             model=str(model),
             user=user,
-            meta=kept.values,
+            meta=kept.values[0],
             hidden=_tags(turn, kept),
         )
 
