@@ -24,6 +24,7 @@ from tunekit.retrain.rounds.base import RoundStore
 from tunekit.retrain.rounds.composing import History, Replay, Start
 from tunekit.retrain.rounds.driving import Driver, OnRoundEvent
 from tunekit.retrain.rounds.endings import raise_if_failed
+from tunekit.retrain.rounds.gated import require_measured
 from tunekit.retrain.rounds.planning import RoundPlan
 from tunekit.retrain.rounds.promoting import Approval, Stage
 from tunekit.retrain.rounds.queueing import next_round, requested
@@ -32,6 +33,7 @@ from tunekit.retrain.rounds.rounds import Rounds
 from tunekit.retrain.rounds.situation import reasons
 from tunekit.retrain.rounds.sqlite import SqliteRoundStore
 from tunekit.retrain.rounds.terms import Terms
+from tunekit.retrain.rounds.training import stop_cancelled
 from tunekit.retrain.rounds.triggers import Trigger
 from tunekit.retrain.rounds.turns import turn
 from tunekit.spec import Budget, TuneSpec
@@ -80,7 +82,7 @@ class Retrainer:
 
     Raises:
         RefError: The target or the alias is none.
-        SpecError: Another argument is wrong.
+        SpecError: Another argument is wrong, or the gate asks of what the tests do not measure.
 
     Examples:
         >>> import tempfile
@@ -128,6 +130,7 @@ class Retrainer:
         poll_s: float = 1.0,
     ) -> None:
         settings = settings or Settings()
+        require_measured(gate, evaluator, tasks or {})
         name, _, which = alias.partition("@")
         start = arguments.one_of("start", start, ("base", "champion"))
         self.triggers = tuple(triggers)
@@ -279,8 +282,13 @@ class Retrainer:
 
     async def resume_async(self, *, on_event: OnRoundEvent | None = None) -> Sequence[Round]:
         """`resume` for async code."""
-        open_ = [each.round_id for each in await asyncio.to_thread(self.rounds.list) if each.state.is_at_work]
-        return [await self._finished(round_id, on_event) for round_id in reversed(open_)]
+        at_work = [state for state in RoundState if state.is_at_work]
+        open_ = await asyncio.to_thread(self.rounds.list, states=at_work, limit=None)
+        if not open_:
+            async with turn(self._terms.runs, self._terms.pipeline) as lease:
+                if lease is not None:  # else somebody is at work, and does it
+                    await stop_cancelled(Driver(terms=self._terms, token=lease.token, on_event=on_event))
+        return [await self._finished(each.round_id, on_event) for each in reversed(open_)]
 
     # --- before it --------------------------------------------------------------------------------------
 
@@ -336,7 +344,8 @@ class Retrainer:
 
     async def _drive(self, driver: Driver, round_id: str) -> None:
         """Work on what comes next, which is this round or one before it."""
-        upcoming = await asyncio.to_thread(next_round, driver.mover, self._terms.pipeline)
+        await stop_cancelled(driver)
+        upcoming = await asyncio.to_thread(next_round, driver.mover, self._terms)
         if upcoming is None:
             return
         try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from tunekit.retrain.rounds.records import Batch, Round, Transition
+from tunekit.retrain.rounds.records import Batch, Round, RoundState, Transition
 
 
 class RoundStore(Protocol):
@@ -44,8 +44,16 @@ class RoundStore(Protocol):
         """One round; None where there is none."""
         ...
 
-    def rounds(self, pipeline: str, *, limit: int = 1000) -> Sequence[Round]:
-        """Of a pipeline, newest first."""
+    def rounds(
+        self,
+        pipeline: str,
+        *,
+        alias: str | None = None,
+        key: str | None = None,
+        states: Collection[RoundState] = (),
+        limit: int | None = None,
+    ) -> Sequence[Round]:
+        """Of a pipeline, newest first: those of an alias, with a key, in some states; all unless told."""
         ...
 
     def move(self, after: Round, *, reason: str = "", by: str = "", token: int | None = None) -> Round:

@@ -71,5 +71,5 @@ class Mover:
 
     def others(self, round_: Round) -> list[Round]:
         """Rounds of the same alias, newest first."""
-        found = self.rounds.rounds(round_.pipeline)
-        return [each for each in found if each.round_id != round_.round_id and each.alias == round_.alias]
+        found = self.rounds.rounds(round_.pipeline, alias=round_.alias)
+        return [each for each in found if each.round_id != round_.round_id]

@@ -8,11 +8,13 @@ from pathlib import Path
 from pydantic import Field
 
 from tunekit.data.dataset import Dataset
+from tunekit.data.wording import listed
 from tunekit.errors import SpecError, TunekitError
 from tunekit.evaluation.comparison import Comparison
 from tunekit.evaluation.records import Record
 from tunekit.evaluation.report.numbers import number
 from tunekit.retrain.rounds.fitness import errors_of
+from tunekit.retrain.rounds.gated import guarded_items, not_enough
 from tunekit.retrain.rounds.preparing import planned
 from tunekit.retrain.rounds.promoting import in_use
 from tunekit.retrain.rounds.queueing import standing
@@ -104,6 +106,8 @@ def plan(terms: Terms, data: Dataset | None, *, task: str) -> RoundPlan:
     made = planned(terms, batches, champion)
     usd, tokens, notes = _cost(terms, made.composed.data)
     disagreement = _disagreement(terms)
+    lacking = not_enough(terms.gate, made.composed, replaces=champion is not None)
+    lacking = lacking and f"it ends before training: {lacking}"
     return RoundPlan(
         standing=standing(terms, data, task),
         amounts=made.composed.amounts,
@@ -116,17 +120,29 @@ def plan(terms: Terms, data: Dataset | None, *, task: str) -> RoundPlan:
         disagreement=ASSUMED_DISAGREEMENT if disagreement is None else disagreement,
         is_disagreement_assumed=disagreement is None,
         chances=_chances(terms, ASSUMED_DISAGREEMENT if disagreement is None else disagreement),
-        notes=(*notes, *((made.note,) if made.note else ())),
+        notes=tuple(
+            filter(
+                None, (*notes, made.note, lacking and f"it ends before training: {lacking}", _unknown(terms))
+            )
+        ),
     )
 
 
 def _chances(terms: Terms, disagreement: float) -> tuple[Chance, ...]:
     items, found = len(terms.evaluator.items), []
+    guarded = guarded_items(terms.gate, terms.evaluator, terms.tasks)
     for more in _GAINS:
         gain = terms.gate.min_gain + more
-        power = terms.gate.plan(gain=gain, items=items, disagreement=min(1.0, max(disagreement, gain)))
+        power = terms.gate.plan(
+            gain=gain, items=items, disagreement=min(1.0, max(disagreement, gain)), guarded_items=guarded
+        )
         found.append(Chance(gain=gain, power=power.power, items_needed=power.items_needed))
     return tuple(found)
+
+
+def _unknown(terms: Terms) -> str:
+    rails = [rail.name for rail in terms.gate.guardrails if rail.margin is None]
+    return f"the chances leave out {listed(rails)}: what a share of comes to is measured" if rails else ""
 
 
 def _cost(terms: Terms, data: Dataset) -> tuple[tuple[float, float] | None, int | None, tuple[str, ...]]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunekit.data.dataset import Dataset
+from tunekit.errors import DataError
 from tunekit.retrain.registry.records import ModelVersion
 from tunekit.retrain.rounds.composing import Composed, composed
 from tunekit.retrain.rounds.fitness import refuse_training_data
+from tunekit.retrain.rounds.gated import not_enough
 from tunekit.retrain.rounds.promoting import in_use
 from tunekit.retrain.rounds.records import Round, RoundState
 from tunekit.retrain.rounds.terms import Terms
@@ -37,19 +39,20 @@ async def prepare(driver: Driver, round_: Round) -> Round:
     """Put the training data together, check them, and keep them.
 
     Raises:
-        DataError: Nothing is left to train on, or a check finds an error.
+        DataError: Nothing is left to train on, a check finds an error, or nothing is new to go on with.
     """
     made = await asyncio.to_thread(_prepared, driver.terms, round_)
-    return await driver.move(
-        round_,
-        RoundState.TRAINING,
-        reason=str(made.composed.amounts),
-        note=made.note,
-        amounts=made.composed.amounts,
-        label_drift=made.composed.drift,
-        train=made.fingerprint,
-        recipe=made.spec.model_dump(mode="json"),
-    )
+    facts = {
+        "note": made.note,
+        "amounts": made.composed.amounts,
+        "label_drift": made.composed.drift,
+        "train": made.fingerprint,
+        "recipe": made.spec.model_dump(mode="json"),
+    }
+    lacking = not_enough(driver.terms.gate, made.composed, replaces=round_.champion is not None)
+    if lacking:
+        return await driver.move(round_, RoundState.REJECTED, reason=lacking, **facts)
+    return await driver.move(round_, RoundState.TRAINING, reason=str(made.composed.amounts), **facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +107,18 @@ def _prepared(terms: Terms, round_: Round) -> Prepared:
     champion = _version(terms, round_.champion)
     made = planned(terms, terms.batches(round_.position), champion)
     refuse_training_data(made.composed.data, terms)
+    _refuse_repetition(made, champion)
     fingerprint = terms.files.write(made.composed.data)
     return Prepared(composed=made.composed, spec=made.spec, note=made.note, fingerprint=fingerprint)
+
+
+def _refuse_repetition(made: Prepared, champion: ModelVersion | None) -> None:
+    """From the base, the same data and recipe are the same job, and cost nothing; going on, each time is a new one."""
+    if champion is not None and made.spec.warm_start and not made.composed.amounts.new:
+        raise DataError(
+            f"no row is new since {champion.ref}, and a round that goes on from it would learn the old ones once more",
+            hint="hand in new rows",
+        )
 
 
 def _version(terms: Terms, number: int | None) -> ModelVersion | None:

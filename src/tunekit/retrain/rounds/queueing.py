@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit._canonical import fingerprint
 from tunekit.data.dataset import Dataset
-from tunekit.errors import DataError
+from tunekit.errors import ConflictError, DataError
 from tunekit.retrain.rounds.fitness import refuse_batch
 from tunekit.retrain.rounds.moving import Mover
 from tunekit.retrain.rounds.records import Batch, Round, RoundState
@@ -20,6 +20,8 @@ def requested(terms: Terms, data: Dataset | None, *, task: str, key: str, trigge
         ConflictError: The key was used for another request.
         DataError: There are no rows, a check finds an error in them, or they were withdrawn: nothing is handed in.
     """
+    if data is not None:
+        _refuse_other_use(terms, key, terms.request(f"{task}/{data.fingerprint()}"))
     position, what = _handed_in(terms, data, task)
     request = terms.request(what)
     now = terms.clock.now()
@@ -31,6 +33,7 @@ def requested(terms: Terms, data: Dataset | None, *, task: str, key: str, trigge
         request=request,
         trigger=trigger,
         requested_by=by,
+        terms=terms.policy,
         target=str(terms.target),
         recipe=terms.spec.model_dump(mode="json"),
         position=position,
@@ -44,20 +47,24 @@ def standing(terms: Terms, data: Dataset | None, task: str) -> str:
     """Id of the round that a request without a key would give; "" where it would be a new one."""
     what = f"{task}/{data.fingerprint()}" if data is not None else _everything(terms)[1]
     request = terms.request(what)
-    found = terms.rounds.rounds(terms.pipeline)
-    return next(
-        (each.round_id for each in found if each.key == request and not each.state.may_be_asked_again), ""
-    )
+    found = terms.rounds.rounds(terms.pipeline, key=request, limit=1)
+    return next((each.round_id for each in found if not each.state.may_be_asked_again), "")
 
 
-def next_round(mover: Mover, pipeline: str) -> Round | None:
-    """What to work on: the round that was begun, else the latest request, which then stands for all before it."""
-    open_ = [each for each in mover.rounds.rounds(pipeline) if each.state.is_at_work]
+def next_round(mover: Mover, terms: Terms) -> Round | None:
+    """What to work on: the round that was begun, else the latest request, which then stands for all before it.
+
+    Raises:
+        ConflictError: That was asked for by other terms.
+    """
+    at_work = [state for state in RoundState if state.is_at_work]
+    open_ = terms.rounds.rounds(terms.pipeline, alias=terms.alias, states=at_work)
     begun = [each for each in open_ if each.state is not RoundState.REQUESTED]
     if begun:
-        return begun[-1]
+        return _on_these(terms, begun[-1])
     if not open_:
         return None
+    _on_these(terms, open_[0])
     latest, *before = open_
     for each in before:
         mover.move(
@@ -67,6 +74,26 @@ def next_round(mover: Mover, pipeline: str) -> Round | None:
             coalesced_into=latest.round_id,
         )
     return latest
+
+
+def _on_these(terms: Terms, round_: Round) -> Round:
+    """What one gate was asked for is not promoted by another."""
+    if round_.terms not in ("", terms.policy):
+        raise ConflictError(
+            f"round {round_.round_id!r} is {round_.state}, and was asked for with another recipe, gate or approval",
+            hint="run the program that asked for it, or stop it with Rounds.cancel and ask again",
+        )
+    return round_
+
+
+def _refuse_other_use(terms: Terms, key: str, request: str) -> None:
+    """Rows of a request that will be refused are not handed in; `RoundStore.request` looks once more."""
+    for known in terms.rounds.rounds(terms.pipeline, key=key, limit=1) if key else ():
+        if known.request != request:
+            raise ConflictError(
+                f"key {key!r} was used for another request, of round {known.round_id!r}",
+                hint="use a new key for a new request, or none: then equal requests are one",
+            )
 
 
 def _handed_in(terms: Terms, data: Dataset | None, task: str) -> tuple[int, str]:

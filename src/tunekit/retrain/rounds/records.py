@@ -67,6 +67,11 @@ class RoundState(StrEnum):
         return self in _AT_WORK
 
     @property
+    def may_be_cancelled(self) -> bool:
+        """Whether it can be stopped without anything to take back."""
+        return self.is_at_work and self is not RoundState.PROMOTING
+
+    @property
     def is_with_the_host(self) -> bool:
         """Whether it goes on when the host says so: `approve`, `advance`, `decline`."""
         return self in _WITH_THE_HOST
@@ -176,6 +181,7 @@ class Round(Record):
         state: Where it stands.
         trigger: Why it was asked for: "manual", or what a trigger said.
         requested_by: Who asked.
+        terms: Hash of recipe, gate and approval: only whoever has the same goes on with it.
         target: Backend and base model.
         recipe: The `TuneSpec` as JSON, as it was asked for.
         position: The last batch that is part of it.
@@ -184,6 +190,7 @@ class Round(Record):
         label_drift: How far the labels of the new rows are from those of the old; None where rows have none.
         train: Fingerprint of the training data.
         job: The job that trains, once it is handed in.
+        job_stopped: Of a cancelled round: whether it is known that no job of it runs any more.
         model: What was trained.
         version: Its number in the registry.
         decision: What the gate said.
@@ -217,6 +224,7 @@ class Round(Record):
     state: RoundState = RoundState.REQUESTED
     trigger: str = "manual"
     requested_by: str = ""
+    terms: str = ""
     target: str
     recipe: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
     position: Count
@@ -225,6 +233,7 @@ class Round(Record):
     label_drift: float | None = None
     train: str = ""
     job: str = ""
+    job_stopped: bool = False
     model: ModelRef | None = None
     version: int | None = None
     decision: Decision | None = Field(default=None, repr=False)

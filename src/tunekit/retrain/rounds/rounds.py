@@ -81,10 +81,9 @@ class Rounds:
 
     # --- looking ----------------------------------------------------------------------------------------
 
-    def list(self, *, states: Collection[RoundState] = (), limit: int = 100) -> Sequence[Round]:
-        """Rounds, newest first; no `states` means all."""
-        found = [each for each in self.store.rounds(self.name) if each.alias == self.alias]
-        return [each for each in found if not states or each.state in states][:limit]
+    def list(self, *, states: Collection[RoundState] = (), limit: int | None = 100) -> Sequence[Round]:
+        """Rounds, newest first; no `states` means all, and so does None for `limit`."""
+        return list(self.store.rounds(self.name, alias=self.alias, states=states, limit=limit))
 
     def get(self, round_id: str) -> Round:
         """One round.
@@ -161,11 +160,13 @@ class Rounds:
     def cancel(self, round_id: str, *, by: str = "", reason: str = "") -> Round:
         """Stop a round that is at work. The process that works on it notices within seconds, and stops its job.
 
+        Where that process is gone, whoever works on the pipeline next stops the job: `Retrainer.run` or `resume`.
+
         Raises:
             NotFoundError: There is no such round.
-            ConflictError: It is not at work.
+            ConflictError: It is not at work, or is being promoted: `rollback` takes that back.
         """
-        round_ = self._in(round_id, *(state for state in RoundState if state.is_at_work))
+        round_ = self._in(round_id, *(state for state in RoundState if state.may_be_cancelled))
         return self._moved(round_, RoundState.CANCELLED, by, reason or "cancelled")
 
     def rollback(self, *, by: str = "", reason: str = "", key: str = "") -> Move:
@@ -181,7 +182,7 @@ class Rounds:
         """
         move = self.registry.rollback(f"{self.name}@{self.alias}", by=by, reason=reason, key=key)
         why = reason or "rolled back"
-        for each in self.list(limit=1000):
+        for each in self.list(states=(RoundState.PROMOTED, RoundState.SUPERSEDED), limit=None):
             if each.state is RoundState.PROMOTED and each.version == move.before:
                 self._moved(each, RoundState.ROLLED_BACK, by, why)
             elif each.state is RoundState.SUPERSEDED and each.version == move.after:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tunekit._settings import Settings
 from tunekit.errors import ConflictError, NotFoundError, StaleLeaseError
-from tunekit.retrain.rounds.records import Batch, Round, Transition
+from tunekit.retrain.rounds.records import Batch, Round, RoundState, Transition
 from tunekit.store._database import Database
 
 _LAYOUT_VERSION = 1
@@ -147,10 +147,26 @@ class SqliteRoundStore:
         found = self._texts("SELECT body FROM rounds WHERE round_id = ?", round_id)
         return Round.from_json(found[0]) if found else None
 
-    def rounds(self, pipeline: str, *, limit: int = 1000) -> Sequence[Round]:
+    def rounds(
+        self,
+        pipeline: str,
+        *,
+        alias: str | None = None,
+        key: str | None = None,
+        states: Collection[RoundState] = (),
+        limit: int | None = None,
+    ) -> Sequence[Round]:
         """See `RoundStore.rounds`."""
-        query = "SELECT body FROM rounds WHERE pipeline = ? ORDER BY place DESC LIMIT ?"
-        return tuple(map(Round.from_json, self._texts(query, pipeline, limit)))
+        where, values = ["pipeline = ?"], [pipeline]
+        if alias is not None:
+            where, values = [*where, "json_extract(body, '$.alias') = ?"], [*values, alias]
+        if key is not None:
+            where, values = [*where, "key = ?"], [*values, key]
+        if states:
+            among = ", ".join("?" * len(states))
+            where, values = [*where, f"json_extract(body, '$.state') IN ({among})"], [*values, *states]
+        query = f"SELECT body FROM rounds WHERE {' AND '.join(where)} ORDER BY place DESC LIMIT ?"
+        return tuple(map(Round.from_json, self._texts(query, *values, -1 if limit is None else limit)))
 
     def move(self, after: Round, *, reason: str = "", by: str = "", token: int | None = None) -> Round:
         """See `RoundStore.move`."""

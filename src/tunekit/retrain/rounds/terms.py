@@ -83,13 +83,31 @@ class Terms:
         """What times are taken from: the one that jobs have."""
         return backends.serving(self.target.backend, self.backend, self.settings).clock
 
+    @property
+    def policy(self) -> str:
+        """Hash of what decides how a model is made, and whether it is used: all but the tests, which grow."""
+        return fingerprint(
+            {
+                "target": str(self.target),
+                "spec": self.spec.fingerprint(),
+                "start": self.start,
+                "history": self._history,
+                "gate": self.gate.model_dump(mode="json"),
+                "approval": self.approval,
+                "rollout": list(self.rollout),
+            }
+        )
+
+    @property
+    def _history(self) -> object:
+        return self.history.model_dump(mode="json") if isinstance(self.history, Replay) else self.history
+
     def request(self, what: str) -> str:
         """Hash of a request: the same data by the same terms are the same request.
 
         Args:
             what: Fingerprint of the rows that are handed in, or what stands for them.
         """
-        history = self.history.model_dump(mode="json") if isinstance(self.history, Replay) else self.history
         return fingerprint(
             {
                 "pipeline": self.pipeline,
@@ -98,7 +116,7 @@ class Terms:
                 "target": str(self.target),
                 "spec": self.spec.fingerprint(),
                 "start": self.start,
-                "history": history,
+                "history": self._history,
                 "gate": self.gate.model_dump(mode="json"),
                 "test": self.evaluator.provenance.model_dump(mode="json"),
                 "tasks": {

@@ -30,14 +30,14 @@ async def train(driver: Driver, round_: Round) -> Round:
         TunekitError: Nobody knows how the job stands; it goes on when the round does.
     """
     job = await _job(driver, round_)
-    if not round_.job:
-        round_ = await driver.move(round_, RoundState.TRAINING, reason=f"job {job.ref}", job=str(job.ref))
     ended: list[Snapshot] = []
 
     async def wait() -> None:
         ended.append(await job.wait_async(on_event=driver.tell))
 
     try:
+        if not round_.job:
+            round_ = await driver.move(round_, RoundState.TRAINING, reason=f"job {job.ref}", job=str(job.ref))
         await driver.within(round_, wait())
     except (BudgetError, ConflictError):  # no time is left, or somebody stopped the round
         await _stop(job)
@@ -46,6 +46,35 @@ async def train(driver: Driver, round_: Round) -> Round:
     return await driver.move(
         round_, RoundState.EVALUATING, reason=f"trained {model}", model=model, cost_usd=ended[0].cost_usd
     )
+
+
+async def stop_cancelled(driver: Driver) -> None:
+    """Stop the jobs of rounds that were cancelled while nobody was there to do so.
+
+    Raises:
+        TunekitError: A job cannot be looked at, or cancelled; it is tried again when the pipeline is worked on next.
+    """
+    terms = driver.terms
+    cancelled = await asyncio.to_thread(
+        terms.rounds.rounds, terms.pipeline, alias=terms.alias, states=(RoundState.CANCELLED,)
+    )
+    for round_ in cancelled:
+        if round_.job_stopped:
+            continue
+        job = await _known(driver, round_)
+        if job is not None and not (await job.snapshot_async()).state.is_terminal:
+            await _stop(job)
+        await driver.move(round_, RoundState.CANCELLED, reason="no job of it runs", job_stopped=True)
+
+
+async def _known(driver: Driver, round_: Round) -> FineTuneJob | None:
+    """The job of a round, if it was handed in."""
+    if round_.job:
+        return await _job(driver, round_)
+    if not round_.train:
+        return None
+    data = await asyncio.to_thread(driver.terms.files.read, round_.train)
+    return await _handed_in(driver, round_, data)
 
 
 async def _job(driver: Driver, round_: Round) -> FineTuneJob:
@@ -85,7 +114,7 @@ async def _handed_in(driver: Driver, round_: Round, data: Dataset) -> FineTuneJo
         if (
             found is not None
             and str(job.ref) not in others
-            and found.created_at >= round_.updated_at
+            and found.created_at >= round_.created_at
             and found.train_fingerprint == data.fingerprint()
             and found.model == Target(round_.target).id
             and found.spec == round_.recipe

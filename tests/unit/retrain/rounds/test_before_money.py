@@ -1,0 +1,74 @@
+"""What is known before a job is handed in is said before: gates that cannot pass, rows that are too few or not new."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunekit as tk
+from tests.unit.retrain.rounds.products import TEST, Host, product, rows
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        (tk.Gate(primary="exact_macth"), "exact_macth"),
+        (
+            tk.Gate(
+                primary="exact_match", guardrails=(tk.Guardrail(of="exact_match", margin=0.1, task="old"),)
+            ),
+            "no test",
+        ),
+        (
+            tk.Gate(
+                primary="exact_match",
+                guardrails=(tk.Guardrail(of="exact_match", margin=0.1, column="language", value="de"),),
+            ),
+            "no item of the test is in",
+        ),
+    ],
+    ids=["primary", "task", "slice"],
+)
+def test_a_gate_that_asks_of_what_is_not_measured(tmp_path: Path, gate: tk.Gate, says: str) -> None:
+    with pytest.raises(tk.SpecError, match=says) as caught:
+        product(tmp_path, Host(0.9), gate=gate)
+    assert caught.value.hint
+
+
+def test_too_few_new_rows_end_a_round_before_it_costs(tmp_path: Path) -> None:
+    host = Host(0.9)
+    retrainer = product(tmp_path, host, gate=tk.Gate(primary="exact_match", min_new_rows=100))
+    assert "50 rows are new, and the gate asks for 100" in str(retrainer.dry_run(rows("a")))
+    done = retrainer.run(rows("a"))
+    assert done.state is tk.RoundState.REJECTED and host.counters.jobs == 0
+    assert retrainer.run(rows("b")).promoted, "they wait for the others"
+
+
+def test_nothing_new_to_go_on_with_is_no_second_bill(tmp_path: Path) -> None:
+    host = Host(0.8, 0.9)
+    retrainer = product(tmp_path, host, start="champion")
+    retrainer.run(rows("a"), key="webhook")
+    with pytest.raises(tk.DataError, match="no row is new since bot@1"):
+        retrainer.run(rows("a"))
+    assert host.counters.jobs == 1
+
+
+def test_chances_count_the_items_of_each_guardrail(tmp_path: Path) -> None:
+    marked = tk.Dataset.from_records(
+        [{**row, "kind": "rare" if at < 20 else "usual"} for at, row in enumerate(TEST)]
+    )
+    evaluator = tk.Evaluator(marked, slices=("kind",), settings=tk.Settings(home=tmp_path))
+    given: dict[str, Any] = {"of": "exact_match", "margin": 0.05}
+
+    def chances(*rails: tk.Guardrail) -> tuple[float, str]:
+        gate = tk.Gate(primary="exact_match", guardrails=rails)
+        plan = product(tmp_path, Host(0.9), evaluator=evaluator, gate=gate).dry_run(rows("a"))
+        return plan.chances[-1].power, str(plan)
+
+    all_of_it, _ = chances(tk.Guardrail(**given))
+    few, _ = chances(tk.Guardrail(**given, column="kind", value="rare"))
+    assert all_of_it > 0.4 and few < 0.15
+    _, said = chances(tk.Guardrail(of="seconds per item", ratio=0.1))
+    assert "the chances leave out 'seconds per item'" in said
