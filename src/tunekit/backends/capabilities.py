@@ -137,19 +137,33 @@ def _blind(spec: TuneSpec, validation: Dataset | None) -> Iterable[str]:
 def _data_problems(
     spec: TuneSpec, what: str, data: Dataset, minimum: int, maximum: int | None
 ) -> Iterable[str]:
-    wrong = data.kinds - METHOD_KINDS[spec.method.type]
+    wrong = wrong_kinds(spec, what, data)
     if wrong:
-        needed = METHOD_KINDS[spec.method.type]
-        yield (
-            f"{what} holds {' and '.join(sorted(wrong))} examples, method {spec.method.type!r} needs "
-            f"{' or '.join(sorted(needed))}{_made_fitting(wrong, needed)}"
-        )
+        yield wrong
     if not data and what == "validation data":
         yield f"{what} has no examples (leave validation out to train without)"
     elif len(data) < minimum:
         yield f"{what} has {len(data)} examples, at least {minimum} are needed"
     if maximum is not None and len(data) > maximum:
         yield f"{what} has {len(data)} examples, at most {maximum} are accepted"
+
+
+def wrong_kinds(spec: TuneSpec, what: str, data: Dataset) -> str:
+    """What is to be said of rows that the method does not learn from; "" where there are none.
+
+    Args:
+        spec: The recipe.
+        what: What the data are called, such as "training data".
+        data: The rows.
+    """
+    needed = METHOD_KINDS[spec.method.type]
+    wrong = data.kinds - needed
+    if not wrong:
+        return ""
+    return (
+        f"{what} holds {' and '.join(sorted(wrong))} examples, method {spec.method.type!r} needs "
+        f"{' or '.join(sorted(needed))}{_made_fitting(wrong, needed)}"
+    )
 
 
 def _made_fitting(wrong: frozenset[str], needed: frozenset[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from tunekit._clock import SystemClock
 from tunekit._settings import Settings
 from tunekit._validation import parse_model
 from tunekit.data.wording import brief
-from tunekit.errors import DeadlineError, NotFoundError
+from tunekit.errors import ConflictError, DeadlineError, NotFoundError, StorageError
 from tunekit.refs import ModelRef
 from tunekit.retrain.registry import aliases
 from tunekit.retrain.registry.aliases import Expected
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 """The alias that product code asks for, unless told."""
+_log = logging.getLogger(__name__)
 _TRIES = 1000
 _LIBRARIES = ("tunekit", "torch", "transformers", "peft")
 
@@ -142,13 +144,21 @@ class Registry:
         Raises:
             RefError: This names none.
             NotFoundError: There is none, or nothing was promoted to this alias.
+            StorageError: The store cannot be read, and nothing is known of it yet. What is known goes on being the
+                answer, with a warning in the log.
         """
         now = self._clock.monotonic()
         known = self._resolved.get(which)
         if known is not None and now - known[0] < self._max_age_s:
             return known[1]
         moved = self._moves_made
-        model = self.version(which).model
+        try:
+            model = self.version(which).model
+        except StorageError as error:
+            if known is None or not self._max_age_s:
+                raise
+            _log.warning("%s is %s, as it was known last: %s", which, known[1], error.message)
+            model = known[1]  # a disk that is away must not take the product with it
         with self._lock:
             if self._moves_made == moved:  # else a move of this process is newer than what was read
                 self._resolved[which] = (now, model)
@@ -180,7 +190,7 @@ class Registry:
         Raises:
             RefError: A name is none.
             NotFoundError: There is no such version.
-            ConflictError: Another version than expected is in use.
+            ConflictError: Another version than expected is in use, or the key was used for another request.
         """
         found = self.version(which)
         draft = self._draft("promote", found.name, alias, found.number, reason, by, key)
@@ -201,7 +211,7 @@ class Registry:
         Raises:
             RefError: This is no alias.
             NotFoundError: There is no earlier version.
-            ConflictError: Another version than expected is in use.
+            ConflictError: Another version than expected is in use, or the key was used for another request.
         """
         name, alias = parsed(which)
         draft = self._draft("rollback", name, checked_name(alias, "the alias"), 1, reason, by, key)
@@ -251,6 +261,11 @@ class Registry:
         for _ in range(_TRIES):
             moves = self.store.moves(draft.name, draft.alias)
             done = next((move for move in moves if draft.key and move.key == draft.key), None)
+            if done is not None and not _is_same(done, draft):
+                raise ConflictError(
+                    f"key {draft.key!r} was used to {done.action} version {done.after}",
+                    hint="use a new key for a new request",
+                )
             move = done or plan(moves)
             if move is None:
                 return moves[-1]
@@ -264,6 +279,11 @@ class Registry:
             hint="somebody promotes in a loop: find them by the history",
             retryable=True,
         )
+
+
+def _is_same(done: Move, asked: Move) -> bool:
+    """Whether two moves with one key are one request. Where a rollback leads is not asked for, but found."""
+    return done.action == asked.action and (asked.action == "rollback" or done.after == asked.after)
 
 
 def _installed() -> dict[str, str]:

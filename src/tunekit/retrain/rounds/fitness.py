@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tunekit.backends.capabilities import wrong_kinds
 from tunekit.data.dataset import Dataset
 from tunekit.data.findings import Finding
 from tunekit.errors import DataError, SpecError
@@ -15,8 +16,11 @@ def refuse_batch(data: Dataset, terms: Terms) -> None:
     """Raise for rows that no later round could train on. What only a whole can have, such as enough rows, is not asked.
 
     Raises:
-        DataError: A row has an error; the first is named.
+        DataError: A row has an error, or is of a kind that the method does not learn from; the first is named.
     """
+    wrong = wrong_kinds(terms.spec, "what was handed in", data)
+    if wrong:
+        raise DataError(wrong, hint="hand in rows that the recipe learns from: these are not kept")
     _refuse(
         [finding for finding in errors_of(data, terms) if finding.rows],
         "look at Dataset.check, and hand in rows that were fixed: these are not kept",

@@ -152,6 +152,33 @@ def test_a_request_is_done_once(registry: Registry) -> None:
     assert len(registry.history(f"{BOT}@champion")) == 3
 
 
+def test_a_key_of_another_request_is_a_conflict(registry: Registry) -> None:
+    with_versions(registry, 2)
+    registry.promote(f"{BOT}@1", key="monday")
+    with pytest.raises(ConflictError, match="'monday' was used to promote version 1"):
+        registry.promote(f"{BOT}@2", key="monday")
+    with pytest.raises(ConflictError, match="'monday' was used to promote version 1"):
+        registry.rollback(f"{BOT}@champion", key="monday")
+    assert registry.resolve(f"{BOT}@champion") == "local:run-1"
+
+
+def test_product_code_keeps_its_answer_while_the_disk_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteRegistryStore(tmp_path / "registry.sqlite3")
+    registry = with_versions(Registry(store, max_age_s=1e-9), 1)
+    registry.promote(f"{BOT}@1")
+    assert registry.resolve(f"{BOT}@champion") == "local:run-1"
+    store.close()
+    (tmp_path / "registry.sqlite3").write_bytes(b"no database" * 1000)
+    for extra in ("-wal", "-shm"):
+        (tmp_path / f"registry.sqlite3{extra}").unlink(missing_ok=True)
+    assert registry.resolve(f"{BOT}@champion") == "local:run-1"
+    assert "as it was known last" in caplog.text
+    with pytest.raises(StorageError):
+        registry.resolve(f"{BOT}@1")
+
+
 def test_no_version_is_promoted_that_is_not_there(registry: Registry) -> None:
     with pytest.raises(NotFoundError):
         registry.promote(f"{BOT}@1")

@@ -25,6 +25,16 @@ def test_a_batch_with_errors_is_not_handed_in_and_hurts_no_later_round(tmp_path:
     assert retrainer.run(rows("b")).promoted
 
 
+def test_rows_that_the_method_does_not_learn_from_are_not_handed_in(tmp_path: Path) -> None:
+    retrainer = product(tmp_path, Host(0.9))
+    labelled = tk.Dataset(
+        tk.LabelledExample(id=f"{at}", text=f"t {at}", label="ab"[at % 2]) for at in range(9)
+    )
+    with pytest.raises(tk.DataError, match="holds labelled examples, method 'sft' needs"):
+        retrainer.run(labelled)
+    assert not retrainer.rounds.batches() and retrainer.run(rows("a")).promoted
+
+
 def test_a_batch_is_not_held_to_what_only_a_whole_can_have(tmp_path: Path) -> None:
     retrainer = product(tmp_path, Host(0.9))
     alike = tk.Dataset.from_records([{"prompt": f"a {at}", "completion": "1"} for at in range(9)])
