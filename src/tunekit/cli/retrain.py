@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HEADER = ("ROUND", "STATE", "REQUESTED (UTC)", "VERSION", "ROWS", "WHY")
 BATCHES = ("#", "HANDED IN (UTC)", "ROWS", "TASK", "WITHDRAWN")
 HISTORY = ("#", "WHEN (UTC)", "STATE", "BY", "WHY")
-_EXIT = {"rejected": 1, "inconclusive": 2}
+_EXIT = {"rejected": 1, "declined": 1, "cancelled": 1, "rolled_back": 1, "inconclusive": 2}
 _DECISIONS = {
     "approve": "say yes to a round that waits for it",
     "advance": "go on with a rollout: from shadow to canary, from canary to promoted",
@@ -56,7 +56,7 @@ def _add_run(verbs: Any) -> None:
     parser = _verb(verbs, "run", _run, "retrain, and promote what is better")
     parser.description = (
         "Adds rows, trains, compares with what is in use, and promotes what passes. Run it again after a crash: it "
-        "goes on. Exit codes: 0 promoted, or with whoever decides; 1 rejected or failed; 2 the test cannot tell."
+        "goes on. Exit codes: 0 promoted, or with whoever decides; 1 rejected, stopped, failed; 2 the test cannot tell."
     )
     parser.add_argument("target", metavar="BACKEND:MODEL", help="where to train which base model")
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from tunekit import _portal
@@ -73,6 +74,8 @@ class Retrainer:
         rollout: Stages before the promotion that the host drives, such as `("shadow", "canary")`.
         budget: What a round may cost. Its money is the job's; its time, from the first row to the verdict.
         triggers: What `due` looks at.
+        base_ends: First day on which the base model answers no more, as its host has announced; `BaseEnds` looks at it.
+        code_version: Of your code, such as a commit; it stands in the registry.
         backend: A configured backend; None loads the installed one by name.
         registry: Where models are named; None takes the one of the settings.
         rounds: Where rounds are kept; None takes the one of the settings.
@@ -122,6 +125,8 @@ class Retrainer:
         rollout: Sequence[Stage] = (),
         budget: Budget | None = None,
         triggers: Sequence[Trigger] = (),
+        base_ends: date | None = None,
+        code_version: str = "",
         backend: Backend | None = None,
         registry: Registry | None = None,
         rounds: RoundStore | None = None,
@@ -154,6 +159,8 @@ class Retrainer:
             rounds=rounds or SqliteRoundStore(settings),
             runs=store or SqliteStore(settings),
             settings=settings,
+            base_ends=base_ends,
+            code_version=code_version,
             poll_s=poll_s,
         )
 

@@ -143,6 +143,8 @@ async def _registered(terms: Terms, round_: Round, decision: Decision, report: P
         spec=TuneSpec.model_validate(round_.recipe),
         data={"train": round_.train, "test": terms.evaluator.provenance.test_fingerprint},
         base=round_.target,
+        base_ends=terms.base_ends,
+        code_version=terms.code_version,
         digest=digest,
         job=round_.job,
         evaluation=str(report),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tunekit.data.dataset import Dataset
 from tunekit.errors import DataError, TunekitError
-from tunekit.evaluation.comparison import Comparison
+from tunekit.evaluation.comparison import Comparison, MetricComparison
 from tunekit.retrain.registry.records import ModelVersion
 from tunekit.retrain.rounds.composing import composed
 from tunekit.retrain.rounds.preparing import learned
@@ -31,6 +31,7 @@ def reasons(
 
 def _situation(terms: Terms, data: Dataset | None, measured: Mapping[str, float]) -> Situation:
     champion = in_use(terms.registry, terms.pipeline, terms.alias)
+    then = _then(champion)
     rounds = terms.rounds.rounds(terms.pipeline, limit=1)
     batches = terms.batches()
     if data is not None and len(data):
@@ -47,12 +48,17 @@ def _situation(terms: Terms, data: Dataset | None, measured: Mapping[str, float]
         new_rows=new_rows,
         before=before,
         recent=recent,
-        scores={name: (then, measured[name]) for name, then in _then(champion).items() if name in measured},
+        scores={
+            name: (metric.b.value.estimate, measured[name])
+            for name, metric in then.items()
+            if name in measured
+        },
+        lower_is_better=frozenset(name for name, metric in then.items() if not metric.higher_is_better),
         base_ends=champion.base_ends if champion is not None else None,
     )
 
 
-def _then(champion: ModelVersion | None) -> Mapping[str, float]:
+def _then(champion: ModelVersion | None) -> Mapping[str, MetricComparison]:
     """What the model in use scored when it was promoted."""
     if champion is None or not champion.evaluation:
         return {}
@@ -61,4 +67,4 @@ def _then(champion: ModelVersion | None) -> Mapping[str, float]:
     except (OSError, TunekitError) as error:
         _log.warning("what %s scored then is not known: %s", champion.ref, error)
         return {}
-    return {name: metric.b.value.estimate for name, metric in found.metrics.items()}
+    return found.metrics

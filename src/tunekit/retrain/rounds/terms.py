@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ class Terms:
     rounds: RoundStore
     runs: RunStore
     settings: Settings
+    base_ends: date | None
+    code_version: str
     poll_s: float
 
     @property

@@ -24,6 +24,7 @@ class Situation:
         before: Rows by label that it has learned from; empty where rows have no single label.
         recent: New rows by label, likewise.
         scores: What was measured of the model in use since it was promoted, by scorer, with what it had then.
+        lower_is_better: Scorers whose higher values are worse, such as perplexity.
         base_ends: First day on which its base answers no more.
     """
 
@@ -33,6 +34,7 @@ class Situation:
     before: Mapping[str, int]
     recent: Mapping[str, int]
     scores: Mapping[str, tuple[float, float]]
+    lower_is_better: frozenset[str] = frozenset()
     base_ends: date | None
 
 
@@ -104,6 +106,8 @@ class MetricDrop(Spec):
     def reason(self, seen: Situation) -> str:
         """Why it is time; "" where it is not, or nobody has measured it since."""
         then, today = seen.scores.get(self.of, (0.0, 0.0))
+        if self.of in seen.lower_is_better:
+            return f"{self.of} has risen from {then:.3f} to {today:.3f}" if today - then >= self.by else ""
         return f"{self.of} has fallen from {then:.3f} to {today:.3f}" if then - today >= self.by else ""
 
 

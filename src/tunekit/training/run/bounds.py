@@ -27,7 +27,7 @@ def cpu_limit(what: str, *, seconds: float = TEMPLATE_SECONDS) -> Iterator[None]
     """Bound the CPU time of a block in the main thread. Inside of another such block, that one's limit counts.
 
     Python looks at signals between two of its instructions. One that does not come to an end, such as a tokenizer's
-    pattern, ends with the process: the kernel takes it down at twice the time.
+    pattern, ends with the process: the kernel takes it down some seconds after twice the time.
 
     Args:
         what: What happens inside, for the error.
@@ -58,9 +58,12 @@ def cpu_limit(what: str, *, seconds: float = TEMPLATE_SECONDS) -> Iterator[None]
 
 
 def _last_second(soft: int, seconds: float) -> int:
-    """Of this process's CPU time: twice what it may take from now on, or what somebody has set before."""
+    """Of this process's CPU time: twice what it may take from now on and a little, or what somebody has set before.
+
+    The timer is of this thread's own code, the limit of all threads and of the kernel's work for them.
+    """
     used = resource.getrusage(resource.RUSAGE_SELF)
-    last = math.ceil(used.ru_utime + used.ru_stime + 2 * seconds) + 1
+    last = math.ceil(used.ru_utime + used.ru_stime + 2 * seconds) + 5
     return last if soft == resource.RLIM_INFINITY else min(soft, last)
 
 
