@@ -57,6 +57,7 @@ bench: $(BENCH_VENV)/.stamp $(PREPARE_VENV)/.stamp $(HARNESS_VENV)/.stamp $(DEV)
 	$(BIN)/python benchmarks/probe.py
 	$(BIN)/python benchmarks/evaluate.py --harness $(HARNESS_VENV)/bin/python
 	$(BIN)/python benchmarks/evaluation_statistics.py
+	$(BIN)/python benchmarks/collector.py
 	$(BIN)/python benchmarks/defaults.py
 
 setup: $(DEV) ## make .venv with everything a contributor needs

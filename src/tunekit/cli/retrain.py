@@ -46,6 +46,8 @@ def add(commands: Any) -> None:
         verbs, "rollback", _rollback, "take the model in use away; the one before it answers again"
     )
     rollback.add_argument("--reason", default="", help="why; it stays in the history")
+    rollback.add_argument("--expected", type=int, metavar="N", help="only if version N is in use")
+    rollback.add_argument("--key", default="", help="of the request: the same one is done once")
     _verb(verbs, "batches", _batches, "rows that were handed in, and which were withdrawn")
     withdraw = _verb(verbs, "withdraw", _withdraw, "take a batch out of what later rounds train on")
     withdraw.add_argument("position", type=int, metavar="N", help="as `tunekit retrain batches` shows it")
@@ -170,7 +172,10 @@ def _decide(arguments: argparse.Namespace) -> Iterable[str]:
 
 
 def _rollback(arguments: argparse.Namespace) -> Iterable[str]:
-    move = _rounds(arguments).rollback(by=user(), reason=arguments.reason)
+    expected = "any" if arguments.expected is None else arguments.expected
+    move = _rounds(arguments).rollback(
+        expected=expected, by=user(), reason=arguments.reason, key=arguments.key
+    )
     yield f"{move.name}@{move.alias} is version {move.after} again; it was version {move.before}"
 
 

@@ -12,7 +12,7 @@ from tunekit import _portal
 from tunekit._settings import Settings
 from tunekit.backends.base import Backend
 from tunekit.data import arguments
-from tunekit.errors import TunekitError
+from tunekit.errors import ConflictError, TunekitError
 from tunekit.evaluation.arms.arm import Side
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.running import telling
@@ -26,8 +26,9 @@ from tunekit.retrain.rounds.composing import History, Replay, Start
 from tunekit.retrain.rounds.driving import Driver, OnRoundEvent
 from tunekit.retrain.rounds.endings import raise_if_failed
 from tunekit.retrain.rounds.gated import require_measured
+from tunekit.retrain.rounds.moving import Mover
 from tunekit.retrain.rounds.planning import RoundPlan
-from tunekit.retrain.rounds.promoting import Approval, Stage
+from tunekit.retrain.rounds.promoting import Approval, Stage, settle
 from tunekit.retrain.rounds.queueing import next_round, requested
 from tunekit.retrain.rounds.records import Round, RoundState
 from tunekit.retrain.rounds.rounds import Rounds
@@ -268,6 +269,7 @@ class Retrainer:
         on_event: OnRoundEvent | None = None,
     ) -> Round:
         """`run` for async code; `on_event` is called on the event loop."""
+        await self._settled()
         asked = await self.request_async(data, task=task, key=key, trigger=trigger, by=by)
         return raise_if_failed(await self._finished(asked.round_id, on_event))
 
@@ -289,6 +291,7 @@ class Retrainer:
 
     async def resume_async(self, *, on_event: OnRoundEvent | None = None) -> Sequence[Round]:
         """`resume` for async code."""
+        await self._settled()
         at_work = [state for state in RoundState if state.is_at_work]
         open_ = await asyncio.to_thread(self.rounds.list, states=at_work, limit=None)
         if not open_:
@@ -333,6 +336,15 @@ class Retrainer:
         return await asyncio.to_thread(reasons, self._terms, self.triggers, data, measured or {})
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    async def _settled(self) -> None:
+        """Rounds say what the alias says, whoever has moved it."""
+        terms = self._terms
+        mover = Mover(rounds=terms.rounds, clock=terms.clock)
+        try:
+            await asyncio.to_thread(settle, mover, terms.registry, terms.pipeline, terms.alias)
+        except ConflictError as error:
+            _log.info("somebody else brings the rounds in order: %s", error.message)
 
     async def _finished(self, round_id: str, on_event: OnRoundEvent | None) -> Round:
         terms = self._terms

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import ConflictError, NotFoundError
+from tunekit.retrain.registry import aliases
 from tunekit.retrain.registry.records import ModelVersion
 from tunekit.retrain.registry.registry import Registry
 from tunekit.retrain.rounds.moving import Mover
@@ -73,3 +74,31 @@ def promote(mover: Mover, registry: Registry, round_: Round) -> Round:
     before = [each for each in mover.others(round_) if each.state is RoundState.PROMOTED]
     mover.supersede(before, f"{round_.round_id} is in use")
     return mover.move(round_, RoundState.PROMOTED, reason=f"{round_.alias} is {round_.ref}", share=0.0)
+
+
+def settle(
+    mover: Mover, registry: Registry, pipeline: str, alias: str, *, by: str = "", why: str = ""
+) -> None:
+    """Let the rounds of an alias say what the registry says: it may have been moved there alone, or by who was killed.
+
+    Args:
+        mover: Writes it down.
+        registry: What counts.
+        pipeline: Whose rounds.
+        alias: Of which alias.
+        by: Who has moved it, if that is known.
+        why: Why.
+    """
+    stack = aliases.standing(registry.history(f"{pipeline}@{alias}"))
+    in_use = stack[-1] if stack else None
+    was_in_use = (RoundState.PROMOTED, RoundState.SUPERSEDED, RoundState.ROLLED_BACK)
+    for each in mover.rounds.rounds(pipeline, alias=alias, states=was_in_use):
+        if each.version is None:
+            continue
+        state = RoundState.SUPERSEDED if each.version in stack else RoundState.ROLLED_BACK
+        if each.version == in_use and not each.promoted:
+            mover.move(
+                each, RoundState.PROMOTED, by=by, reason=f"in use again: {why or 'the alias was moved'}"
+            )
+        elif each.version != in_use and each.promoted:
+            mover.move(each, state, by=by, reason=why or "the alias was moved")

@@ -12,11 +12,12 @@ from tunekit._settings import Settings
 from tunekit.data.wording import brief, listed
 from tunekit.errors import ConflictError, NotFoundError, SpecError
 from tunekit.refs import ModelRef
+from tunekit.retrain.registry.aliases import Expected
 from tunekit.retrain.registry.records import Move, checked_name
 from tunekit.retrain.registry.registry import CHAMPION, Registry
 from tunekit.retrain.rounds.base import RoundStore
 from tunekit.retrain.rounds.moving import Mover
-from tunekit.retrain.rounds.promoting import following, promote, share_in
+from tunekit.retrain.rounds.promoting import following, promote, settle, share_in
 from tunekit.retrain.rounds.records import Batch, Round, RoundState, Transition
 from tunekit.retrain.rounds.sqlite import SqliteRoundStore
 
@@ -169,24 +170,23 @@ class Rounds:
         round_ = self._in(round_id, *(state for state in RoundState if state.may_be_cancelled))
         return self._moved(round_, RoundState.CANCELLED, by, reason or "cancelled")
 
-    def rollback(self, *, by: str = "", reason: str = "", key: str = "") -> Move:
+    def rollback(self, *, expected: Expected = "any", by: str = "", reason: str = "", key: str = "") -> Move:
         """Take the model in use away; the one before it answers again.
 
         Args:
+            expected: Number of the version that you want to be rid of: if another is in use by now, nothing is done.
             by: Who decides.
             reason: Why.
             key: Of the request: the same one is done once.
 
         Raises:
             NotFoundError: There is none before it.
+            ConflictError: Another version than expected is in use, or the key was used for another request.
         """
-        move = self.registry.rollback(f"{self.name}@{self.alias}", by=by, reason=reason, key=key)
-        why = reason or "rolled back"
-        for each in self.list(states=(RoundState.PROMOTED, RoundState.SUPERSEDED), limit=None):
-            if each.state is RoundState.PROMOTED and each.version == move.before:
-                self._moved(each, RoundState.ROLLED_BACK, by, why)
-            elif each.state is RoundState.SUPERSEDED and each.version == move.after:
-                self._moved(each, RoundState.PROMOTED, by, f"in use again: {why}")
+        move = self.registry.rollback(
+            f"{self.name}@{self.alias}", expected=expected, by=by, reason=reason, key=key
+        )
+        settle(self._mover, self.registry, self.name, self.alias, by=by, why=reason or "rolled back")
         return move
 
     def withdraw(self, position: int, *, reason: str) -> Batch:
