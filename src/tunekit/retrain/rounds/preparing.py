@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tunekit.backends import registry as backends
 from tunekit.data.dataset import Dataset
-from tunekit.errors import DataError
+from tunekit.errors import BackendError, DataError, NotFoundError, UnsupportedError
 from tunekit.retrain.registry.records import ModelVersion
 from tunekit.retrain.rounds.composing import Composed, composed
 from tunekit.retrain.rounds.fitness import refuse_training_data
@@ -16,11 +18,12 @@ from tunekit.retrain.rounds.gated import not_enough
 from tunekit.retrain.rounds.promoting import in_use
 from tunekit.retrain.rounds.records import Round, RoundState
 from tunekit.retrain.rounds.terms import Terms
-from tunekit.spec import TuneSpec
+from tunekit.spec import Sampling, TuneSpec
 
 if TYPE_CHECKING:
     from tunekit.retrain.rounds.driving import Driver
 
+_log = logging.getLogger(__name__)
 LEARNED = "batches"
 """The fact of a version that names the last batch that it has learned from."""
 
@@ -40,7 +43,9 @@ async def prepare(driver: Driver, round_: Round) -> Round:
 
     Raises:
         DataError: Nothing is left to train on, a check finds an error, or nothing is new to go on with.
+        NotFoundError: The model in use answers no more, so nothing could be compared with it.
     """
+    await _require_champion(driver, round_)
     made = await asyncio.to_thread(_prepared, driver.terms, round_)
     facts = {
         "note": made.note,
@@ -53,6 +58,25 @@ async def prepare(driver: Driver, round_: Round) -> Round:
     if lacking:
         return await driver.move(round_, RoundState.REJECTED, reason=lacking, **facts)
     return await driver.move(round_, RoundState.TRAINING, reason=str(made.composed.amounts), **facts)
+
+
+async def _require_champion(driver: Driver, round_: Round) -> None:
+    """Ask the model in use for one token: that it is gone is better known before training is paid for."""
+    terms = driver.terms
+    champion = await asyncio.to_thread(_version, terms, round_.champion)
+    if champion is None:
+        return
+    serving = backends.serving(champion.model.backend, terms.backend, terms.settings)
+    question = terms.evaluator.items[0].generate_request()
+    try:
+        await serving.generate(champion.model.id, [question], Sampling(max_tokens=1))
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"{champion.ref}, which is in use, answers no more: {error.message}",
+            hint="promote a version that does, or roll back; nothing was spent",
+        ) from error
+    except (UnsupportedError, BackendError) as error:  # it only weighs answers, or is away for the moment
+        _log.info("whether %s answers is not known: %s", champion.ref, error.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

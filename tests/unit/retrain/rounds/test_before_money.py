@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import tunekit as tk
 from tests.unit.retrain.rounds.products import TEST, Host, product, rows
+from tunekit.backends.base import GenerateRequest, Generation
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,25 @@ def test_chances_count_the_items_of_each_guardrail(tmp_path: Path) -> None:
     assert all_of_it > 0.4 and few < 0.15
     _, said = chances(tk.Guardrail(of="seconds per item", ratio=0.1))
     assert "the chances leave out 'seconds per item'" in said
+
+
+def test_a_model_in_use_that_is_gone_is_known_before_the_bill(tmp_path: Path) -> None:
+    class Gone(Host):
+        async def generate(
+            self, model: str, requests: Sequence[GenerateRequest], sampling: tk.Sampling
+        ) -> list[Generation]:
+            if model == "gone":
+                raise tk.NotFoundError("no model 'gone'", hint="it was shut down")
+            return await super().generate(model, requests, sampling)
+
+    host = Gone(0.9)
+    retrainer = product(tmp_path, host)
+    registry = retrainer.rounds.registry
+    registry.register("bot", "scripted:gone")
+    registry.promote("bot@1")
+    with pytest.raises(tk.NotFoundError, match="bot@1, which is in use, answers no more") as caught:
+        retrainer.run(rows("a"))
+    assert host.counters.jobs == 0 and "nothing was spent" in caught.value.hint
+    registry.register("bot", "scripted:base")
+    registry.promote("bot@2")
+    assert retrainer.run(rows("a")).promoted
