@@ -140,6 +140,7 @@ class Retrainer:
         name, _, which = alias.partition("@")
         start = arguments.one_of("start", start, ("base", "champion"))
         self.triggers = tuple(triggers)
+        self._rounds: Rounds | None = None  # made when it is asked for: its clock is the backend's
         self._terms = Terms(
             pipeline=checked_name(name, "the alias"),
             alias=checked_name(which or CHAMPION, "the alias"),
@@ -168,15 +169,17 @@ class Retrainer:
     @property
     def rounds(self) -> Rounds:
         """What was done, and the decisions that are the host's: approve, advance, decline, cancel, roll back, route."""
-        terms = self._terms
-        return Rounds(
-            terms.pipeline,
-            alias=terms.alias,
-            registry=terms.registry,
-            store=terms.rounds,
-            settings=terms.settings,
-            clock=terms.clock,
-        )
+        if self._rounds is None:
+            terms = self._terms
+            self._rounds = Rounds(
+                terms.pipeline,
+                alias=terms.alias,
+                registry=terms.registry,
+                store=terms.rounds,
+                settings=terms.settings,
+                clock=terms.clock,
+            )
+        return self._rounds
 
     # --- doing it ---------------------------------------------------------------------------------------
 

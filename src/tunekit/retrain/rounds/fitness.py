@@ -27,6 +27,21 @@ def refuse_batch(data: Dataset, terms: Terms) -> None:
     )
 
 
+def refuse_withdrawn(data: Dataset, terms: Terms) -> None:
+    """Raise for rows that were taken out of the pipeline, whatever task they are handed in for.
+
+    Raises:
+        DataError: They are a batch that was withdrawn.
+    """
+    prints = data.fingerprint()
+    for batch in terms.rounds.batches(terms.pipeline):
+        if batch.fingerprint == prints and batch.withdrawn_at is not None:
+            raise DataError(
+                f"these rows are batch {batch.position}, which was withdrawn: {batch.withdrawn_because}",
+                hint="hand in rows that were fixed",
+            )
+
+
 def refuse_training_data(data: Dataset, terms: Terms) -> None:
     """Raise for what a job would stumble over.
 

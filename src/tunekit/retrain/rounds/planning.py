@@ -13,7 +13,7 @@ from tunekit.errors import SpecError, TunekitError
 from tunekit.evaluation.comparison import Comparison
 from tunekit.evaluation.records import Record
 from tunekit.evaluation.report.numbers import number
-from tunekit.retrain.rounds.fitness import errors_of
+from tunekit.retrain.rounds.fitness import errors_of, refuse_withdrawn
 from tunekit.retrain.rounds.gated import guarded_items, not_enough
 from tunekit.retrain.rounds.preparing import planned
 from tunekit.retrain.rounds.promoting import in_use
@@ -100,6 +100,8 @@ def plan(terms: Terms, data: Dataset | None, *, task: str) -> RoundPlan:
         DataError: Nothing is left to train on.
     """
     batches = terms.batches()
+    if data is not None:
+        refuse_withdrawn(data, terms)
     if data is not None and not any(rows == data and name == task for _, name, rows in batches):
         batches.append((len(terms.rounds.batches(terms.pipeline)) + 1, task, data))
     champion = in_use(terms.registry, terms.pipeline, terms.alias)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunekit._canonical import fingerprint
 from tunekit.data.dataset import Dataset
 from tunekit.errors import ConflictError, DataError
-from tunekit.retrain.rounds.fitness import refuse_batch
+from tunekit.retrain.rounds.fitness import refuse_batch, refuse_withdrawn
 from tunekit.retrain.rounds.moving import Mover
 from tunekit.retrain.rounds.records import Batch, Round, RoundState
 from tunekit.retrain.rounds.terms import Terms
@@ -107,9 +107,10 @@ def _handed_in(terms: Terms, data: Dataset | None, task: str) -> tuple[int, str]
         raise DataError(
             "there are no rows in what was handed in", hint="hand in at least one, or None for what there is"
         )
+    refuse_withdrawn(data, terms)
     refuse_batch(data, terms)
     prints = terms.files.write(data)
-    batch = terms.rounds.add_batch(
+    terms.rounds.add_batch(
         Batch(
             pipeline=terms.pipeline,
             position=1,
@@ -119,11 +120,6 @@ def _handed_in(terms: Terms, data: Dataset | None, task: str) -> tuple[int, str]
             added_at=terms.clock.now(),
         )
     )
-    if batch.withdrawn_at is not None:
-        raise DataError(
-            f"these rows are batch {batch.position}, which was withdrawn: {batch.withdrawn_because}",
-            hint="hand in rows that were fixed",
-        )
     return len(terms.rounds.batches(terms.pipeline)), f"{task}/{prints}"
 
 

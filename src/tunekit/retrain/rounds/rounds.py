@@ -251,7 +251,13 @@ class Rounds:
         moved = self._moved(round_, state, by, reason, share=share_in(state))
         if state is not RoundState.PROMOTING:
             return moved
-        return promote(self._mover, self.registry, moved)
+        try:
+            return promote(self._mover, self.registry, moved)
+        except ConflictError:
+            found = self.get(round_.round_id)
+            if found.state is RoundState.PROMOTING:
+                raise
+            return found  # whoever works on the pipeline was faster
 
     def _moved(
         self, round_: Round, state: RoundState, by: str, reason: str, share: float | None = None

@@ -25,7 +25,14 @@ async def turn(store: RunStore, pipeline: str) -> AsyncIterator[Lease | None]:
         store: Who keeps leases.
         pipeline: What it is about.
     """
-    lease = await asyncio.to_thread(store.acquire, f"retrain/{pipeline}", ttl_s=LEASE_S)
+    taking = asyncio.ensure_future(asyncio.to_thread(store.acquire, f"retrain/{pipeline}", ttl_s=LEASE_S))
+    try:
+        lease = await asyncio.shield(taking)
+    except asyncio.CancelledError:  # the thread takes it all the same, and nobody would give it back
+        lease = await taking
+        if lease is not None:
+            await asyncio.to_thread(_release, store, lease)
+        raise
     if lease is None:
         yield None
         return

@@ -68,6 +68,9 @@ def test_what_was_withdrawn_cannot_come_back_unnoticed(tmp_path: Path) -> None:
     retrainer.rounds.withdraw(1, reason="wrong language")
     with pytest.raises(tk.DataError, match=r"are batch 1, which was withdrawn: wrong language"):
         retrainer.run(rows("a"))
+    for way in (retrainer.request, retrainer.dry_run):
+        with pytest.raises(tk.DataError, match="which was withdrawn"):
+            way(rows("a"), task="another")
     with pytest.raises(tk.NotFoundError, match="no batch 7"):
         retrainer.rounds.withdraw(7, reason="typo")
 
