@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tunekit.cli import _evaluating as shared
 from tunekit.cli._table import table
@@ -172,7 +172,7 @@ def _decide(arguments: argparse.Namespace) -> Iterable[str]:
 
 
 def _rollback(arguments: argparse.Namespace) -> Iterable[str]:
-    expected = "any" if arguments.expected is None else arguments.expected
+    expected: int | Literal["any"] = "any" if arguments.expected is None else int(arguments.expected)
     move = _rounds(arguments).rollback(
         expected=expected, by=user(), reason=arguments.reason, key=arguments.key
     )
