@@ -175,12 +175,18 @@ def _leaves(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield str(key)
-            yield from _leaves(item)
+            yield from [_after_its_name(key, item)] if isinstance(item, str) else _leaves(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _leaves(item)
     elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
         yield _written(value)
+
+
+def _after_its_name(key: object, item: str) -> str:
+    """The text; behind its name where that is all that says that it is a secret."""
+    named = f"{key}: {item}"
+    return named if any(found.kind == secrets.ASSIGNED for found in secrets.find(named)) else item
 
 
 def _written(value: str | int | float) -> str:
@@ -191,12 +197,22 @@ def _written(value: str | int | float) -> str:
 
 def _rebuilt(value: Any, leaves: Iterator[str]) -> Any:
     if isinstance(value, Mapping):
-        return {_leaf(key, leaves): _rebuilt(item, leaves) for key, item in value.items()}
+        return {
+            _leaf(key, leaves): _value(key, item, leaves) if isinstance(item, str) else _rebuilt(item, leaves)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_rebuilt(item, leaves) for item in value]
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return _leaf(value, leaves)
     return value
+
+
+def _value(key: object, item: str, leaves: Iterator[str]) -> str:
+    shown, new = _after_its_name(key, item), next(leaves)
+    if new == shown:
+        return item
+    return new if shown == item else new.removeprefix(f"{key}: ")
 
 
 def _leaf(value: Any, leaves: Iterator[str]) -> Any:

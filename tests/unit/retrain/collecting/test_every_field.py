@@ -76,6 +76,12 @@ def test_in_facts_that_are_no_text(collector: tk.Collector, meta: dict[str, Any]
     assert "YW5u" not in kept, "nor in base64"
 
 
+def test_a_secret_by_its_name_alone(collector: tk.Collector) -> None:
+    collector.record("hello", "hi", meta={"login": {"password": "hunter2hunter2X9", "kind": "basic"}})
+    kept = all_bytes(collector)
+    assert "hunter2" not in kept and '"password": "[' in kept and '"kind": "basic"' in kept
+
+
 def test_in_the_tools_that_were_offered(collector: tk.Collector) -> None:
     tools = [{"type": "function", "function": {"name": "mail", "description": "mails ann@acme.org"}}]
     collector.record("hello", "hi", tools=tools)
