@@ -55,7 +55,8 @@ async def evaluate(driver: Driver, round_: Round) -> Round:
     await driver.within(round_, compare())
     whole, tasks = found.pop(""), found
     whole = await asyncio.to_thread(_with_leakage, terms, round_, whole)
-    gate = terms.gate if champion is not None else terms.gate.model_copy(update={"max_label_drift": None})
+    has_moved = champion is not None and round_.label_drift is not None
+    gate = terms.gate if has_moved else terms.gate.model_copy(update={"max_label_drift": None})
     assert round_.amounts is not None  # it was prepared
     decision = gate.decide(
         whole,

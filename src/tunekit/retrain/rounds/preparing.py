@@ -48,7 +48,7 @@ async def prepare(driver: Driver, round_: Round) -> Round:
     await _require_champion(driver, round_)
     made = await asyncio.to_thread(_prepared, driver.terms, round_)
     facts = {
-        "note": made.note,
+        "note": "; ".join(filter(None, (made.note, _blind(driver.terms, made, round_)))),
         "amounts": made.composed.amounts,
         "label_drift": made.composed.drift,
         "train": made.fingerprint,
@@ -134,6 +134,13 @@ def _prepared(terms: Terms, round_: Round) -> Prepared:
     _refuse_repetition(made, champion)
     fingerprint = terms.files.write(made.composed.data)
     return Prepared(composed=made.composed, spec=made.spec, note=made.note, fingerprint=fingerprint)
+
+
+def _blind(terms: Terms, made: Prepared, round_: Round) -> str:
+    """What the gate is to look at, and these rows do not say."""
+    if terms.gate.max_label_drift is None or round_.champion is None or made.composed.drift is not None:
+        return ""
+    return "the rows have no single label, so the gate does not see how far their labels have moved"
 
 
 def _refuse_repetition(made: Prepared, champion: ModelVersion | None) -> None:

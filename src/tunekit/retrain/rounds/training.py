@@ -42,7 +42,13 @@ async def train(driver: Driver, round_: Round) -> Round:
     except (BudgetError, ConflictError):  # no time is left, or somebody stopped the round
         await _stop(job)
         raise
-    model = outcome.model_of(job.ref, ended[0])
+    try:
+        model = outcome.model_of(job.ref, ended[0])
+    except TunekitError:
+        if ended[0].cost_usd is not None:
+            cost = ended[0].cost_usd
+            await driver.move(round_, RoundState.TRAINING, reason="ended without a model", cost_usd=cost)
+        raise
     return await driver.move(
         round_, RoundState.EVALUATING, reason=f"trained {model}", model=model, cost_usd=ended[0].cost_usd
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 import tunekit as tk
 from tests.unit.retrain.rounds.products import TEST, Host, product, rows
-from tunekit.backends.base import GenerateRequest, Generation
+from tunekit.backends.base import GenerateRequest, Generation, Snapshot
+from tunekit.events import JobState
+from tunekit.testing import training_script
 
 
 @pytest.mark.parametrize(
@@ -96,3 +99,28 @@ def test_a_model_in_use_that_is_gone_is_known_before_the_bill(tmp_path: Path) ->
     registry.register("bot", "scripted:base")
     registry.promote("bot@2")
     assert retrainer.run(rows("a")).promoted
+
+
+def test_a_drift_that_nobody_can_see_is_said(tmp_path: Path) -> None:
+    def chats(name: str) -> tk.Dataset:
+        turns = ({"role": "user", "content": f"{name} %d"}, {"role": "assistant", "content": "%d"})
+        return tk.Dataset.from_records(
+            [{"messages": [{**turn, "content": turn["content"] % at} for turn in turns]} for at in range(30)]
+        )
+
+    gate = tk.Gate(primary="exact_match", max_label_drift=0.1)
+    retrainer = product(tmp_path, Host(0.8, 0.9), gate=gate)
+    retrainer.run(chats("a"))
+    done = retrainer.run(chats("b"))
+    assert "no single label" in done.notes[0] and not [each for each in done.reasons if "drift" in each]
+
+
+def test_what_a_failed_job_has_cost_is_kept(tmp_path: Path) -> None:
+    class Dear(Host):
+        async def snapshot(self, job_id: str) -> Snapshot:
+            return replace(await super().snapshot(job_id), cost_usd=12.5)
+
+    retrainer = product(tmp_path, Dear(script=training_script(end=JobState.FAILED)))
+    with pytest.raises(tk.JobFailedError):
+        retrainer.run(rows("a"))
+    assert retrainer.rounds.list()[0].cost_usd == 12.5
