@@ -186,10 +186,12 @@ class Version:
         name: All that makes its answers the same, such as a hash of its weights and how prompts are put to it.
         fixed: Whether these answers are the same for ever. False where other weights may come to answer by this name,
             or nobody here can tell.
+        seen: Whether its weights were looked at for this, so that they are known to be there.
     """
 
     name: str
     fixed: bool = False
+    seen: bool = False
 
 
 class PartialError(BackendError):

@@ -82,7 +82,7 @@ def version(model: str, hashes: fingerprint.Hashes) -> Version:
     path = Path(model)
     bare = is_adapter(model) and not (path / "tunekit.json").is_file()
     name = f"{identify(model, hashes)}, answered by tunekit {__version__}"
-    return Version(name=name, fixed=path.is_dir() and not bare)
+    return Version(name=name, fixed=path.is_dir() and not bare, seen=path.is_dir())
 
 
 def require_can_go_on(run: RunDirectory) -> None:

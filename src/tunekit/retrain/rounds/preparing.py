@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tunekit.backends import registry as backends
 from tunekit.data.dataset import Dataset
-from tunekit.errors import BackendError, DataError, NotFoundError, UnsupportedError
+from tunekit.errors import BackendError, DataError, ModelError, NotFoundError, UnsupportedError
 from tunekit.retrain.registry.records import ModelVersion
 from tunekit.retrain.rounds.composing import Composed, composed
 from tunekit.retrain.rounds.fitness import refuse_training_data
@@ -61,7 +61,7 @@ async def prepare(driver: Driver, round_: Round) -> Round:
 
 
 async def _require_champion(driver: Driver, round_: Round) -> None:
-    """Ask the model in use for one token: that it is gone is better known before training is paid for."""
+    """Look for the model in use, or ask it for one token: that it is gone is better known before training is paid."""
     terms = driver.terms
     champion = await asyncio.to_thread(_version, terms, round_.champion)
     if champion is None:
@@ -69,8 +69,10 @@ async def _require_champion(driver: Driver, round_: Round) -> None:
     serving = backends.serving(champion.model.backend, terms.backend, terms.settings)
     question = terms.evaluator.items[0].generate_request()
     try:
+        if (await serving.version(champion.model.id)).seen:
+            return
         await serving.generate(champion.model.id, [question], Sampling(max_tokens=1))
-    except NotFoundError as error:
+    except (NotFoundError, ModelError) as error:
         raise NotFoundError(
             f"{champion.ref}, which is in use, answers no more: {error.message}",
             hint="promote a version that does, or roll back; nothing was spent",

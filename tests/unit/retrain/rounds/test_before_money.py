@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.unit.retrain.rounds.products import TEST, Host, product, rows
 from tunekit.backends.base import GenerateRequest, Generation, Snapshot
 from tunekit.events import JobState
 from tunekit.testing import training_script
+from tunekit.testing.tiny_models import make_tiny_llama
 
 
 @pytest.mark.parametrize(
@@ -124,3 +126,20 @@ def test_what_a_failed_job_has_cost_is_kept(tmp_path: Path) -> None:
     with pytest.raises(tk.JobFailedError):
         retrainer.run(rows("a"))
     assert retrainer.rounds.list()[0].cost_usd == 12.5
+
+
+def test_a_local_model_that_was_removed_is_known_before_the_training(tmp_path: Path) -> None:
+    base = make_tiny_llama(tmp_path / "llama")
+    given: dict[str, Any] = {"alias": "bot", "settings": tk.Settings(home=tmp_path)}
+    retrainer = tk.Retrainer(
+        f"local:{base}",
+        evaluator=tk.Evaluator(tk.Dataset.from_records(TEST)),
+        gate=tk.Gate(primary="exact_match"),
+        **given,
+    )
+    retrainer.rounds.registry.register("bot", f"local:{shutil.copytree(base, tmp_path / 'gone')}")
+    retrainer.rounds.registry.promote("bot@1")
+    shutil.rmtree(tmp_path / "gone")
+    with pytest.raises(tk.NotFoundError, match="bot@1, which is in use, answers no more"):
+        retrainer.run(rows("a"))
+    assert not list(tk.Settings(home=tmp_path).runs.glob("run-*"))
