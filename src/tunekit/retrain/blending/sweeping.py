@@ -16,6 +16,7 @@ from tunekit.evaluation.selection import best_of
 from tunekit.refs import ModelRef
 from tunekit.retrain.blending.mixing import Mixer, checked_alpha, local_id
 from tunekit.retrain.blending.results import Sweep, SweepPoint
+from tunekit.retrain.multitask.effects import require_scored
 
 if TYPE_CHECKING:
     from tunekit.backends.base import Backend
@@ -157,6 +158,10 @@ async def _compared(
     name = metric or dev[0.0].names[0]
     guard_name = guarded[0.0].names[0] if guard is not None else ""
     points = []
+    for alpha in dev:
+        require_scored(f"dev at alpha {alpha:g}", dev[alpha], name)
+        if guard is not None:
+            require_scored(f"the guard at alpha {alpha:g}", guarded[alpha], guard_name)
     for alpha, evaluation in dev.items():
         score = evaluation[name].value
         if alpha == 0.0:

@@ -17,7 +17,7 @@ from tunekit.evaluation.measuring import corpus_metric, metric_of
 from tunekit.evaluation.records import Record
 from tunekit.evaluation.results import Evaluation, Metric
 from tunekit.evaluation.stats import Interval
-from tunekit.retrain.multitask.effects import Scorers, evaluations_by_task, scorer_for
+from tunekit.retrain.multitask.effects import Scorers, evaluations_by_task, require_scored, scorer_for
 
 
 class MacroAverage(Record):
@@ -82,9 +82,11 @@ def macro_average(
         metrics = _by_slice(evaluations, scorer_for("", evaluations, scorer), column, level)
     else:
         given = evaluations_by_task("evaluations", evaluations)
-        metrics = {
-            task: measured(each, scorer_for(task, each, scorer), level) for task, each in given.items()
-        }
+        metrics = {}
+        for task, each in given.items():
+            name = scorer_for(task, each, scorer)
+            require_scored(task, each, name)
+            metrics[task] = measured(each, name, level)
     refusal = no_common_scale(metrics)
     intervals = {task: metric.value for task, metric in metrics.items()}
     return MacroAverage(

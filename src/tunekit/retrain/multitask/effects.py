@@ -16,6 +16,8 @@ from tunekit.evaluation.records import Record
 from tunekit.evaluation.results import Evaluation
 from tunekit.evaluation.stats import Interval, holm
 
+MAX_ERROR_RATE = 0.05
+"""Share of items without a score, above which an evaluation says nothing; as in comparisons."""
 Outcome: TypeAlias = Literal["better", "worse", "unclear"]
 Scorers: TypeAlias = str | Mapping[str, str] | None
 """The scorer that counts: one for all tasks, one for each, or None for the first of each evaluation."""
@@ -146,15 +148,31 @@ def scorer_for(task: str, evaluation: Evaluation, scorers: Scorers) -> str:
     return name
 
 
+def require_scored(task: str, evaluation: Evaluation, scorer: str) -> None:
+    """Refuse an evaluation that says nothing, as comparisons do: what a model did not answer it did not get right.
+
+    Raises:
+        EvaluationError: More than `MAX_ERROR_RATE` of the items have no score.
+    """
+    metric = evaluation[scorer]
+    total = metric.n_errors + metric.value.n
+    if metric.n_errors > MAX_ERROR_RATE * total:
+        raise EvaluationError(
+            f"{metric.n_errors} of {total} items of {brief(task)} could not be scored for {evaluation.model}, "
+            f"more than {MAX_ERROR_RATE:.0%}",
+            hint="look at the errors of its items, and evaluate again: what was answered is not asked again",
+        )
+
+
 def check_alike(task: str, evaluations: Sequence[Evaluation], scorer: str) -> None:
     """Refuse evaluations of one task that cannot be compared.
 
     Raises:
-        EvaluationError: They are of different test sets, sampling or scorers.
+        EvaluationError: They are of different test sets, sampling or scorers, or too many items of one have no score.
         NotFoundError: One has not been scored by it.
     """
     for evaluation in evaluations:
-        scorer_for(task, evaluation, scorer)
+        require_scored(task, evaluation, scorer_for(task, evaluation, scorer))
     for one, other in pairwise(evaluations):
         if differences := one.provenance.differences(other.provenance):
             raise EvaluationError(

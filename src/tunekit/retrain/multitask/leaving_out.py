@@ -27,6 +27,7 @@ from tunekit.retrain.multitask.effects import (
     corrected,
     effect_of,
     effects_of,
+    require_scored,
     scorer_for,
 )
 from tunekit.tuning.tables import aligned
@@ -137,7 +138,7 @@ def leave_one_task_out(
         >>> found.harmful, found.own["b"].delta.estimate
         ({'b': ('a',)}, 1.0)
     """
-    parts = _parts(mix, train, evaluators, task_key, level)
+    parts = _parts(mix, train, evaluators, scorer, task_key, level)
     found: dict[str, dict[str, Evaluation]] = {}
     for left_out, data in parts.items():
         model = train(data)
@@ -162,7 +163,7 @@ async def leave_one_task_out_async(
     backend: Backend | None = None,
 ) -> LeftOut:
     """`leave_one_task_out` for async code: `train` may be async."""
-    parts = _parts(mix, train, evaluators, task_key, level)
+    parts = _parts(mix, train, evaluators, scorer, task_key, level)
     found: dict[str, dict[str, Evaluation]] = {}
     for left_out, data in parts.items():
         model = train(data)
@@ -175,7 +176,12 @@ async def leave_one_task_out_async(
 
 
 def _parts(
-    mix: Dataset, train: object, evaluators: Mapping[str, Evaluator], task_key: str, level: float
+    mix: Dataset,
+    train: object,
+    evaluators: Mapping[str, Evaluator],
+    scorer: Scorers,
+    task_key: str,
+    level: float,
 ) -> dict[str, Dataset]:
     """What each model learns, by the task that is left out; all of it first."""
     two_sided_z(level)  # refuses a level that is none
@@ -190,8 +196,26 @@ def _parts(
         raise SpecError(
             f"only one of mix and evaluators has {listed(odd)}", hint="pass one evaluator for each task"
         )
+    for task, evaluator in evaluators.items():
+        _require_measurable(task, evaluator, scorer)
     without = {task: mix.filter(lambda row, task=task: row.meta[task_key] != task) for task in sorted(tasks)}  # type: ignore[misc]
     return {_ALL: mix, **without}
+
+
+def _require_measurable(task: str, evaluator: Evaluator, scorer: Scorers) -> None:
+    """Whatever is wrong with a test is better known before every model is trained."""
+    if evaluator.is_sealed:
+        raise SpecError(
+            f"the test of {brief(task)} is sealed, and every model would open it",
+            hint="measure on dev, and open the test once, at the end",
+        )
+    scorers = list(evaluator.provenance.scorers)
+    wanted = scorer.get(task, "") if isinstance(scorer, Mapping) else scorer
+    if wanted is not None and wanted not in scorers:
+        raise SpecError(
+            f"scorer names {brief(wanted)} for the task {brief(task)}, which its evaluator does not have",
+            hint=f"it has {listed(scorers)}",
+        )
 
 
 def _task(value: object, row: str, task_key: str) -> str:
@@ -207,6 +231,9 @@ def _report(found: Mapping[str, Mapping[str, Evaluation]], scorer: Scorers, leve
     whole = found[_ALL]
     scorers = {task: scorer_for(task, each, scorer) for task, each in whole.items()}
     left_out = [task for task in found if task != _ALL]
+    for each in found.values():
+        for task, evaluation in each.items():
+            require_scored(task, evaluation, scorers[task])
     others = corrected(
         [
             effect_of(task, scorers[task], found[name][task], whole[task], level)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tunekit.data.wording import counted
-from tunekit.errors import BudgetError, PreflightError, StorageError, TunekitError
+from tunekit.errors import BudgetError, MissingExtraError, PreflightError, UnsupportedError
 from tunekit.evaluation.arms.arm import Arm
 from tunekit.evaluation.arms.record import record_of
 from tunekit.evaluation.arms.spending import spent
@@ -109,12 +109,10 @@ class Weighing:
             found = await self.evaluator(limit).run_async(
                 arm, backend=self.bench.desk.backend, on_progress=self.tell
             )
-        except StorageError:
-            raise
         except BudgetError as error:
             self._left_out(technique, error.message)
             return
-        except TunekitError as error:
+        except (UnsupportedError, PreflightError, MissingExtraError) as error:
             logger.info("%s was not measured: %s", technique, error.message)
             self._left_out(technique, error.message, is_possible=False)
             return
