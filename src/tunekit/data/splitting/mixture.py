@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, inf, isfinite
+from fractions import Fraction
+from math import ceil, isfinite
 from typing import Any
 
 from tunekit.data.arguments import finite, mapping, text, whole
@@ -92,14 +93,18 @@ def _shares(
     weights: Mapping[str, float] | None,
     temperature: float,
     cap: int | None,
-) -> dict[str, float]:
+) -> dict[str, Fraction]:
+    """The share of each part, exactly: rounding must not decide who gets the last row."""
     if weights is None:
+        sizes = {task: min(len(rows), len(rows) if cap is None else cap) for task, rows in parts.items()}
+        largest = max(sizes.values())
+        # Beside the largest, which changes no share, because a low temperature makes numbers that no float holds.
         rates = {
-            task: min(len(rows), inf if cap is None else cap) ** (1 / temperature)
-            for task, rows in parts.items()
+            task: Fraction(size) if temperature == 1 else Fraction((size / largest) ** (1 / temperature))
+            for task, size in sizes.items()
         }
     else:
-        rates = _checked_weights(parts, weights)
+        rates = {task: Fraction(weight) for task, weight in _checked_weights(parts, weights).items()}
     total = sum(rates.values())
     return {task: rate / total for task, rate in rates.items()}
 
@@ -120,11 +125,12 @@ def _checked_weights(parts: Mapping[str, Any], weights: Mapping[str, float]) -> 
     return found
 
 
-def _fitting(parts: Mapping[str, Sequence[Example]], shares: Mapping[str, float]) -> int:
-    return max(1, int(min(len(rows) / shares[task] for task, rows in parts.items() if shares[task]) + 1e-9))
+def _fitting(parts: Mapping[str, Sequence[Example]], shares: Mapping[str, Fraction]) -> int:
+    most = min(len(rows) / shares[task] for task, rows in parts.items() if shares[task])
+    return max(1, int(most + Fraction(1, 10**9)))
 
 
-def _whole_rows(shares: Mapping[str, float], total: int) -> dict[str, int]:
+def _whole_rows(shares: Mapping[str, Fraction], total: int) -> dict[str, int]:
     """Whole numbers that add up to the total, each within one of its share (largest remainder)."""
     counts = {task: int(share * total) for task, share in shares.items()}
     by_remainder = sorted(shares, key=lambda task: (counts[task] - shares[task] * total, task))
