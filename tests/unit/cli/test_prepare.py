@@ -204,7 +204,7 @@ def several(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("target", ["openai", "base", "local"])
+@pytest.mark.parametrize("target", ["openai", "base", "nebius"])
 def test_several_labels_are_no_answer_unless_they_are_joined(
     target: str, several: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +218,12 @@ def test_several_labels_are_no_answer_unless_they_are_joined(
     options = ["--target", target, "--join-labels", "; ", "-o", str(out)]
     assert main(["prepare", str(several), "-q", *options]) in (0, ERRORS_REMAIN)  # there are few rows
     assert '"delivery; billing"' in out.read_text()
+
+
+def test_the_local_trainer_takes_several_labels_as_they_are(several: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    assert main(["prepare", str(several), "-q", "--target", "local", "-o", str(out)]) in (0, ERRORS_REMAIN)
+    assert '["delivery","billing"]' in out.read_text().replace(", ", ",")
 
 
 def test_rows_that_were_left_out_are_told_where_labels_are_joined(

@@ -22,6 +22,9 @@ from tunekit.data.writers import json_lines
 from tunekit.errors import DataError
 from tunekit.examples import Example
 
+_LEARNED_AS = {"completion": "chat"}
+"""Kinds that one method learns from together; any other is learned from alone."""
+
 
 class TargetRules(Check):
     """Holds every row against the rules of every target."""
@@ -134,7 +137,7 @@ class _Target:
         profile = self._profile
         taken = {kind: count for kind, count in sorted(self._kinds.items()) if kind in profile.kinds}
         total = sum(taken.values())
-        if len({profile.shape_of(kind) for kind in taken}) > 1:
+        if len({(profile.shape_of(kind), _LEARNED_AS.get(kind, kind)) for kind in taken}) > 1:
             says = f"{profile.target} wants rows of one kind in a file, and there are {listed(taken)}"
             yield self._of_all("target-mixed", says, kinds=taken)
         if 0 < total < profile.min_rows:

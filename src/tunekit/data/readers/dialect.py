@@ -181,7 +181,20 @@ def _best_quoting(delimiter: str, lines: list[str]) -> Fit:
         escaped = _fit(replace(quoted.dialect, escaped=True), lines)
         quoted = max(quoted, escaped, key=lambda fit: (fit.share, fit.width))
     plain = _fit(Dialect(delimiter, quoting=False), lines)
-    return quoted if _is_quoted(quoted, plain) else plain
+    return quoted if _is_quoted(quoted, plain) or _is_all_quoted(quoted, lines) else plain
+
+
+def _is_all_quoted(quoted: Fit, lines: list[str]) -> bool:
+    """Whether a writer that quotes every cell has written these very lines: cells of delimiters look like lone quotes."""
+    text, at, delimiter = "".join(lines), 0, quoted.dialect.delimiter
+    for _, cells in quoted.records:
+        row = delimiter.join('"' + cell.replace('"', '""') + '"' for cell in cells)
+        if not text.startswith(row, at):
+            return False
+        at += len(row)
+        while text.startswith(("\r", "\n"), at):
+            at += 1
+    return at == len(text)
 
 
 def _is_quoted(quoted: Fit, plain: Fit) -> bool:

@@ -9,7 +9,6 @@ from tunekit.data.dataset import Dataset
 from tunekit.data.findings import Finding
 from tunekit.errors import DataError, SpecError
 from tunekit.retrain.rounds.terms import Terms
-from tunekit.spec import Classify, Probe
 
 
 def refuse_batch(data: Dataset, terms: Terms) -> None:
@@ -56,10 +55,8 @@ def refuse_training_data(data: Dataset, terms: Terms) -> None:
 
 def errors_of(data: Dataset, terms: Terms) -> Sequence[Finding]:
     """What a job with these rows would stumble over."""
-    # The rules of targets are those for models that write; what a classifier learns from has none of its own.
-    target = None if isinstance(terms.spec.method, Classify | Probe) else str(terms.target)
     try:
-        report = data.check(target, at_least="error")
+        report = data.check(str(terms.target), at_least="error")
     except SpecError:  # a backend whose rules are not known here
         report = data.check(at_least="error")
     return report.errors

@@ -178,11 +178,17 @@ def test_epochs_and_the_held_out_set_follow_the_number_of_rows(
 
 
 def test_a_target_that_trains_on_no_such_rows() -> None:
-    hints = for_target(labelled(200, "a", "b"), "local:some/model")
+    hints = for_target(labelled(200, "a", "b"), "nebius:some/model")
     assert hints.spec is not None and hints.spec.method == tk.SFT()
     assert "this target trains on no labelled rows: data.to_chat()" in hints.advice
-    assert hints.target == "local:some/model"
-    assert "submit(train, 'local:some/model', tk.TuneSpec(method=tk.SFT(), epochs=3))" in hints.code
+    assert hints.target == "nebius:some/model"
+    assert "submit(train, 'nebius:some/model', tk.TuneSpec(method=tk.SFT(), epochs=3))" in hints.code
+
+
+def test_the_local_trainer_has_a_head_for_labels() -> None:
+    hints = for_target(labelled(200, "a", "b"), "local:some/model")
+    assert hints.spec is not None and hints.spec.method == tk.Classify()
+    assert not any("trains on no" in line for line in hints.advice)
 
 
 def test_base_models_and_chat_models_hear_different_things_about_marks() -> None:

@@ -22,6 +22,7 @@ from tunekit.examples import (
     Message,
     PreferenceExample,
     PromptExample,
+    UnpairedExample,
     message_to_dict,
 )
 
@@ -110,12 +111,25 @@ def test_what_each_target_refuses(row: Example, breaks: dict[str, str]) -> None:
     [
         ("bedrock", chat(user(), assistant()), "target-kind"),
         ("openai", PreferenceExample(messages=(user(),), chosen="a", rejected="b"), "target-mixed"),
-        ("local", PreferenceExample(messages=(user(),), chosen="a", rejected="b"), "target-kind"),
+        ("nebius", PreferenceExample(messages=(user(),), chosen="a", rejected="b"), "target-kind"),
+        ("local", PreferenceExample(messages=(user(),), chosen="a", rejected="b"), "target-mixed"),
         ("openai:davinci-002", chat(user(), assistant()), "target-kind"),
     ],
 )
 def test_kinds_of_rows(target: str, row: Example, code: str) -> None:
     assert code in broken(target, row)
+
+
+def test_the_local_trainer_takes_the_kinds_of_all_its_methods() -> None:
+    one_of_each: list[Example] = [
+        LabelledExample(id="a:1", text="a", label="b"),
+        PreferenceExample(id="a:2", messages=(user(),), chosen="a", rejected="b"),
+        UnpairedExample(id="a:3", messages=(user(),), completion="a", desirable=True),
+        PromptExample(id="a:4", messages=(user(),), reference={"answer": "a"}),
+    ]
+    assert all(look([row], TargetRules, targets=("local",)).passes("local") for row in one_of_each)
+    both: list[Example] = [chat(user(), assistant()), CompletionExample(id="a:5", prompt="a", completion="b")]
+    assert look(both, TargetRules, targets=("local",)).passes("local")
 
 
 def test_a_kind_that_can_be_converted_says_how() -> None:

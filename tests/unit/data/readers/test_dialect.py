@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunekit.data.readers import dialect, first_row
@@ -137,6 +137,7 @@ def test_the_process_keeps_its_own_limit_for_cells() -> None:
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
+@example(";", [["", ";", ";"]])
 @given(st.sampled_from(DELIMITERS), st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=8))
 def test_what_csv_wrote_is_read_back_whatever_is_in_it(delimiter: str, rows: list[list[str]]) -> None:
     text = io.StringIO()
