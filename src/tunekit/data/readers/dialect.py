@@ -185,7 +185,7 @@ def _best_quoting(delimiter: str, lines: list[str]) -> Fit:
 
 
 def _is_all_quoted(quoted: Fit, lines: list[str]) -> bool:
-    """Whether a writer that quotes every cell has written these very lines: cells of delimiters look like lone quotes."""
+    """Whether a writer that quotes every cell wrote these very lines; cells of delimiters look like lone quotes."""
     text, at, delimiter = "".join(lines), 0, quoted.dialect.delimiter
     for _, cells in quoted.records:
         row = delimiter.join('"' + cell.replace('"', '""') + '"' for cell in cells)
