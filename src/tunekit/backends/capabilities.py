@@ -42,6 +42,7 @@ class Capabilities:
     Attributes:
         methods: Types of `spec.method` it trains: "sft", "dpo", "kto", "rft", "classify", "probe".
         adapters: Types of adapter: "lora", "full", "last-layers". Hosted services that do not say are {"lora", "full"}.
+        chooses_adapter: Whether the service decides how it tunes, so that these types are one and the same job.
         verbs: Optional `Backend` methods it implements, such as {"find", "cancel", "generate", "score"}.
         min_examples: Fewest training examples it accepts.
         max_examples: Most training examples it accepts, or None.
@@ -59,6 +60,7 @@ class Capabilities:
 
     methods: frozenset[str]
     adapters: frozenset[str] = frozenset({"lora", "full"})
+    chooses_adapter: bool = False
     verbs: frozenset[str] = frozenset()
     min_examples: int = 1
     max_examples: int | None = None

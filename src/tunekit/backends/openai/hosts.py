@@ -185,6 +185,7 @@ class Host(_Facts, frozen=True, kw_only=True):
 
         return Capabilities(
             methods=self.methods,
+            chooses_adapter=not self.lora_fields,
             verbs=self.verbs,
             min_examples=self.min_examples,
             options=frozenset({*options_of(self), *self.fields, *self.hyperparameters}),

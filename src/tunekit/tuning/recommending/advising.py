@@ -270,6 +270,8 @@ def _beginning(options: Sequence[Option]) -> Technique:
 def _warnings(task: Task, choice: Choice, best: Evaluation | None) -> Iterator[str]:
     if task.n_kept_out:
         yield f"{counted(task.n_kept_out, 'row')} were left out: your test asks the same"
+    if task.system:
+        yield "the system message that every row begins with was left out: it tells no class from another"
     if len(task.dev) < FEW_ITEMS:
         yield f"{counted(len(task.dev), 'dev item')} tell only large differences, so nothing is settled"
     if task.classes and (lost := set(task.dev.targets()) - set(task.classes)):

@@ -77,6 +77,8 @@ class Account:
         gain = self._last_doubling()
         if gain is not None and gain[2].low > 0.0:
             yield f"label more rows: the last doubling gained {self._points(gain[2].estimate)}, and the next may again"
+        if self.choice.option is not None and self.choice.option.technique in TECHNIQUES[2:]:
+            yield "train it on all rows: FineTuneJob.submit(found.prepare(data), found.target, found.spec)"
         if self.choice.option is not None:
             yield "confirm it once on your own test, which this has not seen: Evaluator(test, sealed=True)"
 

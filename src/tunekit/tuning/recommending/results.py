@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field
 
-from tunekit.errors import NotFoundError
+from tunekit.errors import NotFoundError, SpecError
 from tunekit.evaluation.records import Record
 from tunekit.evaluation.stats import Interval
 from tunekit.spec import TuneSpec
+
+if TYPE_CHECKING:
+    from tunekit.data.dataset import Dataset
 
 Technique: TypeAlias = Literal["zero-shot", "few-shot", "probe", "adapter", "full"]
 TECHNIQUES: tuple[Technique, ...] = ("zero-shot", "few-shot", "probe", "adapter", "full")
@@ -98,7 +101,8 @@ class Recommendation(Record):
             `"likely"`: something may be, and probably is not. `"open"`: something may well be, and `next_steps` says
             what to measure.
         verdict: That in a sentence.
-        spec: The recipe to train with on all of the data; None where nothing should be trained.
+        spec: The recipe to train with on all of the data, as `prepare` makes them; None where nothing should be
+            trained.
         reasons: Why, in words and numbers.
         next_steps: What to do next; what is open and how to settle it.
         options: Each technique, from the least to train to the most.
@@ -173,6 +177,22 @@ class Recommendation(Record):
         from tunekit.tuning.recommending.words import render
 
         return render(self)
+
+    def prepare(self, data: Dataset) -> Dataset:
+        """Your rows as `spec` takes them, such as answers as labels for a probe; as they are where it takes those.
+
+        Args:
+            data: What `recommend` was asked about, or more of the same.
+
+        Raises:
+            SpecError: Nothing should be trained, so there is no recipe.
+            DataError: A row's answer is no label.
+        """
+        from tunekit.tuning.recommending.task import taken_by
+
+        if self.spec is None:
+            raise SpecError(f"{self.method} trains nothing", hint="ask the model as it is")
+        return taken_by(self.spec, data)
 
     @property
     def chosen(self) -> Option:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from tunekit.data.splitting.ranks import input_key
 from tunekit.data.wording import counted
 from tunekit.errors import DataError, SpecError
-from tunekit.examples import LabelledExample
+from tunekit.examples import ChatExample, LabelledExample
 from tunekit.spec import SFT, Classify, FullWeights, LoRA, Probe, TuneSpec
 from tunekit.tuning.recommending.results import Technique
 from tunekit.tuning.subsets import Nested
@@ -37,6 +37,7 @@ class Task:
         classes: Rows of train by class; empty for generation.
         nested: Growing parts of train.
         n_kept_out: Rows that were left out because the test has them.
+        system: The message that every chat began with, and that was left out where classes are told apart.
     """
 
     kind: TaskKind
@@ -45,6 +46,7 @@ class Task:
     classes: Counter[str]
     nested: Nested
     n_kept_out: int = 0
+    system: str = ""
 
     @property
     def commonest(self) -> str | None:
@@ -73,9 +75,7 @@ class Task:
 
     def rows_for(self, spec: TuneSpec, size: int) -> Dataset:
         """The first `size` rows, as this method takes them."""
-        part = self.nested.part(size)
-        is_labelled = part.kinds == {"labelled"}
-        return part.to_completion() if is_labelled and spec.method.type == "sft" else part
+        return taken_by(spec, self.nested.part(size))
 
 
 def parted(data: Dataset, *, test: Dataset | None, dev: float | int | None, seed: int) -> Task:
@@ -99,7 +99,43 @@ def parted(data: Dataset, *, test: Dataset | None, dev: float | int | None, seed
         classes=train.targets() if kind == "classification" else Counter(),
         nested=Nested(train, seed=seed),
         n_kept_out=len(data) - len(kept),
+        system=_system(kept) if kind == "classification" else "",
     )
+
+
+def taken_by(spec: TuneSpec, data: Dataset) -> Dataset:
+    """Rows as the method of a recipe learns from them.
+
+    Raises:
+        DataError: A row's answer is no label.
+    """
+    method = spec.method.type
+    if method in ("classify", "probe"):
+        return labelled(data)
+    return data.to_completion() if method == "sft" and data.kinds == {"labelled"} else data
+
+
+def labelled(data: Dataset) -> Dataset:
+    """Texts with their labels; a system message that is the same everywhere tells no class from another.
+
+    Raises:
+        DataError: A row's answer is no label, or what it asks is more than a text.
+    """
+    if data.kinds == {"chat"} and _system(data):
+        data = data.map(
+            lambda row: row.replace(messages=row.messages[1:]) if isinstance(row, ChatExample) else row
+        )
+    return data.to_labelled()
+
+
+def _system(data: Dataset) -> str:
+    """The system message that every chat begins with; "" where there is none, or several."""
+    said = {
+        row.messages[0].content or "" if row.messages[0].role in ("system", "developer") else ""
+        for row in data
+        if isinstance(row, ChatExample) and row.messages
+    }
+    return said.pop() if len(said) == 1 else ""
 
 
 def _dev_size(rows: int) -> int:
@@ -129,6 +165,6 @@ def _recognised(data: Dataset) -> tuple[TaskKind, Dataset]:
     if data.hints().task != "classification":
         return "generation", data
     try:
-        return "classification", data.to_labelled()
+        return "classification", labelled(data)
     except DataError:
         return "generation", data  # answers that repeat, to questions that are more than a text

@@ -140,6 +140,10 @@ class Weighing:
             return "a probe tells classes apart, and these answers are texts"
         if technique == "probe" and "probe" not in backend.capabilities.methods:
             return f"backend {backend.name!r} gives no frozen features to fit one on"
+        if technique == "full" and backend.capabilities.chooses_adapter:
+            return (
+                f"{self.bench.target.backend} decides how it tunes: it would be the same job as the adapter"
+            )
         spec, rows = self._job(technique, size)
         try:
             self.bench.check(rows, spec)

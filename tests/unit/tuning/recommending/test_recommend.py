@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tunekit.errors import NotFoundError, SpecError
 from tunekit.store import MemoryStore, SqliteStore
 from tunekit.tuning import Recommendation, recommend, recommend_async
 from tunekit.tuning.recommending import Stage
+from tunekit.tuning.recommending.task import parted
 
 ROOT = Path(__file__).resolve().parents[4]
 PROBE_WINS = {"zero-shot": 0.5, "few-shot": 0.6, "probe@80": 0.8, "probe@160": 0.88, "probe": 0.92}
@@ -147,6 +149,44 @@ def test_a_hosted_target_has_no_probe_and_says_so(tmp_path: Path, settings: tk.S
     assert any(reason.startswith("no probe: ") for reason in found.reasons)
     assert found.method == "adapter" and found.spec == tk.TuneSpec(method=tk.SFT(), epochs="auto")
     assert set(backend.kinds) == {frozenset({"completion"})}
+
+
+def test_a_service_that_decides_how_it_tunes_is_not_paid_twice(tmp_path: Path, settings: tk.Settings) -> None:
+    backend = Pupil(tmp_path, {**PROBE_WINS, "adapter": 0.9}, methods=frozenset({"sft"}))
+    backend.__dict__["capabilities"] = replace(backend.capabilities, chooses_adapter=True)
+    found = asked(backend, settings, measure=("adapter", "full"))
+    assert found["adapter"].is_measured and found["full"].basis == "not possible"
+    assert "the same job as the adapter" in found["full"].why and backend.counters.jobs == 1
+
+
+@pytest.mark.parametrize("kind", ["completion", "chat"])
+def test_pairs_that_name_classes_are_classes_and_prepare_makes_them_fit_the_spec(
+    tmp_path: Path, settings: tk.Settings, kind: str
+) -> None:
+    data = (
+        tickets().to_completion() if kind == "completion" else tickets().to_chat(system="Route the ticket.")
+    )
+    backend = Pupil(tmp_path, PROBE_WINS)
+    found = asked(backend, settings, data)
+    assert found.task == "classification" and found.method == "probe" and found.spec is not None
+    assert any("system message" in text for text in found.warnings) == (kind == "chat")
+    assert any("found.prepare(data)" in step for step in found.next_steps)
+    rows = found.prepare(data)
+    assert rows.fingerprint() == tickets().fingerprint()
+    job = tk.FineTuneJob.submit(rows, "scripted:base", found.spec, backend=backend, store=MemoryStore())
+    assert job.result()
+
+
+def test_chats_with_instructions_of_their_own_are_not_stripped_of_them() -> None:
+    one, other = (tickets(40, name=name).to_chat(system=f"Route the {name}.") for name in ("case", "call"))
+    assert parted(one, test=None, dev=None, seed=0).kind == "classification"
+    assert parted(tk.Dataset([*one, *other]), test=None, dev=None, seed=0).kind == "generation"
+
+
+def test_a_recommendation_to_train_nothing_prepares_nothing(tmp_path: Path, settings: tk.Settings) -> None:
+    found = asked(Pupil(tmp_path, {"zero-shot": 1.0}), settings, measure=("zero-shot",))
+    with pytest.raises(SpecError, match="zero-shot trains nothing"):
+        found.prepare(tickets())
 
 
 def test_text_is_weighed_by_bits_and_an_adapter_decides(tmp_path: Path, settings: tk.Settings) -> None:
