@@ -13,6 +13,8 @@ from tunekit.cli._table import table
 from tunekit.cli.registry import user
 
 if TYPE_CHECKING:
+    from tunekit.evaluation.evaluator import Evaluator
+    from tunekit.retrain.gate.rules import Gate
     from tunekit.retrain.retrainer import Retrainer
     from tunekit.retrain.rounds import Round, Rounds
 
@@ -60,21 +62,48 @@ def _add_run(verbs: Any) -> None:
         "Adds rows, trains, compares with what is in use, and promotes what passes. Run it again after a crash: it "
         "goes on. Exit codes: 0 promoted, or with whoever decides; 1 rejected, stopped, failed; 2 the test cannot tell."
     )
-    parser.add_argument("target", metavar="BACKEND:MODEL", help="where to train which base model")
+    _add_terms(parser)
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="new rows; without it, those that are there"
-    )
-    parser.add_argument("--spec", type=Path, metavar="FILE.json", help="the recipe, as TuneSpec has it")
-    parser.add_argument("--by", metavar="SCORER", help="what decides (default: the first scorer)")
-    parser.add_argument("--min-gain", type=float, default=0.0, metavar="G", help="gain that must be exceeded")
-    parser.add_argument("--start", choices=("base", "champion"), default="base", help="default: %(default)s")
-    parser.add_argument(
-        "--approval", choices=("auto", "manual", "never"), default="auto", help="default: %(default)s"
     )
     parser.add_argument("--key", default="", help="of the request: the same key is the same round")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what it would do and cost, and do nothing"
     )
+    resume = _verb(verbs, "resume", _resume, "go on with what was asked for and is not finished")
+    resume.description = (
+        "Asks for nothing new. Give it the options of the run. Exit codes: those of the last round."
+    )
+    _add_terms(resume)
+
+
+def _add_terms(parser: argparse.ArgumentParser) -> None:
+    """Options that say how a model is made, and when it is used."""
+    parser.add_argument("target", metavar="BACKEND:MODEL", help="where to train which base model")
+    parser.add_argument("--spec", type=Path, metavar="FILE.json", help="the recipe, as TuneSpec has it")
+    parser.add_argument("--gate", type=Path, metavar="FILE.json", help="what must be shown, as Gate has it")
+    parser.add_argument("--by", metavar="SCORER", help="what decides (default: the first scorer)")
+    parser.add_argument("--min-gain", type=float, metavar="G", help="gain that must be exceeded (default: 0)")
+    parser.add_argument(
+        "--task",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="test of an earlier task, for guardrails of the gate with this task (repeatable)",
+    )
+    parser.add_argument("--start", choices=("base", "champion"), default="base", help="default: %(default)s")
+    parser.add_argument(
+        "--approval", choices=("auto", "manual", "never"), default="auto", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--rollout",
+        action="append",
+        default=[],
+        choices=("shadow", "canary"),
+        help="stage before the promotion, which you advance (repeatable, in order)",
+    )
+    parser.add_argument("--max-usd", type=float, metavar="USD", help="what the job of a round may cost")
+    parser.add_argument("--max-seconds", type=float, metavar="S", help="from the first row to the verdict")
     shared.add_asking(parser, test_needed=True)
 
 
@@ -103,22 +132,63 @@ def _run(arguments: argparse.Namespace) -> Generator[str, None, int]:
     return _EXIT.get(str(done.state), 0)
 
 
+def _resume(arguments: argparse.Namespace) -> Generator[str, None, int]:
+    gone_on = _retrainer(arguments).resume()
+    if not gone_on:
+        yield "nothing was left to do"
+        return 0
+    yield from (str(each) for each in gone_on)
+    last = str(gone_on[-1].state)
+    return 1 if last == "failed" else _EXIT.get(last, 0)
+
+
 def _retrainer(arguments: argparse.Namespace) -> Retrainer:
-    from tunekit.retrain.gate.rules import Gate
     from tunekit.retrain.retrainer import Retrainer
-    from tunekit.spec import TuneSpec
+    from tunekit.spec import Budget, TuneSpec
 
     evaluator = shared.evaluator(arguments)
-    primary = arguments.by or next(iter(evaluator.provenance.scorers))
     return Retrainer(
         arguments.target,
         alias=arguments.product,
         evaluator=evaluator,
-        gate=Gate(primary=primary, min_gain=arguments.min_gain, level=arguments.level),
+        gate=_gate(arguments, first=next(iter(evaluator.provenance.scorers))),
+        tasks=_tasks(arguments),
         spec=None if arguments.spec is None else TuneSpec.from_json(_read(arguments.spec)),
         start=arguments.start,
         approval=arguments.approval,
+        rollout=arguments.rollout,
+        budget=Budget(max_usd=arguments.max_usd, max_seconds=arguments.max_seconds),
     )
+
+
+def _gate(arguments: argparse.Namespace, *, first: str) -> Gate:
+    """The gate of the file, or the one that the options say; both at once would leave open which holds."""
+    from tunekit._validation import parse_model
+    from tunekit.errors import SpecError
+    from tunekit.retrain.gate.rules import Gate
+
+    if arguments.gate is None:
+        return Gate(primary=arguments.by or first, min_gain=arguments.min_gain or 0.0, level=arguments.level)
+    if arguments.by is not None or arguments.min_gain is not None:
+        raise SpecError(
+            "--gate is given, and --by or --min-gain, too", hint="say it in the file: primary, min_gain"
+        )
+    return parse_model(Gate, _read(arguments.gate))
+
+
+def _tasks(arguments: argparse.Namespace) -> dict[str, Evaluator]:
+    """Tests of earlier tasks, asked and scored as the test is."""
+    from tunekit.errors import SpecError
+
+    tests: dict[str, Evaluator] = {}
+    for said in arguments.task:
+        name, parted, path = said.partition("=")
+        if not (name and parted and path) or name in tests:
+            raise SpecError(f"--task is {said!r}", hint="write NAME=FILE, with a name of its own")
+        tests[name] = shared.evaluator(
+            argparse.Namespace(**{**vars(arguments), "test": Path(path), "sealed": False})
+        )
+    return tests
 
 
 def _read(path: Path) -> bytes:

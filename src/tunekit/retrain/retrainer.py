@@ -306,7 +306,7 @@ class Retrainer:
     # --- before it --------------------------------------------------------------------------------------
 
     def dry_run(self, data: Dataset | None = None, *, task: str = "") -> RoundPlan:
-        """What `run` would do and cost, and what the gate could tell. Writes nothing, asks nothing.
+        """What `run` would do and cost, and what the gate could tell. Hands nothing in, asks nothing, moves nothing.
 
         Args:
             data: As for `request`.

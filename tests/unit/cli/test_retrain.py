@@ -52,6 +52,41 @@ def test_weeks_of_a_cron_job(host: Host, files: Path, capsys: pytest.CaptureFixt
     assert [line.split()[1] for line in lines[1:]] == ["rolled_back", "inconclusive", "rejected", "promoted"]
 
 
+def test_a_gate_of_a_file_with_rails_a_budget_and_a_rollout(
+    host: Host, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rail = {"of": "exact_match", "margin": 0.3, "task": "old"}
+    (files / "gate.json").write_text(json.dumps({"primary": "exact_match", "guardrails": [rail]}))
+    week = ["bot", "scripted:base", "--test", files / "test.jsonl", "--gate", files / "gate.json"]
+    week += ["--task", f"old={files / 'test.jsonl'}", "--rollout", "canary", "--max-seconds", 3600]
+    assert "nothing was left to do" in said(capsys, "resume", *week)
+    shown = said(capsys, "run", *week, "--data", files / "a.jsonl")
+    assert "canary" in shown and "exact_match of old" in shown
+    (waiting,) = tk.Rounds("bot").list()
+    assert "is promoted" in said(capsys, "advance", "bot", waiting.round_id)
+    assert main(["retrain", "run", *map(str, week), "--min-gain", "0.1"]) == 1
+    assert "--gate is given, and --by or --min-gain, too" in capsys.readouterr().err
+    assert main(["retrain", "resume", *map(str, week), "--task", "old"]) == 1
+    assert "--task is 'old'" in capsys.readouterr().err
+
+
+def test_resume_goes_on_with_what_was_asked_for(
+    host: Host, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    retrainer = tk.Retrainer(
+        "scripted:base",
+        alias="bot",
+        evaluator=tk.Evaluator(tk.Dataset.load(files / "test.jsonl")),
+        gate=tk.Gate(primary="exact_match"),
+        backend=host,
+    )
+    retrainer.request(tk.Dataset.load(files / "a.jsonl"))
+    assert "bot@champion: promoted" in said(
+        capsys, "resume", "bot", "scripted:base", "--test", files / "test.jsonl"
+    )
+    assert host.counters.jobs == 1
+
+
 def test_deciding(host: Host, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     week = ("run", "bot", "scripted:base", "--test", files / "test.jsonl", "--approval", "manual", "--data")
     said(capsys, *week, files / "a.jsonl")
