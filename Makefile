@@ -31,7 +31,7 @@ quickstart: $(LOCAL) ## fine-tune a small model on support tickets and compare i
 	$(BIN)/python examples/quickstart.py
 
 test: check docs ## everything a change must pass: check, docs, tests
-	$(BIN)/python -m pytest -m "not soak" -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -m "not soak" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: $(DEV) ## lint, format, types, floors
 	$(BIN)/ruff check $(CHECKED)

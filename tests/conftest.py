@@ -24,6 +24,15 @@ settings.register_profile("tunekit", deadline=None)
 settings.load_profile("tunekit")
 
 
+# Files whose tests take longest: begun last, one of two processes would wait for the other.
+_LONGEST = ("tests/kill", "tests/real", "tests/conformance", "tests/docs", "tests/unit/training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first; within a file nothing changes."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A private `TUNEKIT_HOME`; no test reads or leaves anything in the user's own."""
