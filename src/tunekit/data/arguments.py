@@ -67,6 +67,13 @@ def finite(name: str, value: Any) -> float:
     return value
 
 
+def instance(name: str, value: object, kind: type[Given], *, such_as: str) -> Given:
+    """Something of this type."""
+    if not isinstance(value, kind):
+        raise SpecError(f"{name} is {brief(value)}", hint=f"pass {such_as}")
+    return value
+
+
 def function(name: str, value: Given, *, of: str) -> Given:
     """Something that can be called."""
     if not callable(value):

@@ -20,12 +20,11 @@ from tunekit.refs import Target
 from tunekit.retrain.gate.rules import Gate
 from tunekit.retrain.registry.records import checked_name
 from tunekit.retrain.registry.registry import CHAMPION, Registry
-from tunekit.retrain.rounds import planning
+from tunekit.retrain.rounds import given, planning
 from tunekit.retrain.rounds.base import RoundStore
 from tunekit.retrain.rounds.composing import History, Replay, Start
 from tunekit.retrain.rounds.driving import Driver, OnRoundEvent
 from tunekit.retrain.rounds.endings import raise_if_failed
-from tunekit.retrain.rounds.gated import require_measured
 from tunekit.retrain.rounds.moving import Mover
 from tunekit.retrain.rounds.planning import RoundPlan
 from tunekit.retrain.rounds.promoting import Approval, Stage, settle
@@ -136,10 +135,9 @@ class Retrainer:
         poll_s: float = 1.0,
     ) -> None:
         settings = settings or Settings()
-        require_measured(gate, evaluator, tasks or {})
-        name, _, which = alias.partition("@")
+        name, _, which = arguments.text("alias", alias, such_as="support-bot").partition("@")
         start = arguments.one_of("start", start, ("base", "champion"))
-        self.triggers = tuple(triggers)
+        self.triggers = given.triggers(triggers)
         self._rounds: Rounds | None = None  # made when it is asked for: its clock is the backend's
         self._terms = Terms(
             pipeline=checked_name(name, "the alias"),
@@ -148,13 +146,13 @@ class Retrainer:
             spec=spec or TuneSpec(),
             evaluator=evaluator,
             gate=gate,
-            tasks=dict(tasks or {}),
+            tasks=given.tasks(tasks),
             start=start,
             history=_history(history, start),
             baseline=baseline,
             validation=validation,
             approval=arguments.one_of("approval", approval, ("auto", "manual", "never")),
-            rollout=tuple(arguments.one_of("rollout", each, ("shadow", "canary")) for each in rollout),
+            rollout=given.stages(rollout),
             budget=budget or Budget(),
             backend=backend,
             registry=registry or Registry(settings=settings),

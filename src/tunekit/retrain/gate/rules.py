@@ -122,10 +122,15 @@ class Gate(Spec):
 
         Raises:
             NotFoundError: A scorer, quantity, slice or task is not in what was given.
-            SpecError: The gate asks for a fact that was not given.
+            SpecError: The gate asks for a fact that was not given, or an argument is of another type.
         """
+        from tunekit.data import arguments
         from tunekit.retrain.gate.deciding import decided
 
+        such_as = "what Evaluator.compare(...) returns"
+        arguments.instance("comparison", comparison, Comparison, such_as=such_as)
+        for name, each in (tasks or {}).items():
+            arguments.instance(f"tasks[{name!r}]", each, Comparison, such_as=such_as)
         return decided(self, comparison, tasks or {}, new_rows=new_rows, label_drift=label_drift)
 
     def plan(

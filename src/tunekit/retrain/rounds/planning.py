@@ -13,6 +13,7 @@ from tunekit.errors import SpecError, TunekitError
 from tunekit.evaluation.comparison import Comparison
 from tunekit.evaluation.records import Record
 from tunekit.evaluation.report.numbers import number
+from tunekit.retrain.rounds import given
 from tunekit.retrain.rounds.fitness import errors_of, refuse_withdrawn
 from tunekit.retrain.rounds.gated import guarded_items, not_enough
 from tunekit.retrain.rounds.preparing import planned
@@ -101,7 +102,7 @@ def plan(terms: Terms, data: Dataset | None, *, task: str) -> RoundPlan:
     """
     batches = terms.batches()
     if data is not None:
-        refuse_withdrawn(data, terms)
+        refuse_withdrawn(given.rows("data", data), terms)
     if data is not None and not any(rows == data and name == task for _, name, rows in batches):
         batches.append((len(terms.rounds.batches(terms.pipeline)) + 1, task, data))
     champion = in_use(terms.registry, terms.pipeline, terms.alias)

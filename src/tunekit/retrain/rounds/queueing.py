@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tunekit._canonical import fingerprint
+from tunekit.data import arguments
 from tunekit.data.dataset import Dataset
 from tunekit.errors import ConflictError, DataError
+from tunekit.retrain.rounds import given
 from tunekit.retrain.rounds.fitness import refuse_batch, refuse_withdrawn
 from tunekit.retrain.rounds.moving import Mover
 from tunekit.retrain.rounds.records import Batch, Round, RoundState
@@ -18,9 +20,13 @@ def requested(terms: Terms, data: Dataset | None, *, task: str, key: str, trigge
 
     Raises:
         ConflictError: The key was used for another request.
+        SpecError: An argument is of another type.
         DataError: There are no rows, a check finds an error in them, or they were withdrawn: nothing is handed in.
     """
+    for name, text in {"task": task, "key": key, "trigger": trigger, "by": by}.items():
+        arguments.instance(name, text, str, such_as="a text")
     if data is not None:
+        given.rows("data", data)
         _refuse_other_use(terms, key, terms.request(f"{task}/{data.fingerprint()}"))
     position, what = _handed_in(terms, data, task)
     request = terms.request(what)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tunekit._clock import Clock, SystemClock
 from tunekit._settings import Settings
+from tunekit.data import arguments
 from tunekit.data.wording import brief, listed
 from tunekit.errors import ConflictError, NotFoundError, SpecError
 from tunekit.refs import ModelRef
@@ -139,7 +140,7 @@ class Rounds:
         round_ = self._in(round_id, RoundState.SHADOW, RoundState.CANARY)
         if share is None:
             return self._onwards(round_, following(round_.rollout, round_.state), by, reason or "advanced")
-        if round_.state is not RoundState.CANARY or not 0.0 < share < 1.0:
+        if round_.state is not RoundState.CANARY or not 0.0 < arguments.finite("share", share) < 1.0:
             raise SpecError(
                 f"share is {share!r} for a round in state {round_.state}",
                 hint="give a canary a share between 0 and 1, and leave it out to go on",

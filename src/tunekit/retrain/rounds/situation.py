@@ -6,10 +6,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tunekit.data import arguments
 from tunekit.data.dataset import Dataset
 from tunekit.errors import DataError, TunekitError
 from tunekit.evaluation.comparison import Comparison, MetricComparison
 from tunekit.retrain.registry.records import ModelVersion
+from tunekit.retrain.rounds import given
 from tunekit.retrain.rounds.composing import composed
 from tunekit.retrain.rounds.preparing import learned
 from tunekit.retrain.rounds.promoting import in_use
@@ -25,6 +27,8 @@ def reasons(
     """What each trigger says that has something to say; see `Retrainer.due`."""
     if not triggers:
         return ()
+    for name, value in arguments.mapping("measured", measured, such_as='{"exact_match": 0.81}').items():
+        arguments.finite(f"measured[{name!r}]", value)
     seen = _situation(terms, data, measured)
     return tuple(said for trigger in triggers if (said := trigger.reason(seen)))
 
@@ -32,9 +36,9 @@ def reasons(
 def _situation(terms: Terms, data: Dataset | None, measured: Mapping[str, float]) -> Situation:
     champion = in_use(terms.registry, terms.pipeline, terms.alias)
     then = _then(champion)
-    rounds = terms.rounds.rounds(terms.pipeline, limit=1)
+    rounds = terms.rounds.rounds(terms.pipeline, alias=terms.alias, limit=1)
     batches = terms.batches()
-    if data is not None and len(data):
+    if data is not None and len(given.rows("data", data)):
         batches.append((len(terms.rounds.batches(terms.pipeline)) + 1, "", data))
     try:
         known = learned(champion) if champion is not None else frozenset[int]()

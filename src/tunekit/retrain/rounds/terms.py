@@ -18,9 +18,11 @@ from tunekit.evaluation.evaluator import Evaluator
 from tunekit.refs import Target
 from tunekit.retrain.gate.rules import Gate
 from tunekit.retrain.registry.registry import Registry
+from tunekit.retrain.rounds import given
 from tunekit.retrain.rounds.base import RoundStore
 from tunekit.retrain.rounds.batches import BatchFiles
 from tunekit.retrain.rounds.composing import History, Replay, Start
+from tunekit.retrain.rounds.gated import require_measured
 from tunekit.retrain.rounds.promoting import Approval, Stage
 from tunekit.spec import Budget, TuneSpec
 from tunekit.store.base import RunStore
@@ -55,6 +57,10 @@ class Terms:
     base_ends: date | None
     code_version: str
     poll_s: float
+
+    def __post_init__(self) -> None:
+        given.check(self)
+        require_measured(self.gate, self.evaluator, self.tasks)
 
     @property
     def files(self) -> BatchFiles:
