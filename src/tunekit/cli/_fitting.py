@@ -9,6 +9,7 @@ from tunekit.data.profiles import profile_of
 from tunekit.data.wording import counted
 from tunekit.errors import DataError
 from tunekit.examples import Example, LabelledExample
+from tunekit.spec import TuneSpec
 
 _KEPT = "or leave --target out to write the rows as they are"
 
@@ -24,6 +25,16 @@ def joined(data: Dataset, between: str | None) -> Dataset:
         return row
 
     return data.map(one)
+
+
+def learned(data: Dataset, spec: TuneSpec) -> Dataset:
+    """Pairs of text and answer as texts and labels, where the recipe tells classes apart.
+
+    Raises:
+        DataError: An answer is no label.
+    """
+    is_pairs = data.kinds == {"completion"}
+    return data.to_labelled() if is_pairs and spec.method.type in ("classify", "probe") else data
 
 
 def fitted(data: Dataset, target: str) -> Dataset:

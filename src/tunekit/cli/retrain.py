@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunekit.retrain.gate.rules import Gate
     from tunekit.retrain.retrainer import Retrainer
     from tunekit.retrain.rounds import Round, Rounds
+    from tunekit.spec import TuneSpec
 
 HEADER = ("ROUND", "STATE", "REQUESTED (UTC)", "VERSION", "ROWS", "WHY")
 BATCHES = ("#", "HANDED IN (UTC)", "ROWS", "TASK", "WITHDRAWN")
@@ -119,11 +120,14 @@ def _round(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> Generator[str, None, int]:
+    from tunekit.cli._fitting import learned
     from tunekit.data.dataset import Dataset
 
     retrainer = _retrainer(arguments)
     options = {"input": arguments.input, "target": arguments.answer, "shape": arguments.shape}
-    data = None if arguments.data is None else Dataset.load(arguments.data, **options)
+    data = None
+    if arguments.data is not None:
+        data = learned(Dataset.load(arguments.data, **options), _spec(arguments))
     if arguments.dry_run:
         yield str(retrainer.dry_run(data))
         return 0
@@ -144,7 +148,7 @@ def _resume(arguments: argparse.Namespace) -> Generator[str, None, int]:
 
 def _retrainer(arguments: argparse.Namespace) -> Retrainer:
     from tunekit.retrain.retrainer import Retrainer
-    from tunekit.spec import Budget, TuneSpec
+    from tunekit.spec import Budget
 
     evaluator = shared.evaluator(arguments)
     return Retrainer(
@@ -153,12 +157,18 @@ def _retrainer(arguments: argparse.Namespace) -> Retrainer:
         evaluator=evaluator,
         gate=_gate(arguments, first=next(iter(evaluator.provenance.scorers))),
         tasks=_tasks(arguments),
-        spec=None if arguments.spec is None else TuneSpec.from_json(_read(arguments.spec)),
+        spec=_spec(arguments),
         start=arguments.start,
         approval=arguments.approval,
         rollout=arguments.rollout,
         budget=Budget(max_usd=arguments.max_usd, max_seconds=arguments.max_seconds),
     )
+
+
+def _spec(arguments: argparse.Namespace) -> TuneSpec:
+    from tunekit.spec import TuneSpec
+
+    return TuneSpec() if arguments.spec is None else TuneSpec.from_json(_read(arguments.spec))
 
 
 def _gate(arguments: argparse.Namespace, *, first: str) -> Gate:

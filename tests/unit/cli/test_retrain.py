@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,25 @@ def test_resume_goes_on_with_what_was_asked_for(
         capsys, "resume", "bot", "scripted:base", "--test", files / "test.jsonl"
     )
     assert host.counters.jobs == 1
+
+
+def test_answers_are_labels_where_the_recipe_tells_classes_apart(
+    host: Host, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.__dict__["capabilities"] = replace(host.capabilities, methods=frozenset({"probe"}))
+    (files / "spec.json").write_text('{"method": {"type": "probe"}, "epochs": 1}')
+    week = (
+        "run",
+        "bot",
+        "scripted:base",
+        "--test",
+        files / "test.jsonl",
+        "--spec",
+        files / "spec.json",
+        "--data",
+    )
+    assert "error:" not in said(capsys, *week, files / "a.jsonl", "--dry-run")
+    assert "bot@champion: promoted" in said(capsys, *week, files / "a.jsonl")
 
 
 def test_deciding(host: Host, files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field
 
+from tunekit.backends.capabilities import wrong_kinds
 from tunekit.data.dataset import Dataset
 from tunekit.data.wording import listed
 from tunekit.errors import SpecError, TunekitError
@@ -50,7 +52,7 @@ class RoundPlan(Record):
         amounts: What it would train on.
         champion: The version that it would be measured against; None for the baseline.
         warm_start: What it would go on from; "" for the base model.
-        errors: What a check of the data finds that makes a round fail.
+        errors: What is wrong with the data, so that a round would fail.
         usd: What training would cost, from and to; None where no price is known.
         trained_tokens: Tokens that would be trained on, over all epochs; None where they cannot be counted here.
         items: Items of the test.
@@ -116,7 +118,7 @@ def plan(terms: Terms, data: Dataset | None, *, task: str) -> RoundPlan:
         amounts=made.composed.amounts,
         champion=champion.number if champion else None,
         warm_start=made.spec.warm_start or "",
-        errors=tuple(finding.message for finding in errors_of(made.composed.data, terms)),
+        errors=tuple(_errors(terms, made.composed.data)),
         usd=usd,
         trained_tokens=tokens,
         items=len(terms.evaluator.items),
@@ -146,6 +148,13 @@ def _chances(terms: Terms, disagreement: float) -> tuple[Chance, ...]:
 def _unknown(terms: Terms) -> str:
     rails = [rail.name for rail in terms.gate.guardrails if rail.margin is None]
     return f"the chances leave out {listed(rails)}: what a share of comes to is measured" if rails else ""
+
+
+def _errors(terms: Terms, data: Dataset) -> Iterator[str]:
+    """What the round would fail with."""
+    if wrong := wrong_kinds(terms.spec, "the training data", data):
+        yield wrong
+    yield from (finding.message for finding in errors_of(data, terms))
 
 
 def _cost(terms: Terms, data: Dataset) -> tuple[tuple[float, float] | None, int | None, tuple[str, ...]]:
