@@ -90,7 +90,11 @@ async def _job(driver: Driver, round_: Round) -> FineTuneJob:
             round_.job, backend=terms.backend, store=terms.runs, settings=terms.settings
         )
     data = await asyncio.to_thread(terms.files.read, round_.train)
-    return await _handed_in(driver, round_, data) or await FineTuneJob.submit_async(
+    begun = await _handed_in(driver, round_, data)
+    if begun is not None and begun.record is not None and begun.record.job_id:
+        return begun
+    # A job that was not sent yet is sent by its key: attached to, it would be given up for never having been sent.
+    return await FineTuneJob.submit_async(
         data,
         Target(round_.target),
         TuneSpec.model_validate(round_.recipe),

@@ -9,6 +9,9 @@ import pytest
 
 import tunekit as tk
 from tests.unit.retrain.rounds.products import Host, product, rows
+from tunekit.errors import StorageError
+from tunekit.store import SqliteStore
+from tunekit.store.base import Lease
 from tunekit.testing import training_script
 
 
@@ -101,3 +104,31 @@ def test_rows_of_a_refused_request_are_not_handed_in(tmp_path: Path) -> None:
     with pytest.raises(tk.ConflictError, match="used for another request"):
         retrainer.request(rows("evil"), key="k")
     assert len(retrainer.rounds.batches()) == 1
+
+
+class Unplugged(SqliteStore):
+    """A store whose process stops, once, between the note of a job and the lease by which it would be sent."""
+
+    stops = True
+
+    def acquire(self, name: str, *, ttl_s: float) -> Lease | None:
+        if self.stops and name.startswith("submit:"):
+            self.stops = False
+            raise StorageError("the process has stopped", hint="start another")
+        return super().acquire(name, ttl_s=ttl_s)
+
+
+@pytest.mark.parametrize("given_up", [False, True], ids=["resumed-first", "looked-at-first"])
+def test_a_job_that_was_noted_and_not_sent_is_sent_by_whoever_comes_next(
+    tmp_path: Path, given_up: bool
+) -> None:
+    """However late: who only looks at such a job gives it up, and the round must not fail by that."""
+    settings, host = tk.Settings(home=tmp_path), Host(0.9)
+    with pytest.raises(StorageError, match="has stopped"):
+        product(tmp_path, host, store=Unplugged(settings)).run(rows("a"))
+    asyncio.run(host.clock.sleep(3600.0))
+    if given_up:
+        (job,) = tk.FineTuneJob.list(backend=host, settings=settings)
+        assert job.snapshot().state == "failed"
+    (done,) = product(tmp_path, host).resume()
+    assert done.promoted and host.counters.jobs == 1
