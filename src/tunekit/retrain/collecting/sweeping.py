@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from tunekit.retrain.collecting import files
 from tunekit.retrain.collecting.records import Feedback, Turn, row
 
 ORPHANED_AFTER_S = 86_400.0
-"""A turn is written before its feedback: after a day, with clocks however wrong, there is none to come."""
+"""How long feedback waits for a turn that nobody can read: the line may yet be mended."""
 _PATIENCE_S = 60.0
 _SEALING_S = 5.0
 
@@ -44,6 +45,8 @@ def swept(directory: Path, gone: Callable[[Turn], bool], *, now: float) -> Swept
     with files.alone(directory, patience_s=_PATIENCE_S):
         taken = [files.seal(path, patience_s=_SEALING_S) for path in files.files(directory) if _is_open(path)]
         doomed, orphaned, spoilt = _doomed(directory, gone)
+        # A turn is written before its feedback, so feedback without one is of a turn that was taken out before.
+        waits_until = now - ORPHANED_AFTER_S if spoilt else math.inf
         turns = feedback = 0
 
         def keep(line: bytes) -> bool:
@@ -53,7 +56,7 @@ def swept(directory: Path, gone: Callable[[Turn], bool], *, now: float) -> Swept
                 turns += 1
                 return False
             if isinstance(found, Feedback) and (
-                found.turn in doomed or (found.turn in orphaned and found.at < now - ORPHANED_AFTER_S)
+                found.turn in doomed or (found.turn in orphaned and found.at <= waits_until)
             ):
                 feedback += 1
                 return False
