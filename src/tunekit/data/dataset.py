@@ -153,10 +153,10 @@ class Dataset(Reading, Checking, Converting, Parting, Mixing, Writing, Sequence[
         return self._fingerprint
 
     def targets(self) -> Counter[str]:
-        """How often each completion or label occurs. A row with several labels counts for each of them.
+        """How often each completion, label, or only answer of a chat occurs; a row counts for each of its labels.
 
         Raises:
-            DataError: There are examples of other kinds, which have no single target.
+            DataError: A row has no single target: it is of another kind, or a chat of several answers.
 
         Examples:
             >>> rows = [{"t": "hi", "y": "ham"}, {"t": "win!", "y": "spam"}, {"t": "yo", "y": "ham"}]

@@ -144,8 +144,10 @@ def test_targets_counts_completions_and_labels() -> None:
     assert rows(5).targets() == Counter({"a": 3, "b": 2})
     many = tk.Dataset([LabelledExample(text="x", label=("a", "b")), LabelledExample(text="y", label="a")])
     assert many.targets() == Counter({"a": 2, "b": 1})
+    assert tk.Dataset([CHAT]).targets().total() == 1
+    twice = CHAT.replace(messages=CHAT.messages * 2)
     with pytest.raises(DataError, match="a chat example, which has no single target"):
-        tk.Dataset([CHAT]).targets()
+        tk.Dataset([twice]).targets()
 
 
 def test_sample_is_seeded_keeps_order_and_copies_are_drawn_one_by_one() -> None:

@@ -237,6 +237,15 @@ def test_an_input_of_two_classes_counts_once_for_each() -> None:
         assert data.split(test=0.25, seed=seed)[1].targets() == Counter(x=5, y=3)
 
 
+def test_chats_with_one_short_answer_are_stratified_by_it() -> None:
+    pairs = tk.Dataset(
+        CompletionExample(prompt=str(i), completion="spam" if i < 10 else "ham") for i in range(100)
+    )
+    for seed in range(20):
+        held_out = pairs.to_chat(system="Is it spam?").split(test=0.2, seed=seed)[1]
+        assert held_out.targets() == Counter(ham=18, spam=2)
+
+
 def test_stratify_by_a_function() -> None:
     data = labelled([f"{'long' * (i % 4 == 0)} {i}" for i in range(40)], ["x"] * 40)
     for seed in range(10):

@@ -113,8 +113,8 @@ class Mixing(Sequence[Example]):
             share: Of the mix that is old rows, from 0 up and below 1: `len(self) * share / (1 - share)` rows, to the
                 nearest whole number, halves up, at least 1. 0 replays nothing, whatever the floor.
             floor: Rows of each old label, at least; of each old task where rows have no labels.
-            by: `"auto"` takes labels, and completions that look like them (few and short); False tells old rows apart
-                by task alone; a function gives the label of an example.
+            by: `"auto"` takes labels, and what looks like them (completions, or the one answer of a chat, few and
+                short); False tells old rows apart by task alone; a function gives the label of an example.
             task: Name of the new rows' task, for the meta of those that have none; None leaves them as they are.
             task_key: Meta column of the task's name.
             seed: Another seed draws and orders otherwise.
@@ -123,7 +123,7 @@ class Mixing(Sequence[Example]):
             The mix, in an order that hashes decide, and a report for each task and label.
 
         Raises:
-            SpecError: An argument is wrong, or there is nothing to replay and `share` is not 0.
+            SpecError: An argument is wrong, or there are no old rows and `share` is not 0.
 
         Examples:
             >>> import tunekit as tk

@@ -64,7 +64,7 @@ class Parting(Sequence[Example]):
             test: Share of rows (between 0 and 1) or number of rows (1 or more) to hold out.
             seed: Another seed gives another split.
             stratify: `"auto"` keeps class shares where the data look like classification (labels, or few and short
-                completions); False never; a function gives the class of an example.
+                completions or answers of chats); False never; a function gives the class of an example.
             groups: Meta column whose equal values must stay on one side (a customer, a thread, a document).
             alike: Which inputs count as the same: `"exact"`, `"normalised"` (case, spaces and punctuation aside), or
                 `"near"` (most words and word pairs shared; slower).

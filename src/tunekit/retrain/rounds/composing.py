@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from tunekit._validation import Spec
+from tunekit.data.classes.targets import classes
 from tunekit.data.dataset import Dataset
 from tunekit.data.similarity.leaks import Asked, OtherSet
 from tunekit.errors import DataError
@@ -55,12 +56,14 @@ class Composed:
         amounts: What they are made of.
         before: Rows by label that the model in use has learned from; empty where rows have no single label.
         now: Rows by label that are new, likewise.
+        notes: What is worth knowing of the replay.
     """
 
     data: Dataset
     amounts: Amounts
     before: Mapping[str, int]
     now: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def drift(self) -> float | None:
@@ -95,7 +98,8 @@ def composed(
     kept_old = [row for row in old if row.id not in asked]
     kept_new = [row for row in new if row.id not in asked]
     leaking = len(asked)
-    data = _mixed(kept_old, kept_new, history, seed)
+    data, notes = _mixed(kept_old, kept_new, history, seed)
+    are_classes = classes([*kept_old, *kept_new]) is not None  # answers in free words have no drift
     if not len(data):
         raise DataError(
             f"no row is left to train on: {old_repeated + new_repeated} were repeated, and {leaking} are in the tests",
@@ -109,8 +113,9 @@ def composed(
             repeated=old_repeated + new_repeated,
             leaking=leaking,
         ),
-        before=_labels(kept_old),
-        now=_labels(kept_new),
+        before=_labels(kept_old) if are_classes else {},
+        now=_labels(kept_new) if are_classes else {},
+        notes=notes,
     )
 
 
@@ -149,17 +154,17 @@ def leaking_rows(rows: Sequence[Example], tests: Sequence[Sequence[Item]]) -> fr
     return frozenset(found)
 
 
-def _mixed(old: Sequence[Example], new: Sequence[Example], history: History, seed: int) -> Dataset:
+def _mixed(
+    old: Sequence[Example], new: Sequence[Example], history: History, seed: int
+) -> tuple[Dataset, tuple[str, ...]]:
+    """The rows, and what a replay says of itself."""
     if history is None or not old:
-        return Dataset(new)
+        return Dataset(new), ()
     if history == "all" or not new:
-        return Dataset([*old, *new])
-    mix, _ = Dataset(new).with_replay(Dataset(old), history.share, floor=history.floor, seed=seed)
-    return mix
+        return Dataset([*old, *new]), ()
+    mix, report = Dataset(new).with_replay(Dataset(old), history.share, floor=history.floor, seed=seed)
+    return mix, report.warnings
 
 
 def _labels(rows: Sequence[Example]) -> Mapping[str, int]:
-    try:
-        return Dataset(rows).targets()
-    except DataError:
-        return {}  # chats and the like have no single label
+    return Dataset(rows).targets()

@@ -125,11 +125,7 @@ def plan(terms: Terms, data: Dataset | None, *, task: str) -> RoundPlan:
         disagreement=ASSUMED_DISAGREEMENT if disagreement is None else disagreement,
         is_disagreement_assumed=disagreement is None,
         chances=_chances(terms, ASSUMED_DISAGREEMENT if disagreement is None else disagreement),
-        notes=tuple(
-            filter(
-                None, (*notes, made.note, lacking and f"it ends before training: {lacking}", _unknown(terms))
-            )
-        ),
+        notes=tuple(filter(None, (*notes, made.note, *made.composed.notes, lacking, _unknown(terms)))),
     )
 
 

@@ -48,7 +48,9 @@ async def prepare(driver: Driver, round_: Round) -> Round:
     await _require_champion(driver, round_)
     made = await asyncio.to_thread(_prepared, driver.terms, round_)
     facts = {
-        "note": "; ".join(filter(None, (made.note, _blind(driver.terms, made, round_)))),
+        "note": "; ".join(
+            filter(None, (made.note, *made.composed.notes, _blind(driver.terms, made, round_)))
+        ),
         "amounts": made.composed.amounts,
         "label_drift": made.composed.drift,
         "train": made.fingerprint,

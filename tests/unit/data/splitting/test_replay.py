@@ -140,6 +140,16 @@ def test_completions_are_told_apart_where_they_look_like_labels() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("system", [None, "Name the topic."])
+def test_chats_with_one_short_answer_are_told_apart_by_it(system: str | None) -> None:
+    pairs = tk.Dataset(
+        CompletionExample(prompt=f"p{n}", completion="rare" if n == 7 else "common") for n in range(900)
+    )
+    chats = pairs.to_chat(system=system)
+    _, report = NEW.with_replay({"topics": chats}, share=0.05)
+    assert [(part.label, part.taken) for part in report.parts] == [("common", 41), ("rare", 1)]
+
+
 def test_chats_are_told_apart_by_task_or_as_told() -> None:
     def chat(n: int) -> ChatExample:
         turns = (

@@ -104,7 +104,9 @@ def test_nothing_to_train_on_is_an_error_of_the_data(tmp_path: Path) -> None:
 
 def test_going_on_from_the_champion_with_a_replay(tmp_path: Path) -> None:
     retrainer = product(tmp_path, Host(0.8, 0.9), start="champion", history=Replay(share=0.2, floor=1))
-    first, second = retrainer.run(rows("a", 100)), retrainer.run(rows("b", 80))
+    first, asked = retrainer.run(rows("a", 100)), retrainer.dry_run(rows("b", 800))
+    assert "there are 100 old rows to replay, and 200 were asked for" in asked.notes
+    second = retrainer.run(rows("b", 80))
     assert second.amounts is not None and (second.amounts.new, second.amounts.old) == (80, 20)
     assert (first.recipe["warm_start"], second.recipe["warm_start"]) == (None, "scripted:base-tuned-1")
 
