@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from tunekit.errors import EvaluationError, SpecError
@@ -160,9 +160,8 @@ def _verdict(delta: Interval, sides: tuple[Metric, Metric], rule: Rule) -> Verdi
 
 
 def _judged(delta: Interval, metric: Metric, rule: Rule) -> Verdict:
-    if not metric.higher_is_better:
-        delta = replace(delta, estimate=-delta.estimate, low=-delta.high, high=-delta.low)
-    return stats.verdict(delta, margin=rule.margin, min_gain=rule.min_gain)
+    gain = delta if metric.higher_is_better else delta.mirrored
+    return stats.verdict(gain, margin=rule.margin, min_gain=rule.min_gain)
 
 
 def _error_rate(metric: Metric) -> float:

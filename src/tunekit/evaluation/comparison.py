@@ -147,6 +147,11 @@ class MetricComparison(Record):
         """Whether a difference above zero is good news."""
         return self.a.higher_is_better
 
+    @property
+    def gain(self) -> Interval:
+        """What `b` does better than `a`: the difference, turned so that above zero is good news."""
+        return self.delta if self.higher_is_better else self.delta.mirrored
+
 
 class Comparison(Record):
     """Two models on the same test, paired item by item. Print it for a table.

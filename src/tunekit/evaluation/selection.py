@@ -5,12 +5,31 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
-from tunekit.errors import EvaluationError
+from tunekit.data.wording import brief, listed
+from tunekit.errors import EvaluationError, SpecError
 from tunekit.evaluation import stats
 from tunekit.evaluation.results import Evaluation
 
+if TYPE_CHECKING:
+    from tunekit.evaluation.evaluator import Evaluator
+
 _MOST_PAIRS = 100
+
+
+def deciding(evaluator: Evaluator, metric: str | None) -> str:
+    """The scorer that decides: the one that is named, or the first.
+
+    Raises:
+        SpecError: The evaluator has no such scorer. Known before anything is asked, it costs nothing.
+    """
+    names = list(evaluator.provenance.scorers)
+    if metric is None:
+        return names[0]
+    if metric not in names:
+        raise SpecError(f"metric is {brief(metric)}", hint=f"the evaluator's scorers are {listed(names)}")
+    return metric
 
 
 def best_of(evaluations: Sequence[Evaluation], metric: str | None = None) -> Evaluation:

@@ -20,6 +20,7 @@ from tunekit.backends.capabilities import preflight
 from tunekit.errors import NotFoundError, SpecError, StorageError, TunekitError, UnknownOutcomeError
 from tunekit.evaluation.evaluator import Evaluator
 from tunekit.evaluation.results import Evaluation
+from tunekit.evaluation.selection import deciding
 from tunekit.jobs import outcome
 from tunekit.jobs.desk import Desk
 from tunekit.jobs.intent import draft_run
@@ -91,7 +92,7 @@ class Bench:
         return cls(
             target=wanted,
             evaluator=evaluator,
-            metric=_scorer(evaluator, metric),
+            metric=deciding(evaluator, metric),
             validation=validation,
             desk=desk,
             budget=limits,
@@ -254,17 +255,6 @@ def _latest(store: RunStore, run_id: str) -> RunRecord | None:
         except NotFoundError:
             break
     return found
-
-
-def _scorer(evaluator: Evaluator, metric: str | None) -> str:
-    from tunekit.data.wording import brief, listed
-
-    names = list(evaluator.provenance.scorers)
-    if metric is None:
-        return names[0]
-    if metric not in names:
-        raise SpecError(f"metric is {brief(metric)}", hint=f"the evaluator's scorers are {listed(names)}")
-    return metric
 
 
 def _check_budget(budget: Budget, backend: Backend, target: Target) -> None:

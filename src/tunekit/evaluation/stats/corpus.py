@@ -115,7 +115,7 @@ def resampled_difference(
     units = _oriented(given)
     found = _interval(_of_two(metric), units, plan)
     if units != given:
-        found = replace(found, interval=_mirrored(found.interval))
+        found = replace(found, interval=found.interval.mirrored)
     elif units == given.mirrored:  # the data are the same both ways, so the interval must be
         half = (found.interval.high - found.interval.low) / 2
         found = replace(found, interval=replace(found.interval, low=-half, high=half))
@@ -208,10 +208,6 @@ def _oriented(units: Units) -> Units:
     """Itself or its mirror, the same one whichever model came first, so that both orders draw alike."""
     mirrored = units.mirrored
     return mirrored if (mirrored.kinds, mirrored.numbers) < (units.kinds, units.numbers) else units
-
-
-def _mirrored(interval: Interval) -> Interval:
-    return replace(interval, estimate=-interval.estimate, low=-interval.high, high=-interval.low)
 
 
 def _range_warnings(units: Units, clusters: Sequence[Hashable] | None) -> Iterator[str]:

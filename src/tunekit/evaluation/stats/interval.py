@@ -32,6 +32,13 @@ class Interval:
     level: float
     n: int
 
+    @property
+    def mirrored(self) -> Interval:
+        """The same difference, seen from the other side."""
+        # 0 - 0 is 0, and -0.0 would be printed as such.
+        ends = (0.0 - self.estimate, 0.0 - self.high, 0.0 - self.low)
+        return Interval(estimate=ends[0], low=ends[1], high=ends[2], level=self.level, n=self.n)
+
 
 def verdict(interval: Interval, *, margin: float = 0.0, min_gain: float = 0.0) -> Verdict:
     """What an interval of a paired difference (new minus old, higher is better) says.

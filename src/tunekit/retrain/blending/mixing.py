@@ -267,6 +267,15 @@ def local_id(model: str) -> str:
     return reference.id
 
 
+def equal_shares(siblings: Sequence[str]) -> list[float]:
+    """What each of several models counts in their mean.
+
+    Raises:
+        SpecError: There are fewer than two, or one is named twice.
+    """
+    return _shares(siblings, None)
+
+
 def _shares(siblings: Sequence[str], weights: Sequence[float] | None) -> list[float]:
     """What each counts of the whole."""
     count = len(siblings)

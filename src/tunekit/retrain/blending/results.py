@@ -1,4 +1,4 @@
-"""A sweep between a base and a tuned model as a value. Knows numbers; asks no model."""
+"""A sweep between a base and a tuned model, and a soup of siblings, as values. Knows numbers; asks no model."""
 
 from __future__ import annotations
 
@@ -92,3 +92,72 @@ class Sweep(Record):
     def model(self) -> ModelRef:
         """The model that was chosen."""
         return self.chosen.model
+
+
+class SoupStep(Record):
+    """One sibling, and what became of it.
+
+    Attributes:
+        added: The sibling.
+        alone: Its score on dev.
+        model: The average of those that were in before and this one; the sibling itself for the first.
+        together: The score of that average; None for the first.
+        gain: What the average does better than what there was before, item by item; None for the first.
+        is_in: Whether it stayed in.
+        exists: Whether `model` is there: of the averages that were made for the soup only the chosen one is kept.
+
+    Examples:
+        >>> score = Interval(estimate=0.5, low=0.4, high=0.6, level=0.95, n=100)
+        >>> SoupStep(added=ModelRef("local:a"), alone=score, model=ModelRef("local:a"), is_in=True).together is None
+        True
+    """
+
+    added: ModelRef
+    alone: Interval
+    model: ModelRef
+    together: Interval | None = None
+    gain: Interval | None = None
+    is_in: bool
+    exists: bool = True
+
+
+class Soup(Record):
+    """Which siblings were averaged. Print it for a table.
+
+    Attributes:
+        model: What was chosen: an average, or the best sibling as it is.
+        metric: The scorer whose mean on dev decides.
+        higher_is_better: Which way is up.
+        score: Of the chosen model on dev.
+        dev_fingerprint: Of the items that the choice was made on.
+        n_dev: How many they are.
+        steps: The siblings, best first.
+        warnings: What to know before believing it.
+
+    Examples:
+        >>> a, score = ModelRef("local:a"), Interval(estimate=0.5, low=0.4, high=0.6, level=0.95, n=100)
+        >>> step = SoupStep(added=a, alone=score, model=a, is_in=True)
+        >>> found = Soup(model=a, metric="accuracy", score=score, dev_fingerprint="f", n_dev=100, steps=(step,))
+        >>> found.members, Soup.from_json(found.to_json()) == found
+        ((ModelRef('local:a'),), True)
+    """
+
+    schema_version: Literal[1] = 1
+    model: ModelRef
+    metric: str
+    higher_is_better: bool = True
+    score: Interval
+    dev_fingerprint: str
+    n_dev: int
+    steps: tuple[SoupStep, ...] = Field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        from tunekit.retrain.blending.table import render_soup
+
+        return render_soup(self)
+
+    @property
+    def members(self) -> tuple[ModelRef, ...]:
+        """The siblings that are in it, best first."""
+        return tuple(step.added for step in self.steps if step.is_in)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tunekit import _files, _portal
 from tunekit._settings import Settings
 from tunekit.data.wording import brief
 from tunekit.errors import SpecError
-from tunekit.evaluation.selection import best_of
+from tunekit.evaluation.selection import best_of, deciding
 from tunekit.refs import ModelRef
 from tunekit.retrain.blending.mixing import Mixer, checked_alpha, local_id
 from tunekit.retrain.blending.results import Sweep, SweepPoint
@@ -20,10 +19,8 @@ from tunekit.retrain.multitask.effects import require_scored
 
 if TYPE_CHECKING:
     from tunekit.backends.base import Backend
-    from tunekit.evaluation.comparison import MetricComparison
     from tunekit.evaluation.evaluator import Evaluator
     from tunekit.evaluation.results import Evaluation
-    from tunekit.evaluation.stats import Interval
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -67,7 +64,8 @@ def sweep(
         The table, and what was chosen.
 
     Raises:
-        SpecError: There are no alphas, one is not from 0 to 1, `max_loss` is negative, or a test is sealed.
+        SpecError: There are no alphas, one is not from 0 to 1, `max_loss` is negative, no scorer has this name, or a
+            test is sealed.
         EvaluationError: A model could not be scored.
         TunekitError: What `blend` and `Evaluator.run` raise.
 
@@ -77,7 +75,7 @@ def sweep(
         >>> sweep("local:base", "local:run-9f2c", evaluator=test)
         Traceback (most recent call last):
         ...
-        tunekit.errors.SpecError: evaluator is a sealed test, and alpha would be chosen on it
+        tunekit.errors.SpecError: evaluator is a sealed test, and a model would be chosen on it
           hint: choose on dev, and look at the test once with what was chosen
     """
     return _portal.run(
@@ -115,7 +113,7 @@ async def sweep_async(
     python: str | None = None,
 ) -> Sweep:
     """See `sweep`."""
-    shares = _checked(alphas, evaluator, guard, max_loss)
+    shares, metric = _checked(alphas, evaluator, guard, max_loss), deciding(evaluator, metric)
     settings = settings or Settings()
     ends = {0.0: ModelRef(base), 1.0: ModelRef(tuned)}
     for model in ends.values():
@@ -135,12 +133,12 @@ async def sweep_async(
                     guarded[alpha] = await guard.run_async(models[alpha], backend=backend)
         found = await _compared(evaluator, guard, dev, guarded, models, ends[1.0], max_loss, metric)
     except BaseException:
-        _forget(made.values(), settings)
+        forget(made.values(), settings)
         raise
     if keep_all:
         return found
     spare = {alpha: model for alpha, model in made.items() if alpha != found.chosen_alpha}
-    await asyncio.to_thread(_forget, spare.values(), settings)
+    await asyncio.to_thread(forget, spare.values(), settings)
     points = tuple(point.model_copy(update={"exists": point.alpha not in spare}) for point in found.points)
     return found.model_copy(update={"points": points})
 
@@ -153,9 +151,8 @@ async def _compared(
     models: dict[float, ModelRef],
     tuned: ModelRef,
     max_loss: float,
-    metric: str | None,
+    name: str,
 ) -> Sweep:
-    name = metric or dev[0.0].names[0]
     guard_name = guarded[0.0].names[0] if guard is not None else ""
     points = []
     for alpha in dev:
@@ -167,17 +164,17 @@ async def _compared(
         if alpha == 0.0:
             points.append(SweepPoint(alpha=alpha, model=models[alpha], score=score))
             continue
-        gain = (await evaluator.compare_async(dev[0.0], evaluation))[name]
+        found = (await evaluator.compare_async(dev[0.0], evaluation))[name]
         held = None
         if guard is not None:
-            held = _up((await guard.compare_async(guarded[0.0], guarded[alpha]))[guard_name])
+            held = (await guard.compare_async(guarded[0.0], guarded[alpha]))[guard_name].gain
         points.append(
             SweepPoint(
                 alpha=alpha,
                 model=models[alpha],
                 score=score,
-                gain=_up(gain),
-                verdict=gain.verdict,
+                gain=found.gain,
+                verdict=found.verdict,
                 guard=held,
                 is_held=held is None or held.low >= -max_loss,
             )
@@ -228,24 +225,11 @@ def _warnings(
     yield from (warning for warning in best.warnings if warning not in known)
 
 
-def _up(found: MetricComparison) -> Interval:
-    """The difference turned so that above 0 is better."""
-    delta = found.delta
-    if found.higher_is_better:
-        return delta
-    return replace(delta, estimate=-delta.estimate, low=-delta.high, high=-delta.low)
-
-
 def _checked(
     alphas: Sequence[float], evaluator: Evaluator, guard: Evaluator | None, max_loss: float
 ) -> list[float]:
     """The shares in order, with that of the base."""
-    for name, each in (("evaluator", evaluator), ("guard", guard)):
-        if each is not None and each.is_sealed:
-            raise SpecError(
-                f"{name} is a sealed test, and alpha would be chosen on it",
-                hint="choose on dev, and look at the test once with what was chosen",
-            )
+    refuse_sealed(evaluator=evaluator, guard=guard)
     if not 0.0 <= max_loss < math.inf:
         raise SpecError(f"max_loss is {brief(max_loss)}", hint="use 0.02 for two points")
     shares = {checked_alpha(alpha) for alpha in alphas}
@@ -254,7 +238,21 @@ def _checked(
     return sorted({0.0, *shares})
 
 
-def _forget(models: Iterable[ModelRef], settings: Settings) -> None:
-    """Remove models that were made for a sweep and are not wanted."""
+def refuse_sealed(**evaluators: Evaluator | None) -> None:
+    """Raise for a sealed test that a choice would be made on.
+
+    Raises:
+        SpecError: It is named by its argument.
+    """
+    for name, each in evaluators.items():
+        if each is not None and each.is_sealed:
+            raise SpecError(
+                f"{name} is a sealed test, and a model would be chosen on it",
+                hint="choose on dev, and look at the test once with what was chosen",
+            )
+
+
+def forget(models: Iterable[ModelRef], settings: Settings) -> None:
+    """Remove models that were made for a choice and are not wanted."""
     for model in models:
         _files.remove_directory(settings.runs / model.id)

@@ -24,7 +24,7 @@ from tunekit.evaluation.records import Record
 from tunekit.evaluation.results import Evaluation
 from tunekit.evaluation.stats import Interval
 from tunekit.retrain.multitask.averaging import mean_of, measured, no_common_scale
-from tunekit.retrain.multitask.effects import TaskEffect, effects_of, negated
+from tunekit.retrain.multitask.effects import TaskEffect, effects_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ def _forgotten(grid: Grid, task: str) -> Forgotten:
         task=task,
         stage=grid.stages[best],
         best=grid.result(best, task),
-        lost=negated(gained) if up else gained,
+        lost=gained.mirrored if up else gained,
     )
 
 

@@ -69,9 +69,7 @@ def _earlier(report: Forgetting) -> list[str]:
 
 
 def _lost(matrix: Matrix, task: str) -> Interval:
-    from tunekit.retrain.multitask.effects import negated
-
-    return negated(matrix.forgotten[task].lost)
+    return matrix.forgotten[task].lost.mirrored
 
 
 def _general(report: Forgetting) -> list[str]:

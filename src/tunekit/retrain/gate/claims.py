@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tunekit.data.wording import brief
 from tunekit.errors import NotFoundError
@@ -104,4 +104,4 @@ def _is_up(pairs: Pairs) -> bool:
 
 
 def _better_up(delta: Interval, *, up: bool) -> Interval:
-    return delta if up else replace(delta, estimate=-delta.estimate, low=-delta.high, high=-delta.low)
+    return delta if up else delta.mirrored

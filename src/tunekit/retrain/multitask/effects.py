@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -106,16 +105,11 @@ def effect_of(task: str, scorer: str, before: Evaluation, after: Evaluation, lev
         scorer=scorer,
         before=sides[0],
         after=sides[1],
-        delta=found.delta if up else negated(found.delta),
+        delta=found.delta if up else found.delta.mirrored,
         p_value=found.p_value,
         p_adjusted=found.p_value,
         test=found.test,
     )
-
-
-def negated(value: Interval) -> Interval:
-    """The interval of what is lost, from that of what is gained."""
-    return replace(value, estimate=-value.estimate, low=-value.high, high=-value.low)
 
 
 def worst_of(effects: Mapping[str, TaskEffect]) -> TaskEffect | None:

@@ -12,7 +12,6 @@ from tunekit.evaluation.arms.record import record_of
 from tunekit.evaluation.arms.spending import spent
 from tunekit.evaluation.arms.weighing import PriceOf
 from tunekit.evaluation.compare import Rule, compare_evaluations
-from tunekit.evaluation.comparison import MetricComparison
 from tunekit.evaluation.results import Evaluation, ItemResult
 from tunekit.evaluation.stats import Interval
 from tunekit.tuning.recommending.estimating import over_probe
@@ -62,7 +61,7 @@ class Sight:
     def compared(self, a: Evaluation, b: Evaluation) -> tuple[Interval, float | None]:
         """By how much `b` does better than `a`, and the standard error of that."""
         found = compare_evaluations(a, b, Rule())[self.metric]
-        return oriented(found), found.se
+        return found.gain, found.se
 
     def beside_commonest(self, best: Evaluation) -> tuple[float, Interval] | None:
         """What always giving the commonest class scores, and by how much this one does better.
@@ -79,7 +78,7 @@ class Sight:
             for item in best.items
         )
         found = compare_evaluations(best.model_copy(update={"items": items}), best, Rule())[self.metric]
-        return found.a.value.estimate, oriented(found)
+        return found.a.value.estimate, found.gain
 
     def _option(self, technique: Technique, best: Evaluation | None) -> Option:
         last = self.weighing.last(technique)
@@ -157,14 +156,6 @@ class Sight:
     @property
     def _task(self) -> Task:
         return self.weighing.asking.task
-
-
-def oriented(found: MetricComparison) -> Interval:
-    """The difference, above 0 where `b` does better, whichever way is up."""
-    delta = found.delta
-    if found.b.higher_is_better:
-        return delta
-    return Interval(estimate=-delta.estimate, low=-delta.high, high=-delta.low, level=delta.level, n=delta.n)
 
 
 async def options_of(sight: Sight) -> tuple[Option, ...]:

@@ -22,6 +22,7 @@ from tunekit.evaluation.training_data import training_rows
 from tunekit.examples import CompletionExample, Example
 from tunekit.refs import ModelRef
 from tunekit.retrain.blending import (
+    Soup,
     Sweep,
     SweepPoint,
     blend,
@@ -30,6 +31,7 @@ from tunekit.retrain.blending import (
     merge_siblings,
     merge_siblings_async,
     mixture_of,
+    soup,
     sweep,
 )
 from tunekit.retrain.blending.sweeping import chosen_of
@@ -37,7 +39,7 @@ from tunekit.spec import SFT, FullWeights, LoRA, TuneSpec
 from tunekit.testing.tiny_models import make_tiny_llama
 from tunekit.training.run.rundir import RunDirectory, RunPlan
 
-OLD, TUNED, SIBLING = ("run-" + letter * 20 for letter in "abc")
+OLD, TUNED, SIBLING, SPOILT = ("run-" + letter * 20 for letter in "abcd")
 PROMPTS = [f"ask {n}" for n in range(12)]
 
 
@@ -272,7 +274,12 @@ class TestSweep:
 
     @pytest.mark.parametrize(
         ("fields", "match"),
-        [({"alphas": ()}, "alphas"), ({"alphas": (2.0,)}, "alpha"), ({"max_loss": -1.0}, "max_loss")],
+        [
+            ({"metric": "acuracy"}, "metric is 'acuracy'"),
+            ({"alphas": ()}, "alphas"),
+            ({"alphas": (2.0,)}, "alpha"),
+            ({"max_loss": -1.0}, "max_loss"),
+        ],
     )
     def test_what_means_nothing(self, settings: Settings, fields: dict[str, Any], match: str) -> None:
         with pytest.raises(SpecError, match=match):
@@ -298,6 +305,63 @@ class TestSweep:
                 settings=settings,
             )
         assert runs(settings) == before
+
+
+@pytest.fixture(scope="module")
+def spoilt(settings: Settings) -> str:
+    """A sibling that says what nobody wants, and loudly."""
+    adapter = LoRA(rank=8, target_modules=("q_proj", "down_proj", "lm_head"))
+    base = settings.runs / OLD / "artifact"
+    trained(
+        settings,
+        SPOILT,
+        base,
+        answering("x"),
+        method=SFT(adapter=adapter),
+        epochs=40,
+        seed=3,
+        learning_rate=5e-2,
+    )
+    return f"local:{SPOILT}"
+
+
+class TestSoup:
+    def test_a_bad_sibling_is_left_out_and_a_good_one_is_in(
+        self, settings: Settings, backend: LocalBackend, spoilt: str
+    ) -> None:
+        before = runs(settings)
+        good = (f"local:{TUNED}", f"local:{SIBLING}")
+        found = soup([spoilt, *good], evaluator=evaluator("y", settings), backend=backend, settings=settings)
+        assert set(found.members) == set(good)
+        assert found.steps[-1].added == spoilt and not found.steps[-1].is_in
+        assert found.score.estimate >= max(step.alone.estimate for step in found.steps)
+        gain = found.steps[-1].gain
+        assert gain is not None and gain.estimate < 0.0
+        assert [step.exists for step in found.steps] == [True, True, False]
+        assert runs(settings) - before == {found.model.id}
+        assert len(mixture_of(found.model, settings=settings).ingredients) == 2
+        assert "left out" in str(found) and Soup.from_json(found.to_json()) == found
+        again = soup([spoilt, *good], evaluator=evaluator("y", settings), backend=backend, settings=settings)
+        assert again.model == found.model and runs(settings) - before == {found.model.id}
+
+    def test_the_best_alone_where_no_average_is_as_good(
+        self, settings: Settings, backend: LocalBackend, spoilt: str
+    ) -> None:
+        before = runs(settings)
+        found = soup(
+            [spoilt, f"local:{TUNED}"], evaluator=evaluator("y", settings), backend=backend, settings=settings
+        )
+        assert found.model == f"local:{TUNED}" and runs(settings) == before
+        assert any("no average" in warning for warning in found.warnings)
+
+    def test_what_is_wrong_is_said_before_anything_is_asked(self, settings: Settings) -> None:
+        both, dev = [f"local:{TUNED}", f"local:{SIBLING}"], evaluator("y", settings)
+        with pytest.raises(SpecError, match="evaluator is a sealed test"):
+            soup(both, evaluator=evaluator("y", settings, sealed=True), settings=settings)
+        with pytest.raises(SpecError, match="metric is 'acuracy'"):
+            soup(both, evaluator=dev, metric="acuracy", settings=settings)
+        with pytest.raises(SpecError, match="siblings are 1 model"):
+            soup(both[:1], evaluator=dev, settings=settings)
 
 
 def point(alpha: float, gain: float | None, *, is_held: bool = True) -> SweepPoint:
