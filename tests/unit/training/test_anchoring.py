@@ -256,6 +256,10 @@ class TestWhatMatters:
         before, alone, both = (load_file(run.artifact_path / FISHER_NAME) for run in (first, free, held))
         for name, value in both.items():
             torch.testing.assert_close(value, before[name] + alone[name], rtol=1e-4, atol=1e-7)
+        told = [
+            [event for event in events(run, "notice") if "left out" in event.message] for run in (held, free)
+        ]
+        assert list(map(len, told)) == [0, 1], "who breaks the chain is told"
 
     def test_of_many_rows_as_many_are_drawn_by_the_seed(self) -> None:
         many: Any = list(range(5000))

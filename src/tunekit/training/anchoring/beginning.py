@@ -14,6 +14,7 @@ from tunekit.training.ranks.sharding import like
 from tunekit.training.run.events_log import EventLog
 from tunekit.training.run.rundir import RunPlan
 from tunekit.training.run.stops import AskStop
+from tunekit.training.saving.artifacts import FISHER_NAME
 from tunekit.training.steps import Training
 
 if TYPE_CHECKING:
@@ -73,4 +74,9 @@ def fisher_of(
     if isinstance(pulling(plan.spec), EWC):
         earlier = fisher.fitted(fisher.read(Path(plan.warm_start)), found)
         found = {name: value + earlier[name] for name, value in found.items()}
+    elif plan.warm_start and (Path(plan.warm_start) / FISHER_NAME).is_file():
+        log.notice(
+            "what the earlier run has kept of which weights matter is left out: this run was not held by it "
+            "(stay_near=EWC()), so the next one will only be held by what this one has learned"
+        )
     return found
